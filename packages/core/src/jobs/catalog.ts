@@ -1,0 +1,53 @@
+import type { BlockNumber, ExpertGroup, Hotkey, ModelVersion, RoundId, Sha256Hex, Uid } from "../units.ts";
+
+/** Fetch and inspect one miner's submission. The hint that makes a file in the inbox prompt. */
+export interface DownloadJob {
+  readonly roundId: RoundId;
+  readonly uid: Uid;
+  readonly hotkey: Hotkey;
+  readonly deadlineBlock: BlockNumber;
+}
+
+/** Measure one inspected submission. Paths are relative to the checkpoint directory. */
+export interface EvaluationJob {
+  readonly roundId: RoundId;
+  readonly uid: Uid;
+  readonly hotkey: Hotkey;
+  readonly group: ExpertGroup;
+  readonly baseVersion: ModelVersion;
+  readonly submissionPath: string;
+  readonly submissionSha256: Sha256Hex;
+  /** Hexadecimal seed that chooses the held-out batches; known only after submissions closed. */
+  readonly seed: string;
+  readonly deadlineBlock: BlockNumber;
+}
+
+/** Bring one weight intent of the ledger to the chain. */
+export interface WeightJob {
+  readonly intentId: string;
+  readonly deadlineBlock: BlockNumber;
+}
+
+/** Every queue with its payload. Ids are deterministic, so adding a job twice is harmless. */
+export interface JobCatalog {
+  readonly downloads: DownloadJob;
+  readonly evaluations: EvaluationJob;
+  readonly weights: WeightJob;
+}
+export type QueueName = keyof JobCatalog;
+export const QUEUE_NAMES: readonly QueueName[] = ["downloads", "evaluations", "weights"];
+
+/** Id of the download job of one miner in one round. BullMQ forbids `:` and digits alone. */
+export function downloadJobId(roundId: RoundId, uid: Uid): string {
+  return `download-${roundId}-${uid}`;
+}
+
+/** Id of the evaluation job of one miner in one round. */
+export function evaluationJobId(roundId: RoundId, uid: Uid): string {
+  return `evaluation-${roundId}-${uid}`;
+}
+
+/** Id of the job that brings one intent to the chain. */
+export function weightJobId(intentId: string): string {
+  return `weights-${intentId}`;
+}

@@ -1,0 +1,27 @@
+import type { BlockHash, BlockNumber, ExpertGroup, Hotkey, ModelVersion, RoundId, Sha256Hex, Uid } from "../units.ts";
+
+/** A miner that takes part in a round, frozen when the round is planned. */
+export interface RosterEntry {
+  readonly uid: Uid;
+  readonly hotkey: Hotkey;
+  readonly group: ExpertGroup;
+  /** What the miner committed in both phases; null when either is missing, so that it is rejected as not committed. */
+  readonly commitment: { readonly hash: Sha256Hex; readonly signature: string } | null;
+}
+
+/** Our frozen plan for one cycle. Nothing in it changes after it was written. */
+export interface Round {
+  readonly id: RoundId;
+  readonly cycle: number;
+  /** The block hash that every chain fact of this round was read at. */
+  readonly snapshotHash: BlockHash;
+  /** First and last block in which submissions are taken. */
+  readonly submissionFirst: BlockNumber;
+  readonly submissionLast: BlockNumber;
+  /** The block whose hash seeds the evaluation: the first after submissions closed. */
+  readonly seedBlock: BlockNumber;
+  /** Evaluations not finished at this block expire. */
+  readonly evaluationDeadline: BlockNumber;
+  readonly baseVersion: ModelVersion;
+  readonly roster: readonly RosterEntry[];
+}

@@ -1,0 +1,45 @@
+import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "../units.ts";
+
+/** One registered neuron as the chain knew it at the snapshot's block. */
+export interface Neuron {
+  readonly uid: Uid;
+  readonly hotkey: Hotkey;
+  readonly coldkey: string;
+  /** Stake in rao (1 TAO = 10^9 rao). */
+  readonly stakeRao: bigint;
+  readonly validatorPermit: boolean;
+  /** Block of the neuron's last weights or registration; 0 when it never set any. */
+  readonly lastUpdate: BlockNumber;
+  /** Where the neuron says it can be reached; null when it never served an axon. */
+  readonly axon: { readonly ip: string; readonly port: number } | null;
+}
+
+/** The subnet's rules that a validator needs, as stored on chain. */
+export interface SubnetHyperparameters {
+  readonly tempo: number;
+  readonly weightsRateLimit: number;
+  readonly weightsVersionKey: bigint;
+  readonly minAllowedWeights: number;
+  /** Largest share of one weight in 1/65535; 65535 turns the rule off. */
+  readonly maxWeightsLimit: number;
+  readonly commitRevealEnabled: boolean;
+  readonly stakeThresholdRao: bigint;
+}
+
+/** Bytes that a hotkey committed on chain. Hostile until parsed. */
+export interface ChainCommitment {
+  readonly hotkey: Hotkey;
+  /** Block in which the commitment was made. */
+  readonly block: BlockNumber;
+  readonly bytes: Uint8Array;
+}
+
+/** Everything read at one block hash. */
+export interface ChainSnapshot {
+  readonly netuid: Netuid;
+  readonly block: BlockNumber;
+  readonly hash: BlockHash;
+  readonly neurons: readonly Neuron[];
+  readonly hyperparameters: SubnetHyperparameters;
+  readonly commitments: readonly ChainCommitment[];
+}

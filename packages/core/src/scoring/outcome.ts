@@ -1,0 +1,61 @@
+import type { Hotkey, NatsPerToken, RoundId, Sha256Hex, Uid } from "../units.ts";
+
+/** Why a submission earns nothing. A miner's fault, so it is a result and never an exception. */
+export const REJECTION_REASONS = [
+  /** No complete two-phase commitment on chain when the round was frozen. */
+  "not_committed",
+  /** Committed, but no submission arrived inside the Submission phase. */
+  "late",
+  /** The bytes do not hash to the commitment on chain. */
+  "hash_mismatch",
+  /** The committed signature over the hash is not the hotkey's. */
+  "signature_invalid",
+  /** The signed block lies outside the Submission phase. */
+  "block_window",
+  /** Signed for another expert group than the miner's own. */
+  "wrong_group",
+  /** Larger than any submission of this group can be. */
+  "too_large",
+  /** Not a valid safetensors file. */
+  "malformed",
+  /** A tensor is missing, or one too many (foreign group, router, shared). */
+  "tensor_set_mismatch",
+  /** A tensor has another shape than the group's. */
+  "shape_mismatch",
+  /** A tensor has another dtype than the group's. */
+  "dtype_mismatch",
+  /** A weight is NaN or infinite. */
+  "non_finite_weights",
+  /** Finite weights gave a loss that is not finite. */
+  "non_finite_loss",
+] as const;
+export type RejectionReason = (typeof REJECTION_REASONS)[number];
+
+/** Which submission an outcome belongs to. */
+export interface OutcomeKey {
+  readonly roundId: RoundId;
+  readonly uid: Uid;
+  readonly hotkey: Hotkey;
+}
+
+/** A submission fetched and inspected, or why not. Our own failures are thrown, not returned. */
+export type DownloadOutcome = OutcomeKey &
+  (
+    | { readonly kind: "accepted"; readonly path: string; readonly sha256: Sha256Hex; readonly bytes: number }
+    | { readonly kind: "rejected"; readonly reason: RejectionReason; readonly detail: string }
+    | { readonly kind: "expired" }
+  );
+
+/** One submission measured, or why not. */
+export type EvaluationOutcome = OutcomeKey &
+  (
+    | {
+        readonly kind: "scored";
+        readonly lossBefore: NatsPerToken;
+        readonly lossAfter: NatsPerToken;
+        /** Tokens that were counted in each of the two losses. */
+        readonly tokens: number;
+      }
+    | { readonly kind: "rejected"; readonly reason: RejectionReason; readonly detail: string }
+    | { readonly kind: "expired" }
+  );
