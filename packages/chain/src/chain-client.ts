@@ -1,0 +1,98 @@
+import type { ChainCommitment, ChainSnapshot } from "@assay/core/round/snapshot";
+import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/units";
+import type { Startable } from "@assay/runtime/lifecycle/startable";
+
+/** The newest block of the chain, or the newest final one. */
+export interface ChainHead {
+  readonly number: BlockNumber;
+  readonly hash: BlockHash;
+}
+
+/** Proof that an extrinsic is final and was dispatched without error. */
+export interface ExtrinsicReceipt {
+  /** Hash of the extrinsic itself, `0x` and 64 hexadecimal digits. */
+  readonly hash: string;
+  /** The final block that contains it. */
+  readonly block: BlockNumber;
+  readonly blockHash: BlockHash;
+}
+
+export interface SetWeightsCall {
+  readonly kind: "set_weights";
+  readonly netuid: Netuid;
+  readonly uids: readonly Uid[];
+  /** One u16 per uid. Only ratios count: the chain scales the largest to 65535. */
+  readonly weights: readonly number[];
+  /** Must not be below the subnet's `weightsVersionKey`. */
+  readonly versionKey: bigint;
+}
+
+export interface SetCommitmentCall {
+  readonly kind: "set_commitment";
+  readonly netuid: Netuid;
+  /** At most 128 bytes. Replaces the hotkey's earlier commitment. */
+  readonly bytes: Uint8Array;
+}
+
+export interface ServeAxonCall {
+  readonly kind: "serve_axon";
+  readonly netuid: Netuid;
+  /** IPv4 or IPv6 address in text form; the chain refuses loopback. */
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** Everything that Assay ever signs and sends. */
+export type ChainCall = SetWeightsCall | SetCommitmentCall | ServeAxonCall;
+
+/** How far an extrinsic has come. `in_block` can happen again after a fork took its block away. */
+export type SubmissionState = "signed" | "ready" | "in_block" | "finalized";
+
+/** Facts about one step of a submission. `block` and `blockHash` are known from `in_block` on. */
+export interface SubmissionProgress {
+  readonly extrinsicHash: string;
+  readonly nonce: number;
+  readonly block?: BlockNumber;
+  readonly blockHash?: BlockHash;
+}
+
+export interface SubmitOptions {
+  readonly signal: AbortSignal;
+  /**
+   * Last block that may include the extrinsic. Extrinsics are mortal and die by then, so one that was reported as
+   * late never lands afterwards.
+   */
+  readonly deadlineBlock: BlockNumber;
+  readonly onState?: (state: SubmissionState, progress: SubmissionProgress) => void;
+}
+
+/**
+ * The chain, as a validator needs it.
+ *
+ * Reads fail with a {@link ChainError}; a read at a block hash answers for exactly that block or fails, it never falls
+ * back to the head.
+ */
+export interface ChainClient extends Startable {
+  /** Address of the signing hotkey; null for a client that can only read. */
+  readonly hotkey: Hotkey | null;
+  /** Newest known block. Known once `start` has resolved; may be old while disconnected. */
+  head(): ChainHead;
+  finalizedHead(): ChainHead;
+  /**
+   * Calls the listener whenever the block number advances, with the newest block: after a pause or a reconnect the
+   * numbers in between are skipped. Returns a function that ends it.
+   */
+  onHead(listener: (head: ChainHead) => void): () => void;
+  /** Hash of a block on the best chain (a fork may replace it until it is final); null when not yet produced. */
+  blockHash(block: BlockNumber): Promise<BlockHash | null>;
+  /** Hash of a final block; null until it is final. */
+  finalizedBlockHash(block: BlockNumber): Promise<BlockHash | null>;
+  /** The subnet's neurons, rules and commitments, all read at one block. */
+  snapshot(netuid: Netuid, at: BlockHash): Promise<ChainSnapshot>;
+  /** What each hotkey last committed, at one block. Bytes are hostile; hotkeys may be deregistered. */
+  commitments(netuid: Netuid, at: BlockHash): Promise<readonly ChainCommitment[]>;
+  /** A neuron's weights as stored, sorted by uid; at the head when no block is given. Empty when it never set any. */
+  weights(netuid: Netuid, uid: Uid, at?: BlockHash): Promise<readonly (readonly [Uid, number])[]>;
+  /** Signs and sends a call. Resolves once it is final and was dispatched without error. */
+  submit(call: ChainCall, options: SubmitOptions): Promise<ExtrinsicReceipt>;
+}
