@@ -1,0 +1,59 @@
+import type { Logger } from "@assay/runtime/logging/logger";
+import { CommitmentRepository } from "./commitments.ts";
+import { EvaluationRepository } from "./evaluations.ts";
+import { EventRepository } from "./events.ts";
+import { GroupRepository } from "./groups.ts";
+import { IntentRepository } from "./intents.ts";
+import { LedgerDatabase } from "./ledger-database.ts";
+import { MergeRepository } from "./merges.ts";
+import { RoundRepository } from "./rounds.ts";
+import { ScoreRepository } from "./scores.ts";
+import { StepRepository } from "./steps.ts";
+import { SubmissionRepository } from "./submissions.ts";
+
+export interface LedgerOptions {
+  /** The SQLite file; its folder is created. */
+  readonly path: string;
+}
+
+/** The validator's memory. Only the cycle role writes it; every method of a repository is one transaction. */
+export class Ledger {
+  readonly rounds: RoundRepository;
+  readonly submissions: SubmissionRepository;
+  readonly evaluations: EvaluationRepository;
+  readonly scores: ScoreRepository;
+  readonly intents: IntentRepository;
+  readonly commitments: CommitmentRepository;
+  readonly steps: StepRepository;
+  readonly groups: GroupRepository;
+  readonly merges: MergeRepository;
+  readonly events: EventRepository;
+  readonly #database: LedgerDatabase;
+
+  constructor(database: LedgerDatabase) {
+    this.#database = database;
+    this.rounds = new RoundRepository(database);
+    this.submissions = new SubmissionRepository(database);
+    this.evaluations = new EvaluationRepository(database);
+    this.scores = new ScoreRepository(database);
+    this.intents = new IntentRepository(database);
+    this.commitments = new CommitmentRepository(database);
+    this.steps = new StepRepository(database);
+    this.groups = new GroupRepository(database);
+    this.merges = new MergeRepository(database);
+    this.events = new EventRepository(database);
+  }
+
+  /** Opens or creates the file and migrates it. A damaged one is refused with `LEDGER_CORRUPT` and kept. */
+  static async open({ path }: LedgerOptions, { logger }: { readonly logger: Logger }): Promise<Ledger> {
+    return new Ledger(await LedgerDatabase.open(path, { logger: logger.child({ module: "ledger" }) }));
+  }
+
+  /** Nothing to do: an open ledger is ready. Here so that a composition root can list it with the rest. */
+  async start(_signal: AbortSignal): Promise<void> {}
+
+  /** Waits for the running transaction, then closes the file. */
+  stop(): Promise<void> {
+    return this.#database.close();
+  }
+}

@@ -1,0 +1,62 @@
+import { type Kysely, sql } from "kysely";
+import type { Migration, MigrationProvider } from "kysely/migration";
+
+/** Every change of the schema, by number. A released one is never edited: the next number changes what it made. */
+export const LEDGER_MIGRATIONS: MigrationProvider = {
+  getMigrations: () => Promise.resolve({ "0001_validator_memory": validatorMemory }),
+};
+
+const validatorMemory: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    for (const statement of VALIDATOR_MEMORY_TABLES) {
+      await sql.raw(statement).execute(db);
+    }
+  },
+};
+
+const VALIDATOR_MEMORY_TABLES = [
+  `CREATE TABLE rounds (
+     id INTEGER PRIMARY KEY, cycle INTEGER NOT NULL, plan TEXT NOT NULL, seed TEXT,
+     closed INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1))
+   ) STRICT`,
+  `CREATE TABLE submissions (
+     round_id INTEGER NOT NULL REFERENCES rounds (id), uid INTEGER NOT NULL, kind TEXT NOT NULL,
+     outcome TEXT NOT NULL, PRIMARY KEY (round_id, uid)
+   ) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE evaluations (
+     round_id INTEGER NOT NULL REFERENCES rounds (id), uid INTEGER NOT NULL, kind TEXT NOT NULL,
+     outcome TEXT NOT NULL, PRIMARY KEY (round_id, uid)
+   ) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE scores (
+     uid INTEGER PRIMARY KEY, hotkey TEXT NOT NULL, ema REAL NOT NULL, points INTEGER NOT NULL,
+     last_round INTEGER NOT NULL
+   ) STRICT`,
+  `CREATE TABLE round_scores (
+     round_id INTEGER NOT NULL REFERENCES rounds (id), uid INTEGER NOT NULL, hotkey TEXT NOT NULL, w REAL NOT NULL,
+     reason TEXT, loss_before REAL, loss_after REAL, PRIMARY KEY (round_id, uid)
+   ) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE intents (
+     position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, netuid INTEGER NOT NULL,
+     round_id INTEGER NOT NULL REFERENCES rounds (id), uids TEXT NOT NULL, weights TEXT NOT NULL,
+     version_key TEXT NOT NULL, planned_block INTEGER NOT NULL, deadline_block INTEGER NOT NULL,
+     state TEXT NOT NULL, block INTEGER, extrinsic_hash TEXT, error TEXT
+   ) STRICT`,
+  `CREATE TABLE commitments (
+     cycle INTEGER NOT NULL, step TEXT NOT NULL, bytes_hex TEXT NOT NULL, block INTEGER NOT NULL,
+     extrinsic_hash TEXT NOT NULL, PRIMARY KEY (cycle, step)
+   ) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE steps (
+     cycle INTEGER NOT NULL, step TEXT NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (cycle, step)
+   ) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE groups (
+     hotkey TEXT PRIMARY KEY, expert_group INTEGER NOT NULL, block INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE merges (
+     cycle INTEGER PRIMARY KEY, version INTEGER NOT NULL, digest TEXT NOT NULL, groups TEXT NOT NULL
+   ) STRICT`,
+  `CREATE TABLE events (
+     id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, block INTEGER, kind TEXT NOT NULL,
+     fields TEXT NOT NULL
+   ) STRICT`,
+  "CREATE INDEX rounds_open ON rounds (id) WHERE closed = 0",
+];

@@ -1,0 +1,105 @@
+import type { Generated } from "kysely";
+
+/** Rows as SQLite holds them: numbers, text, and JSON as text. */
+export interface LedgerSchema {
+  readonly rounds: RoundRow;
+  readonly submissions: OutcomeRow;
+  readonly evaluations: OutcomeRow;
+  readonly scores: ScoreStateRow;
+  readonly round_scores: RoundScoreRow;
+  readonly intents: IntentRow;
+  readonly commitments: CommitmentRow;
+  readonly steps: StepRow;
+  readonly groups: GroupRow;
+  readonly merges: MergeRow;
+  readonly events: EventRow;
+}
+
+export interface RoundRow {
+  readonly id: number;
+  readonly cycle: number;
+  /** The whole plan as JSON. */
+  readonly plan: string;
+  readonly seed: string | null;
+  /** 0 or 1. */
+  readonly closed: number;
+}
+
+export interface OutcomeRow {
+  readonly round_id: number;
+  readonly uid: number;
+  readonly kind: string;
+  /** The whole outcome as JSON. */
+  readonly outcome: string;
+}
+
+export interface ScoreStateRow {
+  readonly uid: number;
+  readonly hotkey: string;
+  readonly ema: number;
+  readonly points: number;
+  readonly last_round: number;
+}
+
+export interface RoundScoreRow {
+  readonly round_id: number;
+  readonly uid: number;
+  readonly hotkey: string;
+  readonly w: number;
+  readonly reason: string | null;
+  readonly loss_before: number | null;
+  readonly loss_after: number | null;
+}
+
+export interface IntentRow {
+  /** Order of planning. */
+  readonly position: Generated<number>;
+  readonly id: string;
+  readonly netuid: number;
+  readonly round_id: number;
+  readonly uids: string;
+  readonly weights: string;
+  readonly version_key: string;
+  readonly planned_block: number;
+  readonly deadline_block: number;
+  readonly state: string;
+  readonly block: number | null;
+  readonly extrinsic_hash: string | null;
+  readonly error: string | null;
+}
+
+export interface CommitmentRow {
+  readonly cycle: number;
+  readonly step: string;
+  readonly bytes_hex: string;
+  readonly block: number;
+  readonly extrinsic_hash: string;
+}
+
+export interface StepRow {
+  readonly cycle: number;
+  readonly step: string;
+  readonly block: number;
+}
+
+export interface GroupRow {
+  readonly hotkey: string;
+  readonly expert_group: number;
+  readonly block: number;
+}
+
+export interface MergeRow {
+  readonly cycle: number;
+  readonly version: number;
+  readonly digest: string;
+  readonly groups: string;
+}
+
+export interface EventRow {
+  readonly id: Generated<number>;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly block: number | null;
+  readonly kind: string;
+  readonly fields: string;
+}

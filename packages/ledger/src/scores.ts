@@ -1,0 +1,104 @@
+import type { RejectionReason } from "@assay/core/scoring/outcome";
+import type { Hotkey, NatsPerToken, RoundId, Uid } from "@assay/core/units";
+import type { LedgerDatabase, LedgerTransaction } from "./ledger-database.ts";
+import { markRoundClosed, requireRound } from "./rounds.ts";
+
+/** A miner's standing after its last scored round. */
+export interface ScoreState {
+  readonly uid: Uid;
+  readonly hotkey: Hotkey;
+  readonly ema: number;
+  /** Rounds that went into `ema` since the hotkey took the uid. */
+  readonly points: number;
+  readonly lastRound: RoundId;
+}
+
+/** What one miner got in one round. */
+export interface RoundScore {
+  readonly uid: Uid;
+  readonly hotkey: Hotkey;
+  readonly w: number;
+  /** Why `w` is zero; null for a measured submission. `expired` and `failed` are ours. */
+  readonly reason: RejectionReason | (string & {}) | null;
+  readonly lossBefore: NatsPerToken | null;
+  readonly lossAfter: NatsPerToken | null;
+}
+
+/** Everything a round leaves behind, written at once. */
+export interface RoundScores {
+  /** New standings; a uid not named keeps its old one. */
+  readonly states: readonly ScoreState[];
+  readonly rows: readonly RoundScore[];
+}
+
+/** The score book: one standing per uid, and what each round contributed. */
+export class ScoreRepository {
+  readonly #database: LedgerDatabase;
+
+  constructor(database: LedgerDatabase) {
+    this.#database = database;
+  }
+
+  /** All standings, by uid. */
+  book(): Promise<readonly ScoreState[]> {
+    return this.#database.transact(async (transaction) => {
+      const rows = await transaction.selectFrom("scores").selectAll().orderBy("uid").execute();
+      return rows.map(({ last_round, ...row }) => ({ ...row, lastRound: last_round }));
+    });
+  }
+
+  /**
+   * Closes a round and writes its scores, all in one transaction.
+   *
+   * @returns whether this call closed it; closing a closed round changes nothing.
+   */
+  closeRound(roundId: RoundId, { states, rows }: RoundScores): Promise<boolean> {
+    return this.#database.transact(async (transaction) => {
+      const { closed } = await requireRound(transaction, roundId);
+      if (closed) {
+        return false;
+      }
+      for (const state of states) {
+        await writeState(transaction, state);
+      }
+      for (const row of rows) {
+        await writeRow(transaction, roundId, row);
+      }
+      await markRoundClosed(transaction, roundId);
+      return true;
+    });
+  }
+
+  /** What each miner got in a closed round, by uid. */
+  rows(roundId: RoundId): Promise<readonly RoundScore[]> {
+    return this.#database.transact(async (transaction) => {
+      const rows = await transaction
+        .selectFrom("round_scores")
+        .selectAll()
+        .where("round_id", "=", roundId)
+        .orderBy("uid")
+        .execute();
+      return rows.map(({ uid, hotkey, w, reason, loss_before, loss_after }) => ({
+        uid,
+        hotkey,
+        w,
+        reason,
+        lossBefore: loss_before,
+        lossAfter: loss_after,
+      }));
+    });
+  }
+}
+
+async function writeState(transaction: LedgerTransaction, state: ScoreState): Promise<void> {
+  const { uid, hotkey, ema, points, lastRound } = state;
+  await transaction.replaceInto("scores").values({ uid, hotkey, ema, points, last_round: lastRound }).execute();
+}
+
+async function writeRow(transaction: LedgerTransaction, roundId: RoundId, row: RoundScore): Promise<void> {
+  const { uid, hotkey, w, reason, lossBefore, lossAfter } = row;
+  await transaction
+    .insertInto("round_scores")
+    .values({ round_id: roundId, uid, hotkey, w, reason, loss_before: lossBefore, loss_after: lossAfter })
+    .execute();
+}
