@@ -1,0 +1,42 @@
+import { utf8ToBytes } from "@noble/hashes/utils.js";
+import { z } from "zod";
+import type { BlockNumber, Hotkey, Sha256Hex } from "../units.ts";
+import { blockNumberValue, hasControlCharacter, hotkeyText, signatureText } from "./fields.ts";
+
+/** What a caller signs to prove that one HTTP request is its own. */
+export interface RequestMessage {
+  /** Upper case. */
+  readonly method: string;
+  /** Path with query, as sent. */
+  readonly path: string;
+  /** SHA-256 of the body's bytes; of no bytes for a request without body. */
+  readonly bodySha256: Sha256Hex;
+  readonly hotkey: Hotkey;
+  readonly blockNumber: BlockNumber;
+  readonly nonce: string;
+}
+
+/** The fields of a signed request that do not follow from the request itself. */
+export const requestSignatureSchema: z.ZodObject<
+  { hotkey: z.ZodString; blockNumber: z.ZodNumber; nonce: z.ZodString; signature: z.ZodString },
+  z.core.$strict
+> = z.strictObject({
+  hotkey: hotkeyText,
+  blockNumber: blockNumberValue,
+  nonce: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/, "not 8 to 64 URL-safe characters"),
+  signature: signatureText,
+});
+export type RequestSignature = z.infer<typeof requestSignatureSchema>;
+
+/**
+ * The bytes a signed request's signature covers: seven lines of UTF-8, the first naming the format.
+ *
+ * @throws RangeError if a text holds a control character (a caller's bug: HTTP lets none through).
+ */
+export function requestMessageBytes(message: RequestMessage): Uint8Array {
+  const { method, path, bodySha256, hotkey, blockNumber, nonce } = message;
+  if ([method, path, bodySha256, hotkey, nonce].some(hasControlCharacter)) {
+    throw new RangeError("A request message holds a control character");
+  }
+  return utf8ToBytes(`bz-request-v1\n${method}\n${path}\n${bodySha256}\n${hotkey}\n${blockNumber}\n${nonce}`);
+}

@@ -1,0 +1,30 @@
+import { AppError } from "../app-error.ts";
+import type { NatsPerToken } from "../units.ts";
+
+/** Every way scoring can fail through our own fault. */
+export const ScoreErrorCode = {
+  /** The base model's loss is not a finite number above 0; the measurement is worthless and nobody is scored by it. */
+  BaseLossInvalid: "SCORE_BASE_LOSS_INVALID",
+} as const;
+export type ScoreErrorCode = (typeof ScoreErrorCode)[keyof typeof ScoreErrorCode];
+
+export class ScoreError extends AppError<ScoreErrorCode> {}
+
+/**
+ * A submission's score `w_i`: the share of the base loss that it removes, in [0, 1].
+ *
+ * `max(0, before - after) / before`. A loss after that is not finite earns 0: that is the miner's doing.
+ *
+ * @throws ScoreError `SCORE_BASE_LOSS_INVALID` if `before` is not finite or not above 0: that is ours.
+ * @see reference/protocol.md §6.1; the published log line 4.321, 3.512 gives 0.187
+ */
+export function scoreOf(before: NatsPerToken, after: NatsPerToken): number {
+  if (!(Number.isFinite(before) && before > 0)) {
+    throw new ScoreError(ScoreErrorCode.BaseLossInvalid, "The base model's loss is not a positive number", {
+      retryable: true,
+      fields: { before: String(before) },
+    });
+  }
+  if (!Number.isFinite(after)) return 0;
+  return Math.max(0, before - after) / before;
+}
