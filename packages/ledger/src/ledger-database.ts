@@ -93,26 +93,21 @@ function describeOpening(error: unknown, path: string): LedgerError {
 
 async function migrate(kysely: Kysely<LedgerSchema>, path: string, logger: Logger): Promise<void> {
   const migrator = new Migrator({ db: kysely, provider: LEDGER_MIGRATIONS });
-  await refuseNewer(migrator, path);
   const { error, results } = await migrator.migrateToLatest();
   if (error !== undefined) {
-    throw toLedgerError(error);
+    throw describeMigrating(error, path);
   }
   for (const { migrationName } of results ?? []) {
     logger.info("Migrated the ledger", { migration: migrationName });
   }
 }
 
-async function refuseNewer(migrator: Migrator, path: string): Promise<void> {
-  try {
-    await migrator.getMigrations();
-  } catch (cause) {
-    if (cause instanceof Error && cause.message.startsWith("corrupted migrations")) {
-      throw new LedgerError(LedgerErrorCode.TooNew, `The ledger ${path} was written by a newer release`, {
-        fields: { path },
-        cause,
-      });
-    }
-    throw toLedgerError(cause);
+function describeMigrating(cause: unknown, path: string): unknown {
+  if (cause instanceof Error && cause.message.startsWith("corrupted migrations")) {
+    return new LedgerError(LedgerErrorCode.TooNew, `The ledger ${path} was written by a newer release`, {
+      fields: { path },
+      cause,
+    });
   }
+  return toLedgerError(cause);
 }
