@@ -1,0 +1,25 @@
+import { AppError } from "@assay/core/app-error";
+
+/** Every way an evaluation can fail for a reason that is ours. Codes are stable: dashboards and runbooks use them. */
+export const EvaluationErrorCode = {
+  /** The model's `config.json` asks for an architecture or a feature that we cannot compute; name in `fields.feature`. */
+  ModelUnsupported: "EVALUATION_MODEL_UNSUPPORTED",
+  /** `config.json` or the tensors of a version are incomplete or contradict each other; the version must be replaced. */
+  ModelInvalid: "EVALUATION_MODEL_INVALID",
+  /** The base model itself gives a loss that is not finite: nothing can be scored against it. */
+  BaseLossInvalid: "EVALUATION_BASE_LOSS_INVALID",
+  /** The held-out text cannot be read, or yields not a single sequence. */
+  DatasetInvalid: "EVALUATION_DATASET_INVALID",
+  /** A token's id lies outside the model's vocabulary: tokenizer and model do not belong together. */
+  TokenizerMismatch: "EVALUATION_TOKENIZER_MISMATCH",
+  /** A submission that was inspected and accepted is gone, or no longer has those bytes or tensors. */
+  SubmissionChanged: "EVALUATION_SUBMISSION_CHANGED",
+  /** The evaluator was asked to measure before it was started or after it was stopped. */
+  NotRunning: "EVALUATION_NOT_RUNNING",
+  /** Something broke inside the process that computes (an allocation that failed, an error of the native runtime). */
+  EngineFailed: "EVALUATION_ENGINE_FAILED",
+} as const;
+export type EvaluationErrorCode = (typeof EvaluationErrorCode)[keyof typeof EvaluationErrorCode];
+
+/** Our own failure to measure. It never costs a miner anything. */
+export class EvaluationError extends AppError<EvaluationErrorCode> {}

@@ -1,0 +1,65 @@
+import { describe, expect, test } from "vitest";
+import type { ModelConfig } from "./config.ts";
+import { expertGroup, expertOf, groupTensors, modelTensors, sharedTensors } from "./tensor-names.ts";
+
+const config: ModelConfig = {
+  vocabularySize: 16,
+  hiddenSize: 8,
+  layers: 1,
+  attentionHeads: 4,
+  keyValueHeads: 2,
+  headDim: 4,
+  experts: 4,
+  expertsPerToken: 2,
+  expertIntermediateSize: 6,
+  normalizeTopK: true,
+  rmsNormEpsilon: 1e-6,
+  ropeTheta: 10_000,
+  tiedEmbeddings: false,
+};
+
+describe("tensor names", () => {
+  test("the shared tensors have Hugging Face's names and shapes", () => {
+    expect(sharedTensors(config).map(({ name, shape }) => [name, ...shape])).toEqual([
+      ["model.embed_tokens.weight", 16, 8],
+      ["model.layers.0.input_layernorm.weight", 8],
+      ["model.layers.0.self_attn.q_proj.weight", 16, 8],
+      ["model.layers.0.self_attn.k_proj.weight", 8, 8],
+      ["model.layers.0.self_attn.v_proj.weight", 8, 8],
+      ["model.layers.0.self_attn.o_proj.weight", 8, 16],
+      ["model.layers.0.self_attn.q_norm.weight", 4],
+      ["model.layers.0.self_attn.k_norm.weight", 4],
+      ["model.layers.0.post_attention_layernorm.weight", 8],
+      ["model.layers.0.mlp.gate.weight", 4, 8],
+      ["model.norm.weight", 8],
+      ["lm_head.weight", 16, 8],
+    ]);
+  });
+
+  test("a group is a block of neighbouring experts in every layer", () => {
+    expect(groupTensors(config, 2, 1).map(({ name, shape }) => [name, ...shape])).toEqual([
+      ["model.layers.0.mlp.experts.2.gate_proj.weight", 6, 8],
+      ["model.layers.0.mlp.experts.2.up_proj.weight", 6, 8],
+      ["model.layers.0.mlp.experts.2.down_proj.weight", 8, 6],
+      ["model.layers.0.mlp.experts.3.gate_proj.weight", 6, 8],
+      ["model.layers.0.mlp.experts.3.up_proj.weight", 6, 8],
+      ["model.layers.0.mlp.experts.3.down_proj.weight", 8, 6],
+    ]);
+  });
+
+  test("tied embeddings leave out the head", () => {
+    const names = modelTensors({ ...config, tiedEmbeddings: true }).map(({ name }) => name);
+
+    expect(names).not.toContain("lm_head.weight");
+    expect(names).toHaveLength(modelTensors(config).length - 1);
+  });
+
+  test("groups that cannot be equal are refused", () => {
+    expect(() => expertGroup(config, 3, 0)).toThrow("4 experts cannot be cut into 3 equal groups");
+  });
+
+  test("an expert is read from a tensor's name", () => {
+    expect(expertOf("model.layers.3.mlp.experts.11.up_proj.weight")).toEqual({ layer: 3, index: 11 });
+    expect(expertOf("model.layers.3.mlp.gate.weight")).toBeNull();
+  });
+});
