@@ -1,15 +1,17 @@
 import { z } from "zod";
-import { PHASES } from "./cycle/phase.ts";
+import { PHASES, type Phase } from "./cycle/phase.ts";
+import type { BlockNumber, ExpertGroup, Hotkey, Netuid, Uid } from "./units.ts";
 
-const rosterEntry = z.strictObject({
-  uid: z.int().nonnegative(),
-  hotkey: z.string(),
-  role: z.enum(["miner", "validator"]),
+/** One neuron as the process with no key may know it. */
+export interface ChainViewRosterEntry {
+  readonly uid: Uid;
+  readonly hotkey: Hotkey;
+  readonly role: "miner" | "validator";
   /** Expert group the hotkey announced on chain; null while it never did. */
-  group: z.int().nonnegative().nullable(),
+  readonly group: ExpertGroup | null;
   /** SHA-256 the hotkey committed for this cycle; null while it did not. */
-  committedHash: z.string().nullable(),
-});
+  readonly committedHash: string | null;
+}
 
 /**
  * What the process with no key may know of the chain: `state/chain-view.json`.
@@ -17,7 +19,35 @@ const rosterEntry = z.strictObject({
  * The cycle role replaces the file atomically on every block; the model server reads it and refuses to guess when it
  * is older than its limit.
  */
-export const chainViewSchema = z.strictObject({
+export interface ChainView {
+  readonly schema: 1;
+  readonly netuid: Netuid;
+  readonly block: BlockNumber;
+  readonly cycle: number;
+  readonly phase: Phase;
+  readonly phaseFirstBlock: BlockNumber;
+  readonly phaseLastBlock: BlockNumber;
+  /** First block of the next Distribute and Submission phase (the running one, if it is running). */
+  readonly nextDistributeBlock: BlockNumber;
+  readonly nextSubmissionBlock: BlockNumber;
+  /** Time between two blocks, to turn blocks into seconds for `Retry-After`. */
+  readonly blockMillis: number;
+  /** When the file was written, in milliseconds since 1970. */
+  readonly updatedAt: number;
+  readonly validatorHotkey: Hotkey;
+  readonly roster: readonly ChainViewRosterEntry[];
+}
+
+const rosterEntry = z.strictObject({
+  uid: z.int().nonnegative(),
+  hotkey: z.string(),
+  role: z.enum(["miner", "validator"]),
+  group: z.int().nonnegative().nullable(),
+  committedHash: z.string().nullable(),
+});
+
+/** Reads {@link ChainView} and refuses anything else, unknown keys too. */
+export const chainViewSchema: z.ZodType<ChainView> = z.strictObject({
   schema: z.literal(1),
   netuid: z.int().nonnegative(),
   block: z.int().nonnegative(),
@@ -25,15 +55,10 @@ export const chainViewSchema = z.strictObject({
   phase: z.enum(PHASES),
   phaseFirstBlock: z.int().nonnegative(),
   phaseLastBlock: z.int().nonnegative(),
-  /** First block of the next Distribute and Submission phase (the running one, if it is running). */
   nextDistributeBlock: z.int().nonnegative(),
   nextSubmissionBlock: z.int().nonnegative(),
-  /** Time between two blocks, to turn blocks into seconds for `Retry-After`. */
   blockMillis: z.number().positive(),
-  /** When the file was written, in milliseconds since 1970. */
   updatedAt: z.int().positive(),
   validatorHotkey: z.string(),
   roster: z.array(rosterEntry),
 });
-export type ChainView = z.infer<typeof chainViewSchema>;
-export type ChainViewRosterEntry = ChainView["roster"][number];

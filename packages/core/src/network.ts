@@ -1,6 +1,34 @@
 import { z } from "zod";
 import { type CycleSchedule, PHASES, type Phase } from "./cycle/phase.ts";
 
+/**
+ * What every validator of one subnet must agree on: `config/networks/<name>.yaml`.
+ *
+ * These are rules of the network and not an operator's settings: two validators that differ here disagree on every
+ * score. The cycle's length is the sum of the schedule and stands nowhere else.
+ */
+export interface Network {
+  readonly name: string;
+  /** Expected time between two blocks, in milliseconds. */
+  readonly blockMillis: number;
+  /** Blocks of each phase. */
+  readonly schedule: CycleSchedule;
+  /** How many expert groups the model is cut into, in equal runs of experts. */
+  readonly expertGroups: number;
+  readonly evaluation: {
+    /** Held-out batches per evaluation, chosen by the round's seed. */
+    readonly maxBatches: number;
+    /** Tokens per held-out sequence that are scored. */
+    readonly sequenceLength: number;
+  };
+  readonly merge: {
+    /** Step size of the outer optimiser (protocol: 0.7). */
+    readonly outerLearningRate: number;
+    /** Nesterov momentum of the outer optimiser (protocol: 0.9). */
+    readonly outerMomentum: number;
+  };
+}
+
 const blocks = z.int().nonnegative();
 const schedule = z
   .strictObject(Object.fromEntries(PHASES.map((phase) => [phase, blocks])) as Record<Phase, typeof blocks>)
@@ -8,31 +36,18 @@ const schedule = z
     error: "distribute, train and submission need at least one block each",
   });
 
-/**
- * What every validator of one subnet must agree on: `config/networks/<name>.yaml`.
- *
- * These are rules of the network and not an operator's settings: two validators that differ here disagree on every
- * score. The cycle's length is the sum of the schedule and stands nowhere else.
- */
-export const networkSchema = z.strictObject({
+/** Reads {@link Network} and refuses anything else, unknown keys too. */
+export const networkSchema: z.ZodType<Network> = z.strictObject({
   name: z.string().min(1),
-  /** Expected time between two blocks, in milliseconds. */
   blockMillis: z.int().positive(),
-  /** Blocks of each phase. */
   schedule,
-  /** How many expert groups the model is cut into, in equal runs of experts. */
   expertGroups: z.int().positive(),
   evaluation: z.strictObject({
-    /** Held-out batches per evaluation, chosen by the round's seed. */
     maxBatches: z.int().positive(),
-    /** Tokens per held-out sequence that are scored. */
     sequenceLength: z.int().positive(),
   }),
   merge: z.strictObject({
-    /** Step size of the outer optimiser (protocol: 0.7). */
     outerLearningRate: z.number().positive(),
-    /** Nesterov momentum of the outer optimiser (protocol: 0.9). */
     outerMomentum: z.number().min(0).lt(1),
   }),
 });
-export type Network = Readonly<z.infer<typeof networkSchema>> & { readonly schedule: CycleSchedule };

@@ -17,16 +17,21 @@ export interface RequestMessage {
 }
 
 /** The fields of a signed request that do not follow from the request itself. */
-export const requestSignatureSchema: z.ZodObject<
-  { hotkey: z.ZodString; blockNumber: z.ZodNumber; nonce: z.ZodString; signature: z.ZodString },
-  z.core.$strict
-> = z.strictObject({
+export interface RequestSignature {
+  readonly hotkey: Hotkey;
+  readonly blockNumber: BlockNumber;
+  readonly nonce: string;
+  /** URL-safe Base64 over {@link requestMessageBytes}. */
+  readonly signature: string;
+}
+
+/** Reads {@link RequestSignature} and refuses anything else, unknown keys too. */
+export const requestSignatureSchema: z.ZodType<RequestSignature> = z.strictObject({
   hotkey: hotkeyText,
   blockNumber: blockNumberValue,
   nonce: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/, "not 8 to 64 URL-safe characters"),
   signature: signatureText,
 });
-export type RequestSignature = z.infer<typeof requestSignatureSchema>;
 
 /**
  * The bytes a signed request's signature covers: seven lines of UTF-8, the first naming the format.

@@ -20,24 +20,24 @@ const checkpointUrl = z
   .refine((url) => !hasControlCharacter(url), "holds a control character")
   .refine(isHttpUrl, "not an http or https URL without credentials");
 
-/** The JSON body of `POST /submit`. Unknown keys are refused: nothing unsigned may ride along. */
-export const submitMessageSchema: z.ZodObject<
-  {
-    hotkey: z.ZodString;
-    expert_group: z.ZodNumber;
-    checkpoint_url: z.ZodString;
-    block_number: z.ZodNumber;
-    signature: z.ZodString;
-  },
-  z.core.$strict
-> = z.strictObject({
+/** The JSON body of `POST /submit`, in the published names. */
+export interface SubmitMessageBody {
+  readonly hotkey: Hotkey;
+  readonly expert_group: ExpertGroup;
+  readonly checkpoint_url: string;
+  readonly block_number: BlockNumber;
+  /** URL-safe Base64 over {@link submitMessageBytes}. */
+  readonly signature: string;
+}
+
+/** Reads {@link SubmitMessageBody}. Unknown keys are refused: nothing unsigned may ride along. */
+export const submitMessageSchema: z.ZodType<SubmitMessageBody> = z.strictObject({
   hotkey: hotkeyText,
   expert_group: expertGroupValue,
   checkpoint_url: checkpointUrl,
   block_number: blockNumberValue,
   signature: signatureText,
 });
-export type SubmitMessageBody = z.infer<typeof submitMessageSchema>;
 
 /**
  * The bytes a submission's signature covers: five lines of UTF-8, the first naming the format.
