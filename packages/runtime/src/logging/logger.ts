@@ -1,0 +1,97 @@
+import { mkdirSync } from "node:fs";
+import { finished } from "node:stream/promises";
+import winston from "winston";
+import { type LogFormat, type LogRecord, renderRecord } from "./render.ts";
+
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+/** `error`: an operator must act. `warn`: degraded and healing itself. `info`: the story. `debug`: the rest. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export type LogValue = string | number | boolean | bigint | null | undefined | readonly LogValue[];
+/** Facts of one line. `camelCase` keys are printed as `snake_case`, and `roundId` as `round`; undefined is left out. */
+export type LogFields = Readonly<Record<string, LogValue>>;
+
+/** The message is a constant, facts are fields, the error comes last. A call's field wins over the child's. */
+export interface Logger {
+  debug(message: string, fields?: LogFields, error?: unknown): void;
+  info(message: string, fields?: LogFields, error?: unknown): void;
+  warn(message: string, fields?: LogFields, error?: unknown): void;
+  error(message: string, fields?: LogFields, error?: unknown): void;
+  child(fields: LogFields): Logger;
+}
+
+/** A logger that owns its outputs; `close` resolves when every line has been written. */
+export interface RootLogger extends Logger {
+  close(): Promise<void>;
+}
+
+export interface LoggerOptions {
+  readonly service: string;
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  /** Folder of `<service>.log`, created if missing; without it nothing is written to disk. */
+  readonly directory?: string | undefined;
+  /** Whether lines also go to standard output; true unless said otherwise. */
+  readonly stdout?: boolean;
+  /** Size at which `<service>.log` is rotated, 64 MiB unless said otherwise; five files are kept. */
+  readonly maxFileBytes?: number;
+}
+
+const KEPT_FILES = 5;
+const DEFAULT_MAX_FILE_BYTES = 64 * 1024 * 1024;
+
+export function createLogger(options: LoggerOptions): RootLogger {
+  const outputs = openOutputs(options);
+  const sink = winston.createLogger({
+    level: options.level,
+    levels: { error: 0, warn: 1, info: 2, debug: 3 },
+    format: winston.format.printf(({ record }) => renderRecord(record as LogRecord, options.format)),
+    transports: outputs,
+    silent: outputs.length === 0,
+  });
+  const write: RecordSink = (record) => {
+    sink.log({ level: record.level, message: record.message, record });
+  };
+  return Object.assign(loggerTo(write, options.service, {}), {
+    close: async () => {
+      const written = Promise.all(outputs.map((output) => finished(output, { readable: false })));
+      sink.end();
+      await written;
+    },
+  });
+}
+
+export type RecordSink = (record: LogRecord) => void;
+
+/** The {@link Logger} over any sink of records: what a child inherits and which fields win is decided here alone. */
+export function loggerTo(sink: RecordSink, service: string, inherited: LogFields): Logger {
+  const at = (level: LogLevel) => (message: string, fields?: LogFields, error?: unknown) => {
+    sink({ time: Date.now(), level, service, message, fields: { ...inherited, ...fields }, error });
+  };
+  return {
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    child: (fields) => loggerTo(sink, service, { ...inherited, ...fields }),
+  };
+}
+
+function openOutputs({ service, directory, stdout = true, maxFileBytes }: LoggerOptions): winston.transport[] {
+  const outputs: winston.transport[] = [];
+  if (stdout) outputs.push(new winston.transports.Stream({ stream: process.stdout, eol: "\n" }));
+  if (directory !== undefined) {
+    mkdirSync(directory, { recursive: true });
+    outputs.push(
+      new winston.transports.File({
+        dirname: directory,
+        filename: `${service}.log`,
+        maxsize: maxFileBytes ?? DEFAULT_MAX_FILE_BYTES,
+        maxFiles: KEPT_FILES,
+        tailable: true,
+        eol: "\n",
+      }),
+    );
+  }
+  return outputs;
+}
