@@ -1,0 +1,125 @@
+import { join } from "node:path";
+import type { ExpertGroup, Hotkey, ModelVersion, RoundId, Sha256Hex } from "@assay/core/units";
+
+export interface CheckpointLayoutOptions {
+  /** Directory of the uploads when it is another volume; `<root>/inbox` otherwise. */
+  readonly inbox?: string;
+}
+
+/** Where everything lies under the checkpoint directory. Builds names only; touches no disk. */
+export class CheckpointLayout {
+  readonly root: string;
+  readonly inbox: string;
+
+  constructor(root: string, options: CheckpointLayoutOptions = {}) {
+    this.root = root;
+    this.inbox = options.inbox ?? join(root, "inbox");
+  }
+
+  get objects(): string {
+    return join(this.root, "objects");
+  }
+
+  get versions(): string {
+    return join(this.root, "versions");
+  }
+
+  get submissions(): string {
+    return join(this.root, "submissions");
+  }
+
+  get state(): string {
+    return join(this.root, "state");
+  }
+
+  /** Everything unfinished of the store. Emptied when the store starts. */
+  get tmp(): string {
+    return join(this.root, "tmp");
+  }
+
+  /** The pointer that makes a version the current one: `{version, digest}`. */
+  get current(): string {
+    return join(this.root, "current.json");
+  }
+
+  get chainView(): string {
+    return join(this.state, "chain-view.json");
+  }
+
+  /** What version 0 was cut from. */
+  get importedModel(): string {
+    return join(this.state, "imported-model.json");
+  }
+
+  object(sha256: Sha256Hex): string {
+    return join(this.objects, fileNamePart(sha256));
+  }
+
+  version(version: ModelVersion): string {
+    return join(this.versions, counter(version));
+  }
+
+  manifest(version: ModelVersion): string {
+    return join(this.version(version), MANIFEST_FILE);
+  }
+
+  versionGroup(version: ModelVersion, group: ExpertGroup): string {
+    return join(this.version(version), groupFileName(group));
+  }
+
+  /** Momentum of the outer optimiser after the merge that made `version`. */
+  momentum(version: ModelVersion, group: ExpertGroup): string {
+    return join(this.momentumFolder(version), groupFileName(group));
+  }
+
+  momentumFolder(version: ModelVersion): string {
+    return join(this.state, "momentum", counter(version));
+  }
+
+  submissionFolder(round: RoundId): string {
+    return join(this.submissions, counter(round));
+  }
+
+  /** An inspected submission. */
+  submission(round: RoundId, hotkey: Hotkey): string {
+    return join(this.submissionFolder(round), `${fileNamePart(hotkey)}.safetensors`);
+  }
+
+  /** The same as {@link submission}, relative to the root: the form that jobs carry. */
+  submissionRelative(round: RoundId, hotkey: Hotkey): string {
+    return join("submissions", counter(round), `${fileNamePart(hotkey)}.safetensors`);
+  }
+}
+
+export const MANIFEST_FILE = "manifest.json";
+export const SHARED_FILE = "shared.safetensors";
+export const FULL_FILE = "model.safetensors";
+
+/** Name of a group's file in a version's folder. */
+export function groupFileName(group: ExpertGroup): string {
+  return `group-${counter(group)}.safetensors`;
+}
+
+/**
+ * A hotkey or digest as part of a file name.
+ *
+ * @throws RangeError for anything but ASCII letters and digits: the caller must have checked the address before.
+ */
+export function fileNamePart(text: string): string {
+  if (!/^[A-Za-z0-9]{1,128}$/.test(text)) {
+    throw new RangeError("A hotkey or digest in a path must consist of ASCII letters and digits");
+  }
+  return text;
+}
+
+/**
+ * A round, version or group number as part of a path.
+ *
+ * @throws RangeError for anything but a safe non-negative integer (a caller's bug).
+ */
+export function counter(value: number): string {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new RangeError("A number in a path must be a safe non-negative integer");
+  }
+  return String(value);
+}

@@ -1,0 +1,179 @@
+/** One tensor as the header states it, not yet checked against the file. */
+export interface StatedTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly offsets: readonly [number, number];
+}
+
+/** A header's JSON, parsed but not yet checked against the file. */
+export interface StatedHeader {
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly tensors: ReadonlyMap<string, StatedTensor>;
+}
+
+/** The text breaks the header's grammar. Caught by the header parser, which turns it into a rejection. */
+export class HeaderSyntax extends Error {}
+
+/**
+ * Parses a safetensors header by its own small grammar instead of `JSON.parse`.
+ *
+ * The grammar has a fixed depth, so nesting costs nothing; every key is seen, so duplicates are found; names go into
+ * maps, so `__proto__` is a name like any other. Numbers are non-negative safe integers without sign, fraction or
+ * exponent. Only spaces may follow the object.
+ *
+ * @throws HeaderSyntax at the first character that does not fit.
+ */
+export function parseHeaderJson(text: string): StatedHeader {
+  const cursor = new Cursor(text);
+  let metadata: ReadonlyMap<string, string> | null = null;
+  const tensors = new Map<string, StatedTensor>();
+  cursor.object((name) => {
+    if (name === "__metadata__") {
+      if (metadata !== null) throw new HeaderSyntax("duplicate key __metadata__");
+      metadata = parseMetadata(cursor);
+      return;
+    }
+    if (tensors.has(name)) throw new HeaderSyntax(`duplicate key ${quote(name)}`);
+    tensors.set(name, parseTensor(cursor));
+  });
+  cursor.trailingSpaces();
+  return { metadata: metadata ?? new Map(), tensors };
+}
+
+/** A stranger's text for people: quoted, escaped, and no longer than a line. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text);
+}
+
+function parseMetadata(cursor: Cursor): ReadonlyMap<string, string> {
+  const metadata = new Map<string, string>();
+  cursor.object((key) => {
+    if (metadata.has(key)) throw new HeaderSyntax(`duplicate metadata key ${quote(key)}`);
+    if (metadata.size === MAX_METADATA_KEYS) throw new HeaderSyntax("too many metadata keys");
+    const value = cursor.string();
+    if (key.length + value.length > MAX_METADATA_CHARACTERS) throw new HeaderSyntax("metadata value too long");
+    metadata.set(key, value);
+  });
+  return metadata;
+}
+
+function parseTensor(cursor: Cursor): StatedTensor {
+  let dtype: string | undefined;
+  let shape: number[] | undefined;
+  let offsets: number[] | undefined;
+  cursor.object((field) => {
+    if (field === "dtype" && dtype === undefined) dtype = cursor.string();
+    else if (field === "shape" && shape === undefined) shape = cursor.integers(MAX_DIMENSIONS);
+    else if (field === "data_offsets" && offsets === undefined) offsets = cursor.integers(2);
+    else throw new HeaderSyntax(`unexpected or repeated field ${quote(field)} of a tensor`);
+  });
+  const [begin, end] = offsets ?? [];
+  if (dtype === undefined || shape === undefined || begin === undefined || end === undefined) {
+    throw new HeaderSyntax("a tensor lacks dtype, shape or data_offsets");
+  }
+  return { dtype, shape, offsets: [begin, end] };
+}
+
+const MAX_METADATA_KEYS = 64;
+const MAX_METADATA_CHARACTERS = 8192;
+const MAX_DIMENSIONS = 8;
+
+/** A position in the text; every method consumes what it names or throws. */
+class Cursor {
+  readonly #text: string;
+  #position = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  object(member: (key: string) => void): void {
+    this.#expect("{");
+    if (this.#accept("}")) return;
+    do {
+      const key = this.string();
+      this.#expect(":");
+      member(key);
+    } while (this.#accept(","));
+    this.#expect("}");
+  }
+
+  integers(maxLength: number): number[] {
+    const values: number[] = [];
+    this.#expect("[");
+    if (this.#accept("]")) return values;
+    do {
+      if (values.length === maxLength) throw new HeaderSyntax(`more than ${maxLength} numbers in a list`);
+      values.push(this.#integer());
+    } while (this.#accept(","));
+    this.#expect("]");
+    return values;
+  }
+
+  string(): string {
+    this.#expect('"');
+    const begin = this.#position;
+    let escaped = false;
+    for (;;) {
+      const code = this.#text.charCodeAt(this.#position);
+      if (Number.isNaN(code) || code < 0x20) throw new HeaderSyntax("unterminated string or control character");
+      this.#position += 1;
+      if (code === QUOTE) break;
+      if (code === BACKSLASH) {
+        escaped = true;
+        this.#position += 1;
+      }
+    }
+    const end = this.#position - 1;
+    return escaped ? unescapeLiteral(this.#text.slice(begin - 1, end + 1)) : this.#text.slice(begin, end);
+  }
+
+  trailingSpaces(): void {
+    for (; this.#position < this.#text.length; this.#position += 1) {
+      if (this.#text.charCodeAt(this.#position) !== SPACE) throw new HeaderSyntax("text after the header's object");
+    }
+  }
+
+  #integer(): number {
+    this.#skipWhitespace();
+    INTEGER.lastIndex = this.#position;
+    const digits = INTEGER.exec(this.#text)?.[0];
+    const value = Number(digits);
+    if (digits === undefined || !Number.isSafeInteger(value)) {
+      throw new HeaderSyntax(`expected a safe non-negative integer at character ${this.#position}`);
+    }
+    this.#position += digits.length;
+    return value;
+  }
+
+  #accept(character: string): boolean {
+    this.#skipWhitespace();
+    if (this.#text[this.#position] !== character) return false;
+    this.#position += 1;
+    return true;
+  }
+
+  #expect(character: string): void {
+    if (!this.#accept(character)) throw new HeaderSyntax(`expected ${character} at character ${this.#position}`);
+  }
+
+  #skipWhitespace(): void {
+    while (WHITESPACE.has(this.#text.charCodeAt(this.#position))) this.#position += 1;
+  }
+}
+
+function unescapeLiteral(literal: string): string {
+  try {
+    const value: unknown = JSON.parse(literal);
+    if (typeof value === "string") return value;
+  } catch (error) {
+    throw new HeaderSyntax("invalid escape in a string", { cause: error });
+  }
+  throw new HeaderSyntax("invalid string");
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const SPACE = 0x20;
+const WHITESPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+const INTEGER = /(?:0|[1-9][0-9]{0,15})(?![0-9.eE])/y;
