@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+import { sha256Hex } from "../hash/sha256.ts";
+import { requestMessageBytes, requestSignatureSchema } from "./request-message.ts";
+
+const hotkey = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+const message = {
+  method: "GET",
+  path: "/model/full?version=3",
+  bodySha256: sha256Hex(new Uint8Array()),
+  hotkey,
+  blockNumber: 77,
+  nonce: "n0nce-_42",
+};
+
+test("the bytes of a signed request are seven lines", () => {
+  expect(new TextDecoder().decode(requestMessageBytes(message))).toBe(
+    [
+      "bz-request-v1",
+      "GET",
+      "/model/full?version=3",
+      "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+      hotkey,
+      "77",
+      "n0nce-_42",
+    ].join("\n"),
+  );
+});
+
+test("a line break in any text is refused", () => {
+  expect(() => requestMessageBytes({ ...message, path: "/a\nb" })).toThrow(RangeError);
+  expect(() => requestMessageBytes({ ...message, nonce: "x\ny" })).toThrow(RangeError);
+});
+
+test("the signed fields have bounded forms", () => {
+  const fields = { hotkey, blockNumber: 77, nonce: "n0nce-_42", signature: "A".repeat(86) };
+  expect(requestSignatureSchema.parse(fields)).toEqual(fields);
+  expect(requestSignatureSchema.safeParse({ ...fields, nonce: "short" }).success).toBe(false);
+  expect(requestSignatureSchema.safeParse({ ...fields, nonce: "x".repeat(65) }).success).toBe(false);
+  expect(requestSignatureSchema.safeParse({ ...fields, blockNumber: -1 }).success).toBe(false);
+});

@@ -1,0 +1,80 @@
+import { describe, expect, test } from "vitest";
+import { chainViewSchema } from "./chain-view.ts";
+import { NINE_PHASE_45, SEED_45 } from "./cycle/phase.ts";
+import { modelManifestSchema } from "./model-manifest.ts";
+import { networkSchema } from "./network.ts";
+import { submissionReceiptSchema } from "./submission-receipt.ts";
+
+const sha256 = "ab".repeat(32);
+
+const chainView = {
+  schema: 1,
+  netuid: 42,
+  block: 54_321,
+  cycle: 1207,
+  phase: "train",
+  phaseFirstBlock: 54_320,
+  phaseLastBlock: 54_339,
+  nextDistributeBlock: 54_360,
+  nextSubmissionBlock: 54_346,
+  blockMillis: 12_000,
+  updatedAt: 1_795_000_000_000,
+  validatorHotkey: "5V",
+  roster: [{ uid: 3, hotkey: "5M", role: "miner", group: null, committedHash: null }],
+};
+const manifest = {
+  schema: 1,
+  version: 0,
+  parent: null,
+  cycle: null,
+  block: null,
+  shared: { name: "shared.safetensors", bytes: 10, sha256 },
+  groups: [{ group: 0, name: "group-0.safetensors", bytes: 10, sha256 }],
+  full: { name: "full.safetensors", bytes: 20, sha256 },
+  digest: sha256,
+};
+const receipt = {
+  schema: 1,
+  submissionId: "s-1",
+  roundId: 54_346,
+  uid: 3,
+  hotkey: "5M",
+  group: 1,
+  signedBlock: 54_346,
+  receivedBlock: 54_347,
+  receivedAt: 1_795_000_000_000,
+  signature: "x",
+  source: { kind: "pull", url: "https://miner.example/7" },
+};
+const network = {
+  name: "localnet",
+  blockMillis: 250,
+  schedule: NINE_PHASE_45,
+  expertGroups: 4,
+  evaluation: { maxBatches: 8, sequenceLength: 64 },
+  merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
+};
+
+describe.each([
+  ["chain view", chainViewSchema, chainView],
+  ["model manifest", modelManifestSchema, manifest],
+  ["submission receipt", submissionReceiptSchema, receipt],
+  ["network", networkSchema, network],
+] as const)("a %s", (_, schema, value) => {
+  test("is read back as it was written", () => {
+    expect(schema.parse(JSON.parse(JSON.stringify(value)))).toEqual(value);
+  });
+
+  test("is refused with a key that nobody wrote", () => {
+    expect(schema.safeParse({ ...value, extra: 1 }).success).toBe(false);
+  });
+
+  test.each(Object.keys(value))("is refused without %s", (key) => {
+    expect(schema.safeParse({ ...value, [key]: undefined }).success).toBe(false);
+  });
+});
+
+test("a network may leave out the last four phases but none of the first", () => {
+  expect(networkSchema.safeParse({ ...network, schedule: SEED_45 }).success).toBe(true);
+  expect(networkSchema.safeParse({ ...network, schedule: { ...SEED_45, submission: 0 } }).success).toBe(false);
+});
