@@ -106,7 +106,7 @@ async function readTextOrNull(path: string): Promise<string | null> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    if (isSystemError(error, "ENOENT")) return null;
+    if (isSystemError(error, "ENOENT", "ENOTDIR")) return null;
     throw error;
   }
 }

@@ -33,10 +33,10 @@ export function inCanonicalOrder<T extends NamedTensor>(tensors: Iterable<T>): r
   );
 }
 
-/** Bytes before the first value: length, JSON and spaces, a multiple of 64. */
+/** Bytes before the first value: length, JSON and spaces, a multiple of 64. The tensors lie in the order given. */
 export function encodeHeader(tensors: readonly NamedTensor[]): Uint8Array {
   let offset = 0;
-  const entries = inCanonicalOrder(tensors).map((tensor) => {
+  const entries = tensors.map((tensor) => {
     const begin = offset;
     offset += tensorBytes(tensor);
     return [tensor.name, { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [begin, offset] }] as const;
@@ -52,7 +52,7 @@ export function encodeHeader(tensors: readonly NamedTensor[]): Uint8Array {
 
 /** Size of the canonical file of these tensors, header included. */
 export function canonicalBytes(tensors: readonly NamedTensor[]): number {
-  return tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), encodeHeader(tensors).length);
+  return tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), encodeHeader(inCanonicalOrder(tensors)).length);
 }
 
 /**
@@ -65,9 +65,10 @@ export async function writeSafetensors(
   tensors: readonly TensorSource[],
   signal?: AbortSignal,
 ): Promise<FileDigest> {
-  const writer = await SafetensorsWriter.create(path, tensors);
+  const ordered = inCanonicalOrder(tensors);
+  const writer = await SafetensorsWriter.create(path, ordered);
   try {
-    for (const tensor of inCanonicalOrder(tensors)) {
+    for (const tensor of ordered) {
       for await (const chunk of tensor.chunks()) {
         signal?.throwIfAborted();
         await writer.write(tensor.name, chunk);
@@ -80,7 +81,7 @@ export async function writeSafetensors(
   }
 }
 
-/** A canonical file being written: every tensor's bytes in canonical order, then `finish` or `discard`. */
+/** A file being written: every tensor's bytes in the order given, then `finish` or `discard`. */
 export class SafetensorsWriter {
   readonly #path: string;
   readonly #file: FileHandle;
@@ -91,7 +92,7 @@ export class SafetensorsWriter {
   private constructor(path: string, file: FileHandle, tensors: readonly NamedTensor[]) {
     this.#path = path;
     this.#file = file;
-    this.#remaining = inCanonicalOrder(tensors).map((tensor) => ({ name: tensor.name, bytes: tensorBytes(tensor) }));
+    this.#remaining = tensors.map((tensor) => ({ name: tensor.name, bytes: tensorBytes(tensor) }));
   }
 
   /** Creates the file, which must not exist, and writes its header. */

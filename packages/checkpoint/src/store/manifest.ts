@@ -1,0 +1,46 @@
+import { createHash } from "node:crypto";
+import { type ModelFile, type ModelManifest, modelManifestSchema } from "@assay/core/model-manifest";
+import type { ModelVersion, Sha256Hex } from "@assay/core/units";
+import { readJson } from "../atomic-write.ts";
+import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
+import type { CheckpointLayout } from "../layout.ts";
+
+/** A file that holds one expert group. */
+export type GroupFile = ModelManifest["groups"][number];
+
+/** A version's parts without what is computed from them. */
+export type ManifestParts = Omit<ModelManifest, "schema" | "digest">;
+
+/** Completes a manifest with the digest over its files. */
+export function completeManifest(parts: ManifestParts): ModelManifest {
+  const groups = [...parts.groups].sort((left, right) => left.group - right.group);
+  return { ...parts, groups, schema: 1, digest: manifestDigest({ ...parts, groups }) };
+}
+
+/** The files of a version: shared, groups in order, full. */
+export function manifestFiles(manifest: Pick<ModelManifest, "shared" | "groups" | "full">): readonly ModelFile[] {
+  return [manifest.shared, ...manifest.groups, manifest.full];
+}
+
+/**
+ * Names a version's content: SHA-256 over the files' digests in hexadecimal, joined by line feeds, in the order of
+ * {@link manifestFiles}.
+ */
+export function manifestDigest(manifest: Pick<ModelManifest, "shared" | "groups" | "full">): Sha256Hex {
+  const lines = manifestFiles(manifest).map(({ sha256 }) => sha256);
+  return createHash("sha256").update(lines.join("\n")).digest("hex");
+}
+
+/**
+ * A version's manifest; null when there is no such version.
+ *
+ * @throws CheckpointError `CHECKPOINT_MANIFEST_INVALID` when it does not parse or its digest is not that of its files.
+ */
+export async function readManifest(layout: CheckpointLayout, version: ModelVersion): Promise<ModelManifest | null> {
+  const path = layout.manifest(version);
+  const manifest = await readJson(path, modelManifestSchema, CheckpointErrorCode.ManifestInvalid);
+  if (manifest !== null && (manifest.version !== version || manifest.digest !== manifestDigest(manifest))) {
+    throw new CheckpointError(CheckpointErrorCode.ManifestInvalid, "Manifest contradicts itself", { fields: { path } });
+  }
+  return manifest;
+}
