@@ -1,0 +1,28 @@
+import type { BlockNumber } from "@assay/core/units";
+
+/** When a mortal extrinsic is valid: from the block after `birth` to `lastBlock`. */
+export interface Mortality {
+  /** Block whose hash the signature covers. */
+  readonly birth: BlockNumber;
+  /** Length of the era in blocks, a power of two from 4. */
+  readonly period: number;
+  readonly lastBlock: BlockNumber;
+}
+
+/** Chains remember some thousand block hashes; an era may not reach back further. */
+const LONGEST_PERIOD = 256;
+const SHORTEST_PERIOD = 4;
+
+/**
+ * An era that ends exactly with the deadline block, so that what is late can never land.
+ *
+ * Eras are powers of two long, but where they begin is free: the era is laid backwards from the deadline, long enough
+ * that it began at a block that is already final (its hash cannot be forked away). A deadline further off than the
+ * longest era gets an era from the final head, to be signed anew when it has passed.
+ */
+export function mortalityFor(finalized: BlockNumber, deadlineBlock: BlockNumber): Mortality {
+  let period = SHORTEST_PERIOD;
+  while (deadlineBlock + 1 - period > finalized && period < LONGEST_PERIOD) period *= 2;
+  const birth = Math.max(0, Math.min(finalized, deadlineBlock + 1 - period));
+  return { birth, period, lastBlock: birth + period - 1 };
+}

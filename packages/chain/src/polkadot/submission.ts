@@ -1,0 +1,205 @@
+import type { BlockNumber, Hotkey } from "@assay/core/units";
+import type { ExtrinsicReceipt, SubmissionProgress, SubmissionState, SubmitOptions } from "../chain-client.ts";
+import { ChainError, ChainErrorCode } from "../chain-error.ts";
+import { Bell } from "./bell.ts";
+import type { ChainConnection } from "./connection.ts";
+import { dispatchErrorOf } from "./dispatch-result.ts";
+import { finalBlockWith } from "./final-block.ts";
+import type { HeadFollower } from "./heads.ts";
+import { type PoolNews, sendToPool } from "./pool-watch.ts";
+import { isAlreadyImported } from "./rpc-error.ts";
+import type { ChainSession } from "./session.ts";
+import type { SignedExtrinsic } from "./signed-extrinsic.ts";
+import { numberOf, storageAt } from "./storage.ts";
+
+/** How one signed extrinsic ended. `gone` and `expired` ones can never land any more, so it is safe to sign anew. */
+export type Verdict =
+  | { readonly kind: "landed"; readonly receipt: ExtrinsicReceipt }
+  | { readonly kind: "refused"; readonly error: ChainError }
+  | { readonly kind: "gone"; readonly error: ChainError }
+  | { readonly kind: "expired" };
+
+interface Components {
+  readonly connection: ChainConnection;
+  readonly heads: HeadFollower;
+  readonly onState: SubmitOptions["onState"];
+}
+
+interface Terms {
+  readonly signed: SignedExtrinsic;
+  readonly signer: Hotkey;
+  /** Final block before which the extrinsic cannot be, because it was not signed yet. */
+  readonly searchAfter: BlockNumber;
+  readonly finalityStallMillis: number;
+}
+
+/**
+ * One signed extrinsic on its way.
+ *
+ * The bodies of final blocks alone decide whether it landed; the pool's news only tell when to look after it. So a lost
+ * connection, a silent pool or a fork cost time and nothing else: the same bytes are handed in again, which cannot make
+ * them land twice.
+ */
+export class Submission {
+  readonly #components: Components;
+  readonly #terms: Terms;
+  readonly #bell = new Bell();
+  readonly #news: PoolNews[] = [];
+  #session: ChainSession | null = null;
+  #state: SubmissionState | null = null;
+  #lost = false;
+  #nonceInDoubt = false;
+  #searched: BlockNumber;
+  #resentAt: BlockNumber = -1;
+
+  constructor(components: Components, terms: Terms) {
+    this.#components = components;
+    this.#terms = terms;
+    this.#searched = terms.searchAfter;
+  }
+
+  /** Gives the extrinsic to the pool behind this session. A pool that has it already counts as success. */
+  async handIn(session: ChainSession): Promise<void> {
+    try {
+      await sendToPool(session, this.#terms.signed, (news) => {
+        this.#news.push(news);
+        this.#bell.ring();
+      });
+    } catch (error) {
+      if (!isAlreadyImported(error)) throw error;
+    }
+    this.#session = session;
+    this.#lost = false;
+    this.report("ready");
+  }
+
+  report(state: SubmissionState, where: Partial<ExtrinsicReceipt> = {}): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    const { hash, nonce } = this.#terms.signed;
+    const progress: SubmissionProgress = { extrinsicHash: hash, nonce };
+    this.#components.onState?.(state, { ...progress, ...where });
+  }
+
+  /** Follows the extrinsic until it is final, refused, or can no longer land. */
+  async verdict(signal: AbortSignal): Promise<Verdict> {
+    const { heads, connection } = this.#components;
+    const endings = [heads.onHead, heads.onFinalized].map((subscribe) => subscribe.call(heads, this.#bell.ring));
+    endings.push(connection.onSession(this.#bell.ring));
+    try {
+      return await this.#follow(signal);
+    } finally {
+      for (const end of endings) end();
+    }
+  }
+
+  async #follow(signal: AbortSignal): Promise<Verdict> {
+    const { heads } = this.#components;
+    let final = heads.finalizedHead().number;
+    let finalSince = performance.now();
+    for (;;) {
+      const verdict = await this.#look();
+      if (verdict !== null) return verdict;
+      const patience = this.#terms.finalityStallMillis - (performance.now() - finalSince);
+      if (patience <= 0) throw stalled(this.#terms.signed, final);
+      await this.#bell.wait(patience, signal);
+      if (heads.finalizedHead().number > final) {
+        final = heads.finalizedHead().number;
+        finalSince = performance.now();
+      }
+    }
+  }
+
+  /** One look at the chain; null when there is nothing to say yet, also because the connection failed meanwhile. */
+  async #look(): Promise<Verdict | null> {
+    try {
+      const session = await this.#components.connection.session();
+      await this.#readNews(session);
+      const final = this.#components.heads.finalizedHead();
+      const landed = await this.#search(session, final.number);
+      if (landed !== null) return landed;
+      if (final.number >= this.#terms.signed.lastBlock) return { kind: "expired" };
+      if (this.#nonceInDoubt && (await this.#nonceIsUsed(session, final.hash))) return gone(nonceConflict());
+      return await this.#resendIfLost(session);
+    } catch (error) {
+      if (isConnectionFailure(error)) return null;
+      throw error;
+    }
+  }
+
+  async #readNews(session: ChainSession): Promise<void> {
+    for (let news = this.#news.shift(); news !== undefined; news = this.#news.shift()) {
+      if (news.kind === "lost") this.#lost = true;
+      if (news.kind === "ready") this.report("ready");
+      if (news.kind === "in_block") {
+        const header = await session.request<{ readonly number: string } | null>("chain_getHeader", [news.blockHash]);
+        const where = header === null ? {} : { block: Number(header.number), blockHash: news.blockHash };
+        this.report("in_block", where);
+      }
+    }
+  }
+
+  async #search(session: ChainSession, final: BlockNumber): Promise<Verdict | null> {
+    const { hex, hash } = this.#terms.signed;
+    const found = await finalBlockWith(session, hex, { after: this.#searched, upTo: final });
+    if (found === null) {
+      this.#searched = Math.max(this.#searched, final);
+      return null;
+    }
+    const { block, blockHash, index } = found;
+    const error = await dispatchErrorOf(session, blockHash, index);
+    this.report("finalized", { block, blockHash });
+    return error === null ? { kind: "landed", receipt: { hash, block, blockHash } } : { kind: "refused", error };
+  }
+
+  /** Whether a final block has used up our nonce; as none of them holds our extrinsic, somebody else's did. */
+  async #nonceIsUsed(session: ChainSession, finalHash: string): Promise<boolean> {
+    const storage = await storageAt(session, finalHash);
+    const account = await storage.item("system", "account")(this.#terms.signer);
+    const nonce = "nonce" in account ? account.nonce : null;
+    return numberOf(nonce as Parameters<typeof numberOf>[0]) > this.#terms.signed.nonce;
+  }
+
+  /** Hands the extrinsic in again, at most once per block, when its pool lost it or its session ended. */
+  async #resendIfLost(session: ChainSession): Promise<Verdict | null> {
+    const head = this.#components.heads.head().number;
+    if ((!this.#lost && this.#session === session) || this.#resentAt === head) return null;
+    this.#resentAt = head;
+    try {
+      await this.handIn(session);
+      return null;
+    } catch (error) {
+      if (!(error instanceof ChainError) || isConnectionFailure(error)) throw error;
+      if (error.code === ChainErrorCode.BadSignature) return gone(error);
+      if (error.code !== ChainErrorCode.NonceConflict) return { kind: "refused", error };
+      this.#nonceInDoubt = true;
+      this.#lost = false;
+      this.#session = session;
+      return null;
+    }
+  }
+}
+
+/** Whether an error says nothing about the extrinsic, only that nobody could be asked. */
+export function isConnectionFailure(error: unknown): boolean {
+  if (!(error instanceof ChainError)) return false;
+  const { Disconnected, RequestDeadline, BlockUnknown, StateDiscarded } = ChainErrorCode;
+  return [Disconnected, RequestDeadline, BlockUnknown, StateDiscarded].some((code) => code === error.code);
+}
+
+function gone(error: ChainError): Verdict {
+  return { kind: "gone", error };
+}
+
+function nonceConflict(): ChainError {
+  return new ChainError(ChainErrorCode.NonceConflict, "Another extrinsic of this hotkey took the nonce", {
+    retryable: true,
+  });
+}
+
+function stalled({ hash }: SignedExtrinsic, finalized: BlockNumber): ChainError {
+  return new ChainError(ChainErrorCode.FinalityStalled, "Finality does not advance; the extrinsic may still land", {
+    retryable: true,
+    fields: { extrinsic: hash, finalized },
+  });
+}
