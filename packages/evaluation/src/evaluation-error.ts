@@ -14,6 +14,10 @@ export const EvaluationErrorCode = {
   TokenizerMismatch: "EVALUATION_TOKENIZER_MISMATCH",
   /** A submission that was inspected and accepted is gone, or no longer has those bytes or tensors. */
   SubmissionChanged: "EVALUATION_SUBMISSION_CHANGED",
+  /** The request names an expert group that the version does not have. */
+  GroupUnknown: "EVALUATION_GROUP_UNKNOWN",
+  /** One measurement took longer than `timeoutMillis` (in-process only; a child's deadline is `CHILD_DEADLINE`). */
+  Deadline: "EVALUATION_DEADLINE",
   /** The evaluator was asked to measure before it was started or after it was stopped. */
   NotRunning: "EVALUATION_NOT_RUNNING",
   /** Something broke inside the process that computes (an allocation that failed, an error of the native runtime). */

@@ -1,0 +1,65 @@
+import { ChildProcess } from "@assay/runtime/child/child-process";
+import { moduleUrl } from "@assay/runtime/child/module-url";
+import type { Logger } from "@assay/runtime/logging/logger";
+import { DatasetLog } from "./dataset-log.ts";
+import type { EngineOptions, EngineResult } from "./engine/engine.ts";
+import { Turns } from "./engine/turns.ts";
+import type { EvaluationRequest, Evaluator, EvaluatorOptions, Measurement } from "./evaluator.ts";
+import { checkDatasetPath, notRunning } from "./in-process-evaluator.ts";
+
+/**
+ * Measures in a process of its own, which only gets paths and numbers.
+ *
+ * Native code cannot be stopped from outside but by a kill: a measurement past its deadline costs the child its life,
+ * and so may an abort. A crash, a hang or a lack of memory is our failure (`CHILD_DEADLINE`, `CHILD_EXITED`), never a
+ * result; the next measurement gets a new child.
+ */
+export class ChildEvaluator implements Evaluator {
+  readonly #options: EvaluatorOptions;
+  readonly #child: ChildProcess<EvaluationRequest, EngineResult>;
+  readonly #datasets: DatasetLog;
+  readonly #turns = new Turns();
+  #running = false;
+
+  constructor({ logger }: { readonly logger: Logger }, options: EvaluatorOptions) {
+    const { timeoutMillis: _, ...engineOptions } = options;
+    this.#options = options;
+    this.#datasets = new DatasetLog({ logger: logger.child({ module: "evaluation" }) });
+    this.#child = new ChildProcess(
+      { logger },
+      {
+        name: "evaluation",
+        module: moduleUrl(import.meta.url, "./child/entry"),
+        args: [JSON.stringify(engineOptions satisfies EngineOptions)],
+      },
+    );
+  }
+
+  /** Process id of the child; null while there is none. */
+  get pid(): number | null {
+    return this.#child.pid;
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    await checkDatasetPath(this.#options.evalDatasetPath);
+    await this.#child.start(signal);
+    this.#running = true;
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    await this.#child.stop();
+  }
+
+  async evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<Measurement> {
+    if (!this.#running) throw notRunning();
+    return await this.#turns.take(async () => {
+      const { measurement, dataset } = await this.#child.request(request, {
+        deadlineMs: this.#options.timeoutMillis,
+        signal,
+      });
+      this.#datasets.note(dataset);
+      return measurement;
+    }, signal);
+  }
+}

@@ -1,0 +1,52 @@
+import type { ExpertGroup, ModelVersion, NatsPerToken, Sha256Hex } from "@assay/core/units";
+import type { Startable } from "@assay/runtime/lifecycle/startable";
+
+/** What is measured: one group's tensors put in place of the base model's. */
+export interface EvaluationRequest {
+  readonly base: {
+    /** Absolute path of the version's folder; its content never changes. */
+    readonly directory: string;
+    readonly version: ModelVersion;
+  };
+  readonly group: ExpertGroup;
+  readonly submission: {
+    /** Absolute path of an inspected file, of which `sha256` is the digest. */
+    readonly path: string;
+    readonly sha256: Sha256Hex;
+  };
+  /** Hexadecimal; decides which held-out sequences are measured on. */
+  readonly seed: string;
+}
+
+/** A submission's measure. A rejection is the miner's fault; whatever else goes wrong is thrown. */
+export type Measurement =
+  | {
+      readonly kind: "measured";
+      /** Loss of the base model, computed on the same path: an unchanged submission gives exactly the same number. */
+      readonly lossBefore: NatsPerToken;
+      readonly lossAfter: NatsPerToken;
+      /** Tokens counted in each of the two losses. */
+      readonly tokens: number;
+      readonly batches: number;
+    }
+  | { readonly kind: "rejected"; readonly reason: "non_finite_loss"; readonly detail: string };
+
+/** Measures submissions on a device, one at a time. */
+export interface Evaluator extends Startable {
+  /** @throws AppError for every failure of ours, a deadline among them; the signal's reason when aborted. */
+  evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<Measurement>;
+}
+
+export interface EvaluatorOptions {
+  /** A JSON-lines file for all groups, or a directory with `group-<g>.jsonl` for each. */
+  readonly evalDatasetPath: string;
+  /** Sequences per batch. */
+  readonly batchSize: number;
+  readonly maxBatches: number;
+  /** Tokens per sequence. */
+  readonly sequenceLength: number;
+  /** Limit of one measurement, from its own start. */
+  readonly timeoutMillis: number;
+  /** Threads of one operator. Losses are equal to the last bit only for equal numbers; 1 is the number to use. */
+  readonly threads: number;
+}

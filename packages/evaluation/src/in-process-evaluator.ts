@@ -1,0 +1,80 @@
+import { access } from "node:fs/promises";
+import type { Logger } from "@assay/runtime/logging/logger";
+import { DatasetLog } from "./dataset-log.ts";
+import { Engine } from "./engine/engine.ts";
+import { Turns } from "./engine/turns.ts";
+import { EvaluationError, EvaluationErrorCode } from "./evaluation-error.ts";
+import type { EvaluationRequest, Evaluator, EvaluatorOptions, Measurement } from "./evaluator.ts";
+
+/**
+ * Measures in the calling process: for tools and tests.
+ *
+ * The event loop stands still while native code runs, and a run that hangs cannot be ended, so the deadline only takes
+ * effect between runs.
+ */
+export class InProcessEvaluator implements Evaluator {
+  readonly #options: EvaluatorOptions;
+  readonly #datasets: DatasetLog;
+  readonly #turns = new Turns();
+  #engine: Engine | null = null;
+
+  constructor({ logger }: { readonly logger: Logger }, options: EvaluatorOptions) {
+    this.#options = options;
+    this.#datasets = new DatasetLog({ logger: logger.child({ module: "evaluation" }) });
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    await checkDatasetPath(this.#options.evalDatasetPath);
+    this.#engine = new Engine(this.#options);
+  }
+
+  async stop(): Promise<void> {
+    const engine = this.#engine;
+    this.#engine = null;
+    await engine?.release();
+  }
+
+  async evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<Measurement> {
+    const engine = this.#engine;
+    if (engine === null) throw notRunning();
+    return await this.#turns.take(() => this.#evaluateInTime(engine, request, signal), signal);
+  }
+
+  async #evaluateInTime(engine: Engine, request: EvaluationRequest, signal: AbortSignal): Promise<Measurement> {
+    const { timeoutMillis } = this.#options;
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(tooLong(timeoutMillis)), timeoutMillis);
+    try {
+      const { measurement, dataset } = await engine.evaluate(request, AbortSignal.any([signal, deadline.signal]));
+      this.#datasets.note(dataset);
+      return measurement;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** @throws EvaluationError `EVALUATION_DATASET_INVALID` if nothing is at the path, so that a start fails early. */
+export async function checkDatasetPath(path: string): Promise<void> {
+  try {
+    await access(path);
+  } catch (cause) {
+    throw new EvaluationError(EvaluationErrorCode.DatasetInvalid, "Dataset cannot be read", {
+      fields: { path },
+      cause,
+    });
+  }
+}
+
+/** For a measurement before `start` or after `stop`. */
+export function notRunning(): EvaluationError {
+  return new EvaluationError(EvaluationErrorCode.NotRunning, "The evaluator is not running");
+}
+
+function tooLong(timeoutMillis: number): EvaluationError {
+  return new EvaluationError(EvaluationErrorCode.Deadline, "Measurement took too long", {
+    retryable: true,
+    fields: { timeoutMillis },
+  });
+}

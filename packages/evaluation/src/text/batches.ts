@@ -1,0 +1,47 @@
+import { chooseBatches } from "@assay/core/sampling/selection";
+import type { Dataset } from "./dataset.ts";
+
+/** Some sequences side by side. Position i of `targets` is the token that follows position i of `tokens`. */
+export interface Batch {
+  readonly sequences: number;
+  readonly sequenceLength: number;
+  /** Token ids, `[sequences, sequenceLength]` row-major. */
+  readonly tokens: Uint32Array;
+  readonly targets: BigInt64Array;
+}
+
+export interface BatchOptions {
+  /** The round's seed in hexadecimal; decides which sequences are measured on. */
+  readonly seed: string;
+  /** Sequences per batch. */
+  readonly batchSize: number;
+  readonly maxBatches: number;
+}
+
+/**
+ * The batches of a round: `batchSize · maxBatches` distinct sequences in the order that the seed gives.
+ *
+ * A dataset that has fewer is used whole, and its last batch may be smaller.
+ *
+ * @see chooseBatches for the rule that all validators share
+ */
+export function selectBatches(dataset: Dataset, { seed, batchSize, maxBatches }: BatchOptions): readonly Batch[] {
+  const chosen = chooseBatches({ sequences: dataset.report.sequences, count: batchSize * maxBatches, seed });
+  const batches: Batch[] = [];
+  for (let first = 0; first < chosen.length; first += batchSize) {
+    batches.push(batchOf(chosen.slice(first, first + batchSize).map((index) => dataset.sequence(index))));
+  }
+  return batches;
+}
+
+function batchOf(sequences: readonly Uint32Array[]): Batch {
+  return {
+    sequences: sequences.length,
+    sequenceLength: (sequences[0]?.length ?? 1) - 1,
+    tokens: Uint32Array.from(sequences.flatMap((sequence) => [...sequence.subarray(0, -1)])),
+    targets: BigInt64Array.from(
+      sequences.flatMap((sequence) => [...sequence.subarray(1)]),
+      BigInt,
+    ),
+  };
+}

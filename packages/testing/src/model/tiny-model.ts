@@ -1,0 +1,135 @@
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { groupFileName, SHARED_FILE } from "@assay/checkpoint/layout";
+import { float32Source, writeSafetensors } from "@assay/checkpoint/safetensors/write";
+import type { ExpertGroup, Sha256Hex } from "@assay/core/units";
+import { type ModelConfig, modelConfigJson } from "@assay/evaluation/model/config";
+import {
+  EMBEDDING,
+  groupTensors,
+  type ModelTensor,
+  modelTensors,
+  sharedTensors,
+} from "@assay/evaluation/model/tensor-names";
+
+/** The smallest model that has every part of a large one; a forward pass takes milliseconds. */
+export const TINY_CONFIG: ModelConfig = {
+  vocabularySize: 256,
+  hiddenSize: 32,
+  layers: 2,
+  attentionHeads: 4,
+  keyValueHeads: 2,
+  headDim: 8,
+  experts: 4,
+  expertsPerToken: 2,
+  expertIntermediateSize: 24,
+  normalizeTopK: true,
+  rmsNormEpsilon: 1e-6,
+  ropeTheta: 10_000,
+  tiedEmbeddings: false,
+};
+
+export interface TinyTensor {
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+export interface TinyModelOptions {
+  readonly config?: ModelConfig;
+  /** The same seed gives the same weights. */
+  readonly seed?: number;
+}
+
+/** Random weights by tensor name; norms lie around 1, matrices keep the size of what they multiply. */
+export function randomTensors({ config = TINY_CONFIG, seed = 1 }: TinyModelOptions = {}): Map<string, TinyTensor> {
+  const random = randomNumbers(seed);
+  return new Map(modelTensors(config).map((tensor) => [tensor.name, randomTensor(tensor, random)]));
+}
+
+/** Writes a Hugging Face folder: configuration, byte tokenizer and all weights in one file. */
+export async function writeTinyModel(directory: string, options: TinyModelOptions = {}): Promise<void> {
+  const { config = TINY_CONFIG } = options;
+  await writeModelFiles(directory, config);
+  await writeTensors(join(directory, "model.safetensors"), modelTensors(config), randomTensors(options));
+}
+
+export interface VersionFolderOptions {
+  readonly config?: ModelConfig;
+  /** Number of expert groups. */
+  readonly groups: number;
+  readonly tensors: ReadonlyMap<string, TinyTensor>;
+}
+
+/** Writes a version as the checkpoint store lays it out, without its manifest. */
+export async function writeVersionFolder(
+  directory: string,
+  { config = TINY_CONFIG, groups, tensors }: VersionFolderOptions,
+): Promise<void> {
+  await writeModelFiles(directory, config);
+  await writeTensors(join(directory, SHARED_FILE), sharedTensors(config), tensors);
+  for (let group = 0; group < groups; group += 1) {
+    await writeTensors(join(directory, groupFileName(group)), groupTensors(config, groups, group), tensors);
+  }
+}
+
+export interface SubmissionOptions extends VersionFolderOptions {
+  readonly group: ExpertGroup;
+}
+
+/** Writes one group's tensors as a miner would, in place of a file that is there. */
+export async function writeSubmission(
+  path: string,
+  { config = TINY_CONFIG, groups, group, tensors }: SubmissionOptions,
+): Promise<{ readonly path: string; readonly sha256: Sha256Hex }> {
+  const sha256 = await writeTensors(path, groupTensors(config, groups, group), tensors);
+  return { path, sha256 };
+}
+
+/** A copy in which the tensors that `change` returns something for have those values. */
+export function changedTensors(
+  tensors: ReadonlyMap<string, TinyTensor>,
+  change: (name: string, values: Float32Array) => Float32Array | null,
+): Map<string, TinyTensor> {
+  return new Map(
+    [...tensors].map(([name, { shape, values }]) => [name, { shape, values: change(name, values) ?? values }]),
+  );
+}
+
+async function writeModelFiles(directory: string, config: ModelConfig): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, "config.json"), JSON.stringify(modelConfigJson(config)));
+  await writeFile(join(directory, "tokenizer_config.json"), JSON.stringify({ tokenizer_class: "ByteTokenizer" }));
+}
+
+async function writeTensors(
+  path: string,
+  wanted: readonly ModelTensor[],
+  tensors: ReadonlyMap<string, TinyTensor>,
+): Promise<Sha256Hex> {
+  const sources = wanted.map(({ name }) => {
+    const tensor = tensors.get(name);
+    if (tensor === undefined) throw new RangeError(`No values for tensor ${name}`);
+    return float32Source(name, tensor.shape, tensor.values);
+  });
+  await rm(path, { force: true });
+  return (await writeSafetensors(path, sources)).sha256;
+}
+
+function randomTensor({ name, shape }: ModelTensor, random: () => number): TinyTensor {
+  const count = shape.reduce((product, size) => product * size, 1);
+  const values = Float32Array.from({ length: count }, () => random() * 2 - 1);
+  if (shape.length === 1) return { shape, values: values.map((value) => 1 + 0.1 * value) };
+  const scale = name === EMBEDDING ? 0.5 : 1.5 / Math.sqrt(shape[1] ?? 1);
+  return { shape, values: values.map((value) => value * scale) };
+}
+
+/** The mulberry32 generator: numbers in [0, 1), the same everywhere. */
+function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
