@@ -1,0 +1,107 @@
+import type { Netuid } from "@assay/core/units";
+import { u8aToHex } from "@polkadot/util";
+import { BLOCK_HASH_COUNT } from "../metadata/system-pallet.ts";
+import type { SignedExtrinsic } from "../pool/signed-extrinsic.ts";
+import { CallArguments, type CallContext, DispatchFailure } from "../runtime/call.ts";
+import { CALLS } from "../runtime/calls.ts";
+import { advanceEpoch } from "../runtime/epoch.ts";
+import { PalletStorage } from "../state/pallet-storage.ts";
+import type { RuntimeCodec } from "../state/runtime-codec.ts";
+import type { StateChanges, StateReader } from "../state/state-history.ts";
+import { StateOverlay } from "../state/state-overlay.ts";
+import type { Block } from "./block.ts";
+import { EventLog } from "./event-log.ts";
+import { sealBlock } from "./seal.ts";
+
+export interface BlockTask {
+  readonly codec: RuntimeCodec;
+  readonly netuid: Netuid;
+  readonly parent: Block;
+  readonly parentState: StateReader;
+  /** Writes from outside that this block makes before its extrinsics. */
+  readonly injected: StateChanges;
+  /** In the order of execution; each one's nonce is its account's next. */
+  readonly extrinsics: readonly SignedExtrinsic[];
+  readonly timestamp: number;
+  /** Hears of a call that broke instead of being refused: a bug of the chain's, not of the signer's. */
+  readonly onBrokenCall: (error: unknown) => void;
+}
+
+export interface BuiltBlock {
+  readonly block: Block;
+  readonly changes: StateChanges;
+}
+
+/** Executes extrinsics on the parent's state. A refused or broken call fails its extrinsic and never the block. */
+export function buildBlock(task: BlockTask): BuiltBlock {
+  const { codec, parent, timestamp } = task;
+  const state = new StateOverlay(task.parentState);
+  const events = new EventLog(codec);
+  state.take(task.injected);
+  initialize(task, state);
+  const inherent = u8aToHex(codec.timestampExtrinsic(timestamp));
+  events.succeeded(0);
+  for (const [position, extrinsic] of task.extrinsics.entries()) {
+    execute(task, { state, events, extrinsic, index: position + 1 });
+  }
+  const system = new PalletStorage(codec, state, "System");
+  system.put("EventCount", [], events.length);
+  state.set(codec.storageKey("System", "Events", []), events.toScale());
+  const extrinsics = [inherent, ...task.extrinsics.map(({ hex }) => hex)];
+  const block = sealBlock(codec, { parent, extrinsics, timestamp, changes: state.changes });
+  return { block, changes: state.changes };
+}
+
+function initialize({ codec, netuid, parent, timestamp }: BlockTask, state: StateOverlay): void {
+  const system = new PalletStorage(codec, state, "System");
+  const number = parent.number + 1;
+  system.put("Number", [], number);
+  system.put("ParentHash", [], parent.hash);
+  system.put("BlockHash", [parent.number], parent.hash);
+  if (parent.number >= BLOCK_HASH_COUNT) system.remove("BlockHash", [parent.number - BLOCK_HASH_COUNT]);
+  new PalletStorage(codec, state, "Timestamp").put("Now", [], timestamp);
+  advanceEpoch(new PalletStorage(codec, state, "SubtensorModule"), netuid, number);
+}
+
+interface Execution {
+  readonly state: StateOverlay;
+  readonly events: EventLog;
+  readonly extrinsic: SignedExtrinsic;
+  readonly index: number;
+}
+
+function execute(task: BlockTask, { state, events, extrinsic, index }: Execution): void {
+  raiseNonce(new PalletStorage(task.codec, state, "System"), extrinsic);
+  const scratch = new StateOverlay(state);
+  const eventsBefore = events.length;
+  try {
+    dispatch(task, { state: scratch, events, extrinsic, index });
+    state.take(scratch.changes);
+    events.succeeded(index);
+  } catch (error) {
+    events.truncate(eventsBefore);
+    const isRefusal = error instanceof DispatchFailure;
+    events.failed(isRefusal ? error : null, index);
+    if (!isRefusal) task.onBrokenCall(error);
+  }
+}
+
+function raiseNonce(system: PalletStorage, { signer, nonce }: SignedExtrinsic): void {
+  const account = system.read("Account", signer)?.toJSON() as Readonly<Record<string, unknown>>;
+  system.put("Account", [signer], { ...account, nonce: nonce + 1 });
+}
+
+function dispatch({ codec, parent }: BlockTask, { state, events, extrinsic, index }: Execution): void {
+  const { call, signer } = extrinsic;
+  const run = CALLS.get(`${call.section}.${call.method}`);
+  if (run === undefined) throw new DispatchFailure("System", "CallFiltered");
+  const context: CallContext = {
+    codec,
+    block: parent.number + 1,
+    signer,
+    subtensor: new PalletStorage(codec, state, "SubtensorModule"),
+    commitments: new PalletStorage(codec, state, "Commitments"),
+    deposit: (pallet, event, fields) => events.deposit(pallet, event, fields, index),
+  };
+  run(context, new CallArguments(call));
+}

@@ -1,0 +1,105 @@
+import type { BlockHash, BlockNumber, Hotkey } from "@assay/core/units";
+import { type GenericExtrinsic, GenericExtrinsicSignatureV4 } from "@polkadot/types";
+import type { Call } from "@polkadot/types/interfaces";
+import { hexToU8a, isHex } from "@polkadot/util";
+import { blake2AsHex, blake2AsU8a, ed25519Verify, sr25519Verify } from "@polkadot/util-crypto";
+import type { RuntimeVersion } from "../metadata/runtime-version.ts";
+import { invalidTransaction, RpcError, RpcErrorCode } from "../rpc/rpc-error.ts";
+import type { RuntimeCodec } from "../state/runtime-codec.ts";
+
+/** An extrinsic whose signature was checked. */
+export interface SignedExtrinsic {
+  readonly hex: string;
+  readonly hash: string;
+  readonly signer: Hotkey;
+  readonly nonce: number;
+  /** First block that may no longer include it; null when it never dies. */
+  readonly diesAt: BlockNumber | null;
+  readonly call: Call;
+}
+
+/** What a signature covers besides the extrinsic's own bytes. */
+export interface SigningContext {
+  readonly runtimeVersion: RuntimeVersion;
+  readonly head: BlockNumber;
+  readonly genesisHash: BlockHash;
+  blockHash(block: BlockNumber): BlockHash | null;
+}
+
+const EXTRINSIC_VERSION = 4;
+const VERSION_MASK = 0x7f;
+const ACCOUNT_BYTES = 32;
+/** Longer payloads are signed by their hash. */
+const MAX_PLAIN_PAYLOAD_BYTES = 256;
+
+/** Decodes an extrinsic and checks its signature over the payload that this chain would have signed. */
+export function readSignedExtrinsic(codec: RuntimeCodec, hex: unknown, context: SigningContext): SignedExtrinsic {
+  const extrinsic = decode(codec, hex);
+  if (!extrinsic.isSigned) throw invalidTransaction("Transaction call is not expected");
+  const { era } = extrinsic;
+  const birth = era.isMortalEra ? era.asMortalEra.birth(context.head) : null;
+  const checkpoint = birth === null ? context.genesisHash : context.blockHash(birth);
+  if (checkpoint === null) throw invalidTransaction("Transaction birth block ancient");
+  if (!isSignatureValid(extrinsic, signedPayload(codec, extrinsic, checkpoint, context))) {
+    throw invalidTransaction("Transaction has a bad signature");
+  }
+  return {
+    hex: extrinsic.toHex(),
+    hash: blake2AsHex(extrinsic.toU8a(), 256),
+    signer: extrinsic.signer.toString(),
+    nonce: extrinsic.nonce.toNumber(),
+    diesAt: birth === null ? null : era.asMortalEra.death(context.head),
+    call: extrinsic.method as Call,
+  };
+}
+
+function decode(codec: RuntimeCodec, hex: unknown): GenericExtrinsic {
+  if (!isHex(hex)) throw new RpcError(RpcErrorCode.InvalidParams, "Invalid params", "extrinsic is not hexadecimal");
+  try {
+    const bytes = hexToU8a(hex);
+    const extrinsic = codec.registry.createType("Extrinsic", bytes);
+    if (extrinsic.encodedLength !== bytes.length) throw new RangeError("bytes are left over");
+    if ((extrinsic.version & VERSION_MASK) !== EXTRINSIC_VERSION) throw new RangeError("not an extrinsic of version 4");
+    return extrinsic as unknown as GenericExtrinsic;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RpcError(RpcErrorCode.Verification, "Verification Error: Runtime error: Execution failed", reason);
+  }
+}
+
+function signedPayload(
+  codec: RuntimeCodec,
+  extrinsic: GenericExtrinsic,
+  checkpoint: BlockHash,
+  { runtimeVersion, genesisHash }: SigningContext,
+): Uint8Array {
+  const payload = codec.registry.createType(
+    "ExtrinsicPayload",
+    {
+      method: extrinsic.method.toHex(),
+      era: extrinsic.era.toHex(),
+      nonce: extrinsic.nonce,
+      tip: extrinsic.tip,
+      specVersion: runtimeVersion.specVersion,
+      transactionVersion: runtimeVersion.transactionVersion,
+      genesisHash,
+      blockHash: checkpoint,
+      mode: 0,
+      metadataHash: null,
+    },
+    { version: EXTRINSIC_VERSION },
+  );
+  return payload.toU8a({ method: true });
+}
+
+/** Hotkeys are sr25519; ed25519 keys are accepted as the chain does, ecdsa ones are not simulated. */
+function isSignatureValid(extrinsic: GenericExtrinsic, payload: Uint8Array): boolean {
+  const message = payload.length > MAX_PLAIN_PAYLOAD_BYTES ? blake2AsU8a(payload) : payload;
+  const publicKey = extrinsic.signer.toU8a().slice(-ACCOUNT_BYTES);
+  const envelope: unknown = extrinsic.inner.signature;
+  if (!(envelope instanceof GenericExtrinsicSignatureV4)) return false;
+  const signature = extrinsic.signature.toU8a();
+  const { type } = envelope.multiSignature;
+  if (type === "Sr25519") return sr25519Verify(message, signature, publicKey);
+  return type === "Ed25519" && ed25519Verify(message, signature, publicKey);
+}

@@ -1,0 +1,104 @@
+import type { Netuid, Uid } from "@assay/core/units";
+import type { CallContext, CallHandler } from "./call.ts";
+import { ensure, isWeightsRateOpen, signerUid, touchLastUpdate } from "./subtensor-check.ts";
+
+const MAX_U16 = 65_535;
+const MAX_U64 = (1n << 64n) - 1n;
+const ROOT_NETUID = 0;
+
+export interface WeightVector {
+  readonly netuid: Netuid;
+  readonly uids: readonly Uid[];
+  readonly values: readonly number[];
+  readonly versionKey: bigint;
+}
+
+/** `SubtensorModule.set_weights`, refused while the subnet hides weights behind commitments. */
+export const setWeights: CallHandler = (context, args) => {
+  const netuid = args.number("netuid");
+  ensure(!context.subtensor.flag("CommitRevealWeightsEnabled", netuid), "CommitRevealEnabled");
+  storeWeights(context, {
+    netuid,
+    uids: args.numbers("dests"),
+    values: args.numbers("weights"),
+    versionKey: args.bigint("version_key"),
+  });
+};
+
+/**
+ * Checks and stores a weight vector, in the order of the checks of subtensor's runtime (spec 425).
+ *
+ * While commit-reveal is on, neither the rate limit nor LastUpdate apply: they were the commit's business.
+ */
+export function storeWeights(context: CallContext, vector: WeightVector): void {
+  const { subtensor } = context;
+  const { netuid, uids } = vector;
+  const uid = checkSigner(context, vector);
+  const isHidden = subtensor.flag("CommitRevealWeightsEnabled", netuid);
+  if (!isHidden) ensure(isWeightsRateOpen(context, netuid, uid), "SettingWeightsTooFast");
+  const scaled = checkVector(context, vector, uid);
+
+  subtensor.put(
+    "Weights",
+    [netuid, uid],
+    uids.map((target, position) => [target, scaled[position]]),
+  );
+  if (!isHidden) touchLastUpdate(context, netuid, uid);
+  context.deposit("SubtensorModule", "WeightsSet", [netuid, uid]);
+}
+
+/** Values scaled so that the largest is 65535, as the chain stores them; all zeros stay zeros. */
+export function upscale(values: readonly number[]): readonly number[] {
+  const max = Math.max(0, ...values);
+  return max === 0 ? values : values.map((value) => Math.round((value * MAX_U16) / max));
+}
+
+function checkSigner(context: CallContext, { netuid, uids, values, versionKey }: WeightVector): Uid {
+  const { subtensor } = context;
+  ensure(netuid !== ROOT_NETUID, "CanNotSetRootNetworkWeights");
+  ensure(uids.length === values.length, "WeightVecNotEqualSize");
+  ensure(subtensor.flag("NetworksAdded", netuid), "SubnetNotExists");
+  ensure(uids.length <= subtensor.number("SubnetworkN", netuid), "UidsLengthExceedUidsInSubNet");
+  const uid = signerUid(context, netuid);
+  const hasStake = isOwner(context, netuid) || stakeWeight(context, netuid) >= subtensor.bigint("StakeThreshold");
+  ensure(hasStake, "NotEnoughStakeToSetWeights");
+  const requiredKey = subtensor.bigint("WeightsVersionKey", netuid);
+  ensure(requiredKey === 0n || versionKey >= requiredKey, "IncorrectWeightVersionKey");
+  return uid;
+}
+
+function checkVector(context: CallContext, vector: WeightVector, uid: Uid): readonly number[] {
+  const { subtensor } = context;
+  const { netuid, uids, values } = vector;
+  const size = subtensor.number("SubnetworkN", netuid);
+  const isSelfWeight = uids.length === 1 && uids[0] === uid;
+  const mayWeigh = isSelfWeight || isOwner(context, netuid) || subtensor.flags("ValidatorPermit", netuid)[uid] === true;
+  ensure(mayWeigh, "NeuronNoValidatorPermit");
+  ensure(new Set(uids).size === uids.length, "DuplicateUids");
+  ensure(
+    uids.every((target) => target < size),
+    "UidVecContainInvalidOne",
+  );
+  const isLongEnough = uids.length >= Math.min(size, subtensor.number("MinAllowedWeights", netuid));
+  ensure(isSelfWeight || isLongEnough, "WeightVecLengthIsLow");
+  const scaled = upscale(values);
+  ensure(isSelfWeight || isWithinShare(scaled, subtensor.number("MaxWeightsLimit", netuid)), "MaxWeightExceeded");
+  return scaled;
+}
+
+/** Stake on the subnet plus the weighted stake on the root; stake of children is not simulated. */
+function stakeWeight({ subtensor, signer }: CallContext, netuid: Netuid): bigint {
+  const alpha = subtensor.bigint("TotalHotkeyAlpha", signer, netuid);
+  const tao = subtensor.bigint("TotalHotkeyAlpha", signer, ROOT_NETUID);
+  return alpha + (tao * subtensor.bigint("TaoWeight")) / MAX_U64;
+}
+
+function isOwner({ subtensor, signer }: CallContext, netuid: Netuid): boolean {
+  return subtensor.address("SubnetOwnerHotkey", netuid) === signer;
+}
+
+/** The limit is a share of the sum in 1/65535; 65535 turns the rule off. */
+function isWithinShare(values: readonly number[], limit: number): boolean {
+  const sum = values.reduce((total, value) => total + value, 0);
+  return limit === MAX_U16 || sum === 0 || Math.max(...values) * MAX_U16 <= limit * sum;
+}
