@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { outerStep } from "@assay/core/merging/outer-step";
+import { pseudoGradient } from "@assay/core/merging/pseudo-gradient";
 import { syncFolder, temporaryPath } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import type { FileDigest } from "../digest.ts";
@@ -153,7 +154,7 @@ async function stepTensor(merge: Merge, { name, dtype }: NamedTensor): Promise<S
   const submitted = await readTensor(submission.file, submission.header, name);
   const stepped = outerStep({
     theta,
-    pseudoGradient: theta.map((value, index) => value - (submitted[index] as number)),
+    pseudoGradient: pseudoGradient(theta, [submitted]),
     momentum: momentum === null ? null : await readTensor(momentum.file, momentum.header, name),
     learningRate: request.learningRate,
     momentumFactor: request.momentumFactor,

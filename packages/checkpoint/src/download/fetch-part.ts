@@ -1,0 +1,146 @@
+import { createWriteStream } from "node:fs";
+import { Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { type OpenedResponse, type OpenOptions, openResponse, type Refused } from "./open-response.ts";
+import type { PartialFile, PartialSource, Progress } from "./partial-file.ts";
+
+export interface FetchRequest {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly maxBytes: number;
+}
+
+/** What one request achieved. After `interrupted` another may succeed; what was received is kept if it can be. */
+export type FetchResult =
+  | { readonly kind: "complete"; readonly resumed: boolean }
+  | Refused
+  | { readonly kind: "interrupted"; readonly detail: string };
+
+/**
+ * One request for what is missing of a file.
+ *
+ * Continues only with `If-Range` and a strong entity tag, and believes a partial answer only if it begins where we
+ * stopped, under the same tag and total. A whole answer to a ranged request starts over; so does a refused range,
+ * which is never taken for "complete".
+ */
+export async function fetchPart(
+  request: FetchRequest,
+  partial: PartialFile,
+  options: OpenOptions,
+  signal: AbortSignal,
+): Promise<FetchResult> {
+  const progress = await partial.progress();
+  if (progress.total !== null && progress.bytes === progress.total) return { kind: "complete", resumed: true };
+  const opened = await openResponse(request.url, { ...request.headers, ...rangeHeaders(progress) }, options, signal);
+  if (opened.kind === "refused") return opened;
+  try {
+    const answer = judgeAnswer(opened, progress, request.maxBytes);
+    if (answer.kind === "refused") return answer;
+    if (answer.kind === "interrupted") {
+      if (answer.startOver) await partial.discard();
+      return { kind: "interrupted", detail: answer.detail };
+    }
+    return await receive(opened, answer, partial, request.maxBytes, signal);
+  } finally {
+    opened.stream.destroy();
+  }
+}
+
+type Answer =
+  | { readonly kind: "body"; readonly offset: number; readonly source: PartialSource }
+  | { readonly kind: "interrupted"; readonly detail: string; readonly startOver: boolean }
+  | Refused;
+
+function rangeHeaders({ bytes, etag }: Progress): Readonly<Record<string, string>> {
+  return bytes > 0 && etag !== null ? { range: `bytes=${bytes}-`, "if-range": etag } : {};
+}
+
+function judgeAnswer({ response }: OpenedResponse, progress: Progress, maxBytes: number): Answer {
+  const { statusCode, headers } = response;
+  const encoding = headers["content-encoding"] ?? "identity";
+  if (encoding !== "identity") return { kind: "refused", reason: "encoding", detail: "a content encoding was applied" };
+  if (statusCode === 200) return wholeBody(headers, maxBytes);
+  if (statusCode === 206 && progress.bytes > 0) return continuation(headers, progress);
+  if (statusCode === 416) return { kind: "interrupted", detail: "range was refused", startOver: true };
+  if (statusCode >= 500 || RETRYABLE_STATUS.has(statusCode)) {
+    return { kind: "interrupted", detail: `status ${statusCode}`, startOver: false };
+  }
+  return { kind: "refused", reason: "http_status", detail: `status ${statusCode}` };
+}
+
+/** Request timeout, too early, too many requests. */
+const RETRYABLE_STATUS: ReadonlySet<number> = new Set([408, 425, 429]);
+
+type Headers = OpenedResponse["response"]["headers"];
+
+function wholeBody(headers: Headers, maxBytes: number): Answer {
+  const length = headers["content-length"];
+  const total = length === undefined ? null : Number(length);
+  if (total !== null && total > maxBytes) return tooLarge(`${total} bytes announced`, maxBytes);
+  return { kind: "body", offset: 0, source: { etag: strongTag(headers), total } };
+}
+
+function continuation(headers: Headers, progress: Progress): Answer {
+  const [, begin, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers["content-range"] ?? "") ?? [];
+  const whole = total === undefined || total === "*" ? null : Number(total);
+  const etag = strongTag(headers);
+  const isSameFile = etag === progress.etag && (whole === progress.total || whole === null || progress.total === null);
+  if (Number(begin) !== progress.bytes || !isSameFile) {
+    return { kind: "interrupted", detail: "partial answer belongs to another file", startOver: true };
+  }
+  return { kind: "body", offset: progress.bytes, source: progress };
+}
+
+function strongTag({ etag }: Headers): string | null {
+  return etag !== undefined && /^"[\x21\x23-\x7e]*"$/.test(etag) ? etag : null;
+}
+
+async function receive(
+  { stream }: OpenedResponse,
+  { offset, source }: Extract<Answer, { readonly kind: "body" }>,
+  partial: PartialFile,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<FetchResult> {
+  if (offset === 0) await partial.restart(source);
+  const limit = new LimitedStream(maxBytes - offset);
+  try {
+    await pipeline(stream, limit, createWriteStream(partial.path, { flags: offset === 0 ? "w" : "a" }), { signal });
+  } catch (error) {
+    if (!limit.exceeded) throw error;
+    await partial.discard();
+    return tooLarge("more bytes came", maxBytes);
+  }
+  return await judgeLength(offset > 0, source, partial);
+}
+
+async function judgeLength(resumed: boolean, { total }: PartialSource, partial: PartialFile): Promise<FetchResult> {
+  const bytes = await partial.bytes();
+  if (total === null || bytes === total) return { kind: "complete", resumed };
+  if (bytes > total) await partial.discard();
+  return { kind: "interrupted", detail: `${bytes} bytes came, ${total} were announced` };
+}
+
+function tooLarge(what: string, maxBytes: number): Refused {
+  return { kind: "refused", reason: "too_large", detail: `${what}, at most ${maxBytes} are possible` };
+}
+
+/** Passes bytes through and fails at the first that is one too many. */
+class LimitedStream extends Transform {
+  #remaining: number;
+
+  constructor(limit: number) {
+    super();
+    this.#remaining = limit;
+  }
+
+  get exceeded(): boolean {
+    return this.#remaining < 0;
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: (error: Error | null, chunk?: Buffer) => void) {
+    this.#remaining -= chunk.length;
+    if (this.exceeded) done(new Error("body is longer than its limit"));
+    else done(null, chunk);
+  }
+}

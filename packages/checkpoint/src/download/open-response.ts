@@ -1,0 +1,118 @@
+import { once } from "node:events";
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import type { LookupFunction } from "node:net";
+import { abortable } from "@assay/runtime/time/abortable";
+import got, { type PlainResponse, type Request } from "got";
+import { type AddressGuardOptions, guardAddress, type ResolvedAddress } from "./address-guard.ts";
+
+/** Why a URL will not be fetched. Its owner's fault. */
+export type DownloadRefusal =
+  /** Not an http(s) URL without credentials. */
+  | "url_invalid"
+  /** An address that is not on the public internet. */
+  | "address_forbidden"
+  /** Too many redirects, or one from https to http or to nowhere. */
+  | "redirect_forbidden"
+  /** An answer that a repetition will not change (4xx, or nothing we asked for). */
+  | "http_status"
+  /** The body comes in a content encoding although none was accepted. */
+  | "encoding"
+  /** Longer than any file that was asked for. */
+  | "too_large";
+
+export interface Refused {
+  readonly kind: "refused";
+  readonly reason: DownloadRefusal;
+  readonly detail: string;
+}
+
+export interface OpenOptions extends AddressGuardOptions {
+  /** Longest silence of the other side, from the first packet to the last. */
+  readonly stallMillis: number;
+}
+
+/** An answer whose body has not been read. The caller destroys the stream. */
+export interface OpenedResponse {
+  readonly kind: "opened";
+  readonly response: PlainResponse;
+  readonly stream: Request;
+}
+
+/**
+ * Sends a GET and follows redirects, each of them guarded anew; connects only to the addresses that were judged.
+ *
+ * `Authorization` and `Cookie` do not go along to another origin.
+ */
+export async function openResponse(
+  address: string,
+  headers: Readonly<Record<string, string>>,
+  options: OpenOptions,
+  signal: AbortSignal,
+): Promise<OpenedResponse | Refused> {
+  let target = address;
+  let sent = headers;
+  for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
+    const verdict = await abortable(guardAddress(target, options), signal);
+    if (verdict.kind === "refused") return verdict;
+    const opened = await send(verdict.url, sent, verdict.addresses, options, signal);
+    const location = redirectOf(opened.response);
+    if (location === null) return opened;
+    opened.stream.destroy();
+    const next = URL.parse(location, verdict.url.href);
+    if (next === null) return redirectForbidden("to something that is not a URL");
+    if (verdict.url.protocol === "https:" && next.protocol !== "https:") return redirectForbidden("from https to http");
+    if (next.origin !== verdict.url.origin) sent = withoutCredentials(sent);
+    target = next.href;
+  }
+  return redirectForbidden(`more than ${MAX_REDIRECTS}`);
+}
+
+const MAX_REDIRECTS = 3;
+const agent = { http: new HttpAgent({ keepAlive: false }), https: new HttpsAgent({ keepAlive: false }) };
+
+async function send(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  addresses: readonly ResolvedAddress[],
+  { stallMillis }: OpenOptions,
+  signal: AbortSignal,
+): Promise<OpenedResponse> {
+  const stream = got.stream(url, {
+    headers: { ...headers, "accept-encoding": "identity", "user-agent": "assay" },
+    agent,
+    dnsLookup: pinned(addresses),
+    decompress: false,
+    followRedirect: false,
+    throwHttpErrors: false,
+    retry: { limit: 0 },
+    timeout: { connect: stallMillis, secureConnect: stallMillis, socket: stallMillis, response: stallMillis },
+    signal,
+  });
+  const [response] = (await once(stream, "response")) as [PlainResponse];
+  return { kind: "opened", response, stream };
+}
+
+/** Answers every question with the addresses that were judged. */
+function pinned(addresses: readonly ResolvedAddress[]): LookupFunction {
+  return (hostname, { all }, callback) => {
+    const [first] = addresses;
+    if (first === undefined) callback(new Error(`${hostname} has no address`), []);
+    else if (all === true) callback(null, [...addresses]);
+    else callback(null, first.address, first.family);
+  };
+}
+
+function redirectOf({ statusCode, headers }: PlainResponse): string | null {
+  return [301, 302, 303, 307, 308].includes(statusCode) ? (headers.location ?? "") : null;
+}
+
+function withoutCredentials(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !["authorization", "cookie"].includes(name.toLowerCase())),
+  );
+}
+
+function redirectForbidden(what: string): Refused {
+  return { kind: "refused", reason: "redirect_forbidden", detail: `redirect ${what}` };
+}
