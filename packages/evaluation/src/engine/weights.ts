@@ -36,7 +36,7 @@ const GROUP_FILE = /^group-(\d+)\.safetensors$/;
  *   `EVALUATION_MODEL_UNSUPPORTED` as {@link parseModelConfig} says; CheckpointError for unreadable files.
  */
 export async function loadBaseModel(directory: string, signal: AbortSignal): Promise<BaseModel> {
-  const config = parseModelConfig(JSON.parse(await readFile(join(directory, "config.json"), "utf8")));
+  const config = parseModelConfig(await readConfig(directory));
   const weights = new Map(await readWeights(join(directory, SHARED_FILE), signal));
   const groups = new Map<ExpertGroup, GroupLayout>();
   for (const group of await groupsIn(directory)) {
@@ -63,6 +63,15 @@ export function overlayOf(tensors: ReadonlyMap<string, Float32Tensor>, base: Bas
     });
   }
   return asTensors(tensors);
+}
+
+async function readConfig(directory: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(join(directory, "config.json"), "utf8"));
+  } catch (cause) {
+    const fields = { directory, file: "config.json" };
+    throw new EvaluationError(EvaluationErrorCode.ModelInvalid, "Configuration cannot be read", { fields, cause });
+  }
 }
 
 /** Ascending: tokens add their experts in this order, on every validator. */

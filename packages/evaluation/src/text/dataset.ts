@@ -127,14 +127,14 @@ function encodeDocument(
   { path, vocabularySize }: Pick<DatasetOptions, "path" | "vocabularySize">,
 ): Uint32Array {
   const encoded = tokenizer.encode(text);
-  const tokens = Uint32Array.from(tokenizer.separator === null ? encoded : [...encoded, tokenizer.separator]);
-  const foreign = tokens.find((token) => token >= vocabularySize);
-  if (foreign !== undefined) {
+  const ids = tokenizer.separator === null ? [...encoded] : [...encoded, tokenizer.separator];
+  const at = ids.findIndex((token) => !(token < vocabularySize));
+  if (at >= 0) {
     throw new EvaluationError(EvaluationErrorCode.TokenizerMismatch, "Token is not in the model's vocabulary", {
-      fields: { path, token: foreign, vocabularySize },
+      fields: { path, token: ids[at], vocabularySize },
     });
   }
-  return tokens;
+  return Uint32Array.from(ids);
 }
 
 function concatenate(documents: readonly Uint32Array[]): Uint32Array {

@@ -10,6 +10,7 @@ export interface Tokenizer {
   readonly digest: string;
   /** Token that ends every document; null when the model has none. */
   readonly separator: number | null;
+  /** An id may be missing (undefined) where a vocabulary knows neither the text nor an unknown token. */
   encode(text: string): readonly number[] | Uint8Array;
 }
 
