@@ -1,0 +1,82 @@
+import { basename, resolve } from "node:path";
+import { Inbox } from "@assay/checkpoint/inbox/inbox";
+import { CheckpointReader } from "@assay/checkpoint/store/checkpoint-reader";
+import type { Startable } from "@assay/runtime/lifecycle/startable";
+import type { Logger } from "@assay/runtime/logging/logger";
+import { AdminServer } from "@assay/runtime/metrics/admin-server";
+import { RedisConnections } from "@assay/runtime/queue/connection";
+import { createQueue } from "@assay/runtime/queue/queues";
+import type { Clock } from "@assay/runtime/time/clock";
+import type { Registry } from "prom-client";
+import { createApp } from "./app.ts";
+import { ChainViewFile } from "./chain-view-file.ts";
+import { bearerToken, type ModelServerConfig } from "./config.ts";
+import { CurrentVersion } from "./current-version.ts";
+import { InboxKeeper } from "./inbox-keeper.ts";
+import { createModelServerMetrics } from "./metrics.ts";
+import { PublicServer } from "./public-server.ts";
+import { unreadiness } from "./routes/health.ts";
+import { DownloadHint } from "./submissions/download-hint.ts";
+import { Watch } from "./watch.ts";
+
+export interface Process {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly registry: Registry;
+}
+
+/** The parts of this process, in the order in which they start. */
+export function compose(config: ModelServerConfig, { logger, clock, registry }: Process): readonly Startable[] {
+  const metrics = createModelServerMetrics(registry);
+  const reader = new CheckpointReader(resolve(config.checkpoint_cache_dir));
+  const { layout } = reader;
+  const inbox = new Inbox(config.inbox_dir === "" ? layout.inbox : resolve(config.inbox_dir));
+  const chainView = new ChainViewFile(
+    { clock, logger },
+    { path: layout.chainView, maxAgeSeconds: config.chain_view.max_age_seconds },
+  );
+  const currentVersion = new CurrentVersion({ reader, logger });
+  const redis = new RedisConnections({ logger }, { url: config.redis_url, startDeadlineMs: REDIS_START_MILLIS });
+  const queue = createQueue("downloads", redis.producer, { prefix: config.queue_prefix });
+  const hint = new DownloadHint({ queue, metrics, logger });
+  const inboxKeeper = new InboxKeeper({ inbox, logger }, { roundsKept: config.inbox_rounds_kept });
+  const app = createApp(
+    { chainView, currentVersion, inbox, hint, clock, metrics, logger },
+    {
+      token: bearerToken(config),
+      servePhases: config.serve_phases,
+      allowContext: config.allow_context,
+      requestWindowBlocks: config.request_window_blocks,
+      maxSubmissionBytes: config.max_submission_bytes,
+      uploadDeadlineMillis: config.upload_deadline_seconds * 1000,
+    },
+  );
+  return [
+    new AdminServer({ logger, registry, ready: () => readiness({ chainView, currentVersion }) }, config.admin),
+    redis,
+    hint,
+    inboxKeeper,
+    new Watch(
+      { chainView, currentVersion, inboxKeeper, clock, metrics, logger },
+      { modelName: basename(config.model_path) },
+    ),
+    new PublicServer(
+      { app, logger },
+      {
+        host: config.server_host,
+        port: config.server_port,
+        requestTimeoutMs: config.upload_deadline_seconds * 1000 + REQUEST_MARGIN_MILLIS,
+      },
+    ),
+  ];
+}
+
+/** Redis only makes submissions prompter: starting does not wait long for it. */
+const REDIS_START_MILLIS = 1_000;
+/** The upload's own deadline comes first and is answered; the server's cuts the connection. */
+const REQUEST_MARGIN_MILLIS = 30_000;
+
+async function readiness(components: Parameters<typeof unreadiness>[0]) {
+  const reasons = await unreadiness(components);
+  return reasons.length === 0 ? { ok: true } : { ok: false, reason: reasons.join(", ") };
+}

@@ -1,0 +1,199 @@
+import { PHASES, type Phase } from "@assay/core/cycle/phase";
+import type { ConfigProblem } from "@assay/runtime/config/config-error";
+import type { ConfigSchema, DeepReadonly } from "@assay/runtime/config/schema";
+import { LOG_LEVELS, type LogLevel } from "@assay/runtime/logging/logger";
+import { LOG_FORMATS, type LogFormat } from "@assay/runtime/logging/render";
+import { ModelServerErrorCode } from "./model-server-error.ts";
+
+/** What the schema below yields, in operators' words. */
+interface ConfigKeys {
+  model_path: string;
+  chain_endpoint: string;
+  netuid: number;
+  wallet: { name: string; hotkey: string };
+  eval_dataset_path: string;
+  eval_batch_size: number;
+  score_ema_alpha: number;
+  consensus_timeout: number;
+  max_checkpoints_cached: number;
+  auth_token: string;
+  server_host: string;
+  server_port: number;
+  checkpoint_cache_dir: string;
+  inbox_dir: string;
+  inbox_rounds_kept: number;
+  chain_view: { max_age_seconds: number };
+  serve_phases: Phase[];
+  allow_context: boolean;
+  max_submission_bytes: number;
+  upload_deadline_seconds: number;
+  request_window_blocks: number;
+  redis_url: string;
+  queue_prefix: string;
+  admin: { host: string; port: number };
+  log: { level: LogLevel; format: LogFormat; directory: string };
+  development: { no_auth: boolean };
+}
+export type ModelServerConfig = DeepReadonly<ConfigKeys>;
+
+const EVALUATORS = "Read by the evaluator; known here so that both services can share one file.";
+
+/** Everything an operator can set, in the words of the published keys where one exists. */
+export const modelServerSchema: ConfigSchema<ConfigKeys> = {
+  model_path: {
+    doc: "Folder of the base model. Imported by the evaluator; here only named in the log.",
+    format: String,
+    default: "./models/Qwen3-VL-30B-Instruct",
+    env: "MODEL_PATH",
+  },
+  chain_endpoint: { doc: EVALUATORS, format: String, default: "wss://entrypoint-finney.opentensor.ai:443" },
+  netuid: { doc: EVALUATORS, format: "nat", default: 42 },
+  wallet: {
+    name: { doc: EVALUATORS, format: String, default: "my-wallet" },
+    hotkey: { doc: EVALUATORS, format: String, default: "my-validator-hotkey" },
+  },
+  eval_dataset_path: { doc: EVALUATORS, format: String, default: "/data/validation/held-out.jsonl" },
+  eval_batch_size: { doc: EVALUATORS, format: "nat", default: 8 },
+  score_ema_alpha: { doc: EVALUATORS, format: Number, default: 0.9 },
+  consensus_timeout: { doc: EVALUATORS, format: "nat", default: 60 },
+  max_checkpoints_cached: { doc: EVALUATORS, format: "nat", default: 50 },
+  auth_token: {
+    doc: "Bearer token of every endpoint but health. From the environment only; nothing starts without it.",
+    format: String,
+    default: "",
+    env: "BZ_AUTH_TOKEN",
+    sensitive: true,
+    environmentOnly: true,
+  },
+  server_host: {
+    doc: "Address the model server listens on.",
+    format: String,
+    default: "0.0.0.0",
+    env: "SERVER_HOST",
+  },
+  server_port: {
+    doc: "Port the model server listens on; 0 picks a free one.",
+    format: "port",
+    default: 8080,
+    env: "SERVER_PORT",
+  },
+  checkpoint_cache_dir: {
+    doc: "Checkpoint directory shared with the evaluator. Only read, but for uploads.",
+    format: String,
+    default: "./validator-cache",
+    env: "CHECKPOINT_CACHE_DIR",
+  },
+  inbox_dir: {
+    doc: "Where uploads go, when that is another volume than the checkpoint directory's `inbox`.",
+    format: String,
+    default: "",
+    env: "INBOX_DIR",
+  },
+  inbox_rounds_kept: {
+    doc: "Rounds whose submissions stay in the inbox. Older ones are deleted; the evaluator has its own copies.",
+    format: "nat",
+    default: 8,
+    env: "INBOX_ROUNDS_KEPT",
+  },
+  chain_view: {
+    max_age_seconds: {
+      doc: "When the evaluator's view of the chain is older, every endpoint but health answers 503. About five blocks.",
+      format: Number,
+      default: 60,
+      env: "CHAIN_VIEW_MAX_AGE_SECONDS",
+    },
+  },
+  serve_phases: {
+    doc: "Phases in which miners may download their part of the model.",
+    format: Array,
+    default: ["distribute", "train"],
+    env: "SERVE_PHASES",
+  },
+  allow_context: {
+    doc: "Also give miners the whole model (`part=context`). Costs a model's size per miner and cycle.",
+    format: Boolean,
+    default: false,
+    env: "ALLOW_CONTEXT",
+  },
+  max_submission_bytes: {
+    doc: "Longest upload in bytes; one byte more is refused while it streams.",
+    format: "nat",
+    default: 8 * 1024 ** 3,
+    env: "MAX_SUBMISSION_BYTES",
+  },
+  upload_deadline_seconds: {
+    doc: "Longest time for one upload.",
+    format: "nat",
+    default: 300,
+    env: "UPLOAD_DEADLINE_SECONDS",
+  },
+  request_window_blocks: {
+    doc: "How many blocks back the signed block of a validator's request may lie.",
+    format: "nat",
+    default: 10,
+    env: "REQUEST_WINDOW_BLOCKS",
+  },
+  redis_url: {
+    doc: "Redis 7 with noeviction: redis://host:6379 or unix:///path. Without it submissions are found a little later.",
+    format: String,
+    default: "redis://127.0.0.1:6379",
+    env: "REDIS_URL",
+    sensitive: true,
+  },
+  queue_prefix: {
+    doc: "Prefix of the queues' keys, for several validators on one Redis.",
+    format: String,
+    default: "assay",
+    env: "QUEUE_PREFIX",
+  },
+  admin: {
+    host: {
+      doc: "Address of the private port with /metrics and /health.",
+      format: String,
+      default: "127.0.0.1",
+      env: "ADMIN_HOST",
+    },
+    port: { doc: "The private port; 0 picks a free one.", format: "port", default: 9101, env: "ADMIN_PORT" },
+  },
+  log: {
+    level: {
+      doc: "Least severe lines that are written.",
+      format: [...LOG_LEVELS],
+      default: "info",
+      env: "LOG_LEVEL",
+    },
+    format: { doc: "human or json.", format: [...LOG_FORMATS], default: "human", env: "LOG_FORMAT" },
+    directory: {
+      doc: "Folder of model-server.log; empty writes no file.",
+      format: String,
+      default: "logs",
+      env: "LOG_DIRECTORY",
+    },
+  },
+  development: {
+    no_auth: {
+      doc: "Serve without a token. For a machine that nobody else reaches, never for a validator.",
+      format: Boolean,
+      default: false,
+    },
+  },
+};
+
+/** The bearer token; null under the development flag. */
+export function bearerToken({ auth_token, development }: ModelServerConfig): string | null {
+  return development.no_auth ? null : auth_token;
+}
+
+/** What no single value can show to be wrong. A missing token is `MODEL_SERVER_TOKEN_MISSING`. */
+export function configProblems(config: ModelServerConfig): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  if (bearerToken(config) === "") {
+    const message = `${ModelServerErrorCode.TokenMissing}: set the bearer token in the environment`;
+    problems.push({ path: "BZ_AUTH_TOKEN", message });
+  }
+  const unknown = config.serve_phases.filter((phase) => !PHASES.includes(phase));
+  if (unknown.length > 0) {
+    problems.push({ path: "serve_phases", message: `${unknown.join(", ")}: not one of ${PHASES.join(", ")}` });
+  }
+  return problems;
+}

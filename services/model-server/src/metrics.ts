@@ -1,0 +1,59 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
+/** Everything the model server measures, in the order a request passes through it. */
+export function createModelServerMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    requests: new Counter({
+      name: "model_server_requests_total",
+      help: "Requests answered, by endpoint, status and refusal code (empty when served)",
+      labelNames: ["endpoint", "status", "refusal"],
+      registers,
+    }),
+    requestSeconds: new Histogram({
+      name: "model_server_request_duration_seconds",
+      help: "Time from a request's headers to the end of its reply",
+      labelNames: ["endpoint"],
+      buckets: [0.005, 0.05, 0.5, 5, 15, 60, 300], // a refusal takes milliseconds, a whole model minutes
+      registers,
+    }),
+    requestsInFlight: new Gauge({
+      name: "model_server_requests_in_flight",
+      help: "Requests being answered",
+      registers,
+    }),
+    sentBytes: new Counter({
+      name: "model_server_model_sent_bytes_total",
+      help: "Bytes of model files sent whole, by endpoint; cut transfers are not counted",
+      labelNames: ["endpoint"],
+      registers,
+    }),
+    receivedBytes: new Counter({
+      name: "model_server_upload_received_bytes_total",
+      help: "Bytes of uploads received, kept or not",
+      registers,
+    }),
+    submissions: new Counter({
+      name: "model_server_submissions_total",
+      help: "Submissions by how they came and what became of them",
+      labelNames: ["source", "result"],
+      registers,
+    }),
+    downloadHintFailures: new Counter({
+      name: "model_server_download_hint_failures_total",
+      help: "Download jobs that could not be queued; the evaluator finds those submissions in the inbox",
+      registers,
+    }),
+    chainViewAge: new Gauge({
+      name: "model_server_chain_view_age_seconds",
+      help: "Age of the evaluator's view of the chain",
+      registers,
+    }),
+    modelVersion: new Gauge({
+      name: "model_server_model_version",
+      help: "Version of the global model that is served; -1 while none is",
+      registers,
+    }),
+  };
+}
+export type ModelServerMetrics = ReturnType<typeof createModelServerMetrics>;

@@ -1,0 +1,12 @@
+import { AppError } from "@assay/core/app-error";
+
+/** Every way the model server itself can fail. Codes are stable: dashboards and runbooks use them. */
+export const ModelServerErrorCode = {
+  /** `BZ_AUTH_TOKEN` is not in the environment; nothing is served without it but in development. */
+  TokenMissing: "MODEL_SERVER_TOKEN_MISSING",
+  /** The version in `current.json` cannot be served: a file is missing, has another size, or does not parse. */
+  ModelUnreadable: "MODEL_SERVER_MODEL_UNREADABLE",
+} as const;
+export type ModelServerErrorCode = (typeof ModelServerErrorCode)[keyof typeof ModelServerErrorCode];
+
+export class ModelServerError extends AppError<ModelServerErrorCode> {}

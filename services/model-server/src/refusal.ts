@@ -1,0 +1,115 @@
+import type { Request, Response } from "express";
+
+/** Why a request was not served, as `error` of the JSON reply. Codes are stable: miners' clients branch on them. */
+export const REFUSAL_CODES = [
+  /** 401: the bearer token is missing or wrong. */
+  "unauthorized",
+  /** 400: a header that the endpoint needs is missing or malformed. */
+  "header_invalid",
+  /** 400: neither `application/json` nor `application/octet-stream`, or a content encoding. */
+  "content_type_unsupported",
+  /** 400: the JSON body is malformed, or the upload is empty. */
+  "body_invalid",
+  /** 400: no such `part` or `format`. */
+  "query_invalid",
+  /** 403: the signature is not the hotkey's over these fields. */
+  "signature_invalid",
+  /** 403: the hotkey has no neuron on the subnet. */
+  "not_registered",
+  /** 403: only validators may fetch the whole model. */
+  "not_validator",
+  /** 403: not the group that the hotkey announced on chain. */
+  "group_mismatch",
+  /** 403: this part of the model is not offered here. */
+  "part_not_offered",
+  /** 403: the nonce was used before. */
+  "nonce_reused",
+  /** 404: the model has no such expert group. */
+  "unknown_group",
+  /** 404: no such endpoint. */
+  "not_found",
+  /** 409 for a submission, 503 with `Retry-After` for a download: not in this phase of the cycle. */
+  "wrong_phase",
+  /** 400 for a submission, 403 for a signed request: the signed block is outside its window. */
+  "block_window",
+  /** 400: the hotkey committed no hash in this cycle. */
+  "not_committed",
+  /** 409: another submission of this hotkey stands in this round. */
+  "duplicate",
+  /** 413: longer than the limit. */
+  "too_large",
+  /** 400: the bytes do not hash to `X-Content-Hash`. */
+  "content_hash_mismatch",
+  /** 408: the upload did not end in time. */
+  "upload_deadline",
+  /** 416: the range lies outside the file. */
+  "range_not_satisfiable",
+  /** 412: `If-Match` does not hold. */
+  "precondition_failed",
+  /** 429: too many requests of one hotkey at a time. */
+  "too_many_requests",
+  /** 503: what is known of the chain is too old to decide by. */
+  "chain_view_stale",
+  /** 503: no model is loaded. */
+  "model_unavailable",
+  /** 503: the inbox's volume is full. */
+  "inbox_full",
+  /** 500: our fault. */
+  "internal_error",
+] as const;
+export type RefusalCode = (typeof REFUSAL_CODES)[number];
+
+/** A request not served, and why: a value, since it is seldom our failure. */
+export class Refusal {
+  readonly status: number;
+  readonly code: RefusalCode;
+  readonly detail: string;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, code: RefusalCode, detail: string, headers: Readonly<Record<string, string>> = {}) {
+    this.status = status;
+    this.code = code;
+    this.detail = detail;
+    this.headers = headers;
+  }
+}
+
+/** A refusal that says when to come again. */
+export function refuseUntil(status: number, code: RefusalCode, detail: string, seconds: number): Refusal {
+  return new Refusal(status, code, detail, { "Retry-After": String(Math.max(1, Math.ceil(seconds))) });
+}
+
+/** Sends `{error, detail}`. The rest of a body that is still coming is thrown away for a moment, so that the reply arrives. */
+export function sendRefusal(request: Request, response: Response, refusal: Refusal): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  refusals.set(response, refusal.code);
+  discardBody(request, response);
+  response.status(refusal.status).set(refusal.headers).json({ error: refusal.code, detail: refusal.detail });
+}
+
+/** Why a request was refused; undefined when it was not. */
+export function refusalOf(response: Response): RefusalCode | undefined {
+  return refusals.get(response);
+}
+
+const refusals = new WeakMap<Response, RefusalCode>();
+
+/** How long a client may go on sending a body that nobody wants before it is cut off. */
+const LINGER_MILLIS = 5_000;
+
+function discardBody(request: Request, response: Response): void {
+  if (request.complete) {
+    return;
+  }
+  response.once("finish", () => {
+    if (request.complete) {
+      return;
+    }
+    const timer = setTimeout(() => request.socket.destroy(), LINGER_MILLIS);
+    request.once("close", () => clearTimeout(timer));
+    request.resume();
+  });
+}

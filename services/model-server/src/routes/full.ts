@@ -1,0 +1,49 @@
+import type { Logger } from "@assay/runtime/logging/logger";
+import { NonceBook } from "../auth/nonce-book.ts";
+import { type SignedRequestOptions, signedValidator } from "../auth/signed-request.ts";
+import type { ChainViewFile } from "../chain-view-file.ts";
+import type { CurrentVersion } from "../current-version.ts";
+import type { ModelServerMetrics } from "../metrics.ts";
+import { Refusal } from "../refusal.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { reportDownload } from "./model-log.ts";
+import { modelMeta } from "./model-meta.ts";
+import { sendFile } from "./serve-file.ts";
+
+export interface FullComponents {
+  readonly chainView: ChainViewFile;
+  readonly currentVersion: CurrentVersion;
+  readonly metrics: ModelServerMetrics;
+  readonly logger: Logger;
+}
+
+/** `GET /model/full`: the whole model, for peer validators that sign the request. */
+export function fullEndpoint(components: FullComponents, options: SignedRequestOptions): Endpoint {
+  const nonces = new NonceBook();
+  return async function serveFull(request, response) {
+    const startedAt = performance.now();
+    const view = await components.chainView.fresh();
+    if (view instanceof Refusal) {
+      return view;
+    }
+    const hotkey = signedValidator(request, view, nonces, options);
+    if (hotkey instanceof Refusal) {
+      return hotkey;
+    }
+    const version = await components.currentVersion.loaded();
+    if (version instanceof Refusal) {
+      return version;
+    }
+    const { folder, manifest } = version;
+    const { name, bytes, sha256 } = manifest.full;
+    const meta = modelMeta(manifest, view, null, sha256);
+    const contentType = "application/octet-stream";
+    const sent = await sendFile(response, { folder, name, bytes, sha256, meta, contentType });
+    if (sent instanceof Refusal) {
+      components.currentVersion.forget();
+      return sent;
+    }
+    reportDownload(components, request, response, { hotkey, group: undefined, startedAt, sent });
+    return undefined;
+  };
+}

@@ -1,0 +1,41 @@
+import type { Hotkey } from "@assay/core/units";
+import type { Logger } from "@assay/runtime/logging/logger";
+import type { Request, Response } from "express";
+import { displayBytes, displaySeconds, shortHotkey } from "../display.ts";
+import type { ModelServerMetrics } from "../metrics.ts";
+import type { Sent } from "./serve-file.ts";
+
+export interface Download {
+  readonly hotkey: Hotkey;
+  /** What was asked for: a group's number, or the name of another part. */
+  readonly group: number | string | undefined;
+  readonly startedAt: number;
+  readonly sent: Sent;
+}
+
+/** One line and one count per download of a part of the model. */
+export function reportDownload(
+  { logger, metrics }: { readonly logger: Logger; readonly metrics: ModelServerMetrics },
+  request: Request,
+  response: Response,
+  { hotkey, group, startedAt, sent }: Download,
+): void {
+  const bytes = request.method === "HEAD" ? 0 : Number(response.getHeader("Content-Length") ?? 0);
+  const fields = {
+    hotkey: shortHotkey(hotkey),
+    group,
+    size: displayBytes(bytes),
+    time: displaySeconds(performance.now() - startedAt),
+  };
+  const title = `${request.method} ${request.path}`;
+  if (sent === "cut") {
+    logger.info(`${title} cut by the client`, fields);
+    return;
+  }
+  metrics.sentBytes.inc({ endpoint: request.path }, bytes);
+  if (bytes === 0) {
+    logger.debug(title, { ...fields, status: response.statusCode });
+  } else {
+    logger.info(title, response.statusCode === 206 ? { ...fields, status: 206 } : fields);
+  }
+}

@@ -1,0 +1,141 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { ChainView, ChainViewRosterEntry } from "@assay/core/chain-view";
+import type { Phase } from "@assay/core/cycle/phase";
+import type { Logger } from "@assay/runtime/logging/logger";
+import type { Request, Response } from "express";
+import { decimal } from "../auth/signed-request.ts";
+import type { ChainViewFile } from "../chain-view-file.ts";
+import type { CurrentVersion, LoadedVersion } from "../current-version.ts";
+import type { ModelServerMetrics } from "../metrics.ts";
+import { Refusal, refuseUntil } from "../refusal.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { reportDownload } from "./model-log.ts";
+import { modelMeta } from "./model-meta.ts";
+import { type ServedFile, sendFile, sendFramed } from "./serve-file.ts";
+
+export interface PartialComponents {
+  readonly chainView: ChainViewFile;
+  readonly currentVersion: CurrentVersion;
+  readonly metrics: ModelServerMetrics;
+  readonly logger: Logger;
+}
+
+export interface PartialOptions {
+  /** Phases in which miners may download. */
+  readonly servePhases: readonly Phase[];
+  /** Whether miners may download the whole model as context for their group. */
+  readonly allowContext: boolean;
+}
+
+/** `GET /model/partial`: the caller's expert group, or another part that training it needs. */
+export function partialEndpoint(components: PartialComponents, options: PartialOptions): Endpoint {
+  return async function servePartial(request, response) {
+    const startedAt = performance.now();
+    const view = await components.chainView.fresh();
+    if (view instanceof Refusal) {
+      return view;
+    }
+    const wanted = wantedPart(request, view, options);
+    if (wanted instanceof Refusal) {
+      return wanted;
+    }
+    const version = await components.currentVersion.loaded();
+    if (version instanceof Refusal) {
+      return version;
+    }
+    const file = await fileOf(wanted, version, view);
+    if (file instanceof Refusal) {
+      return file;
+    }
+    const sent = await send(request, response, wanted, file);
+    if (sent instanceof Refusal) {
+      components.currentVersion.forget();
+      return sent;
+    }
+    const group = wanted.part === "group" ? wanted.group : wanted.part;
+    reportDownload(components, request, response, { hotkey: wanted.caller.hotkey, group, startedAt, sent });
+    return undefined;
+  };
+}
+
+const PARTS = ["group", "shared", "config", "context"] as const;
+type Part = (typeof PARTS)[number];
+
+interface Wanted {
+  readonly caller: ChainViewRosterEntry;
+  /** NaN when no group was named, which only the part `group` needs. */
+  readonly group: number;
+  readonly part: Part;
+  readonly framed: boolean;
+}
+
+function wantedPart(request: Request, view: ChainView, options: PartialOptions): Wanted | Refusal {
+  const caller = view.roster.find((entry) => entry.hotkey === request.get("x-hotkey"));
+  if (request.get("x-hotkey") === undefined) {
+    return new Refusal(400, "header_invalid", "X-Hotkey is required");
+  }
+  if (caller === undefined) {
+    return new Refusal(403, "not_registered", "The hotkey has no neuron on this subnet");
+  }
+  const { part = "group", format = "raw" } = request.query;
+  if (!PARTS.includes(part as Part) || (format !== "raw" && format !== "framed")) {
+    return new Refusal(400, "query_invalid", `part is one of ${PARTS.join(", ")}; format is raw or framed`);
+  }
+  const header = request.get("x-expert-group");
+  const group = decimal(header);
+  if (Number.isNaN(group) && (part === "group" || header !== undefined)) {
+    return new Refusal(400, "header_invalid", "X-Expert-Group must be a group's number");
+  }
+  const wanted: Wanted = { caller, group, part: part as Part, framed: format === "framed" };
+  return checkOffer(wanted, options) ?? checkPhase(view, options) ?? wanted;
+}
+
+function checkOffer({ part }: Wanted, { allowContext }: PartialOptions): Refusal | null {
+  return part === "context" && !allowContext
+    ? new Refusal(403, "part_not_offered", "This validator does not offer the whole model to miners")
+    : null;
+}
+
+function checkPhase(view: ChainView, { servePhases }: PartialOptions): Refusal | null {
+  if (servePhases.includes(view.phase)) {
+    return null;
+  }
+  const seconds = ((view.nextDistributeBlock - view.block) * view.blockMillis) / 1000;
+  return refuseUntil(503, "wrong_phase", `The model is not served in phase ${view.phase}`, seconds);
+}
+
+async function fileOf(wanted: Wanted, version: LoadedVersion, view: ChainView): Promise<ServedFile | Refusal> {
+  const { folder, manifest } = version;
+  const slice = manifest.groups.find(({ group }) => group === wanted.group);
+  if (!Number.isNaN(wanted.group)) {
+    if (slice === undefined) {
+      return new Refusal(404, "unknown_group", `The model has no expert group ${wanted.group}`);
+    }
+    if (wanted.caller.group !== wanted.group) {
+      const own = wanted.caller.group ?? "none";
+      return new Refusal(403, "group_mismatch", `The hotkey's group on chain is ${own}, not ${wanted.group}`);
+    }
+  }
+  if (wanted.part === "config") {
+    return await configFile(version, view);
+  }
+  const file = { group: slice, shared: manifest.shared, context: manifest.full }[wanted.part];
+  if (file === undefined) {
+    return new Refusal(404, "unknown_group", "The model has no such expert group");
+  }
+  const { name, bytes, sha256 } = file;
+  const meta = modelMeta(manifest, view, wanted.part === "group" ? wanted.group : null, sha256);
+  return { folder, name, bytes, sha256, meta, contentType: "application/octet-stream" };
+}
+
+async function configFile({ folder, manifest }: LoadedVersion, view: ChainView): Promise<ServedFile> {
+  const name = "config.json";
+  const { size } = await stat(join(folder, name));
+  const meta = modelMeta(manifest, view, null, null);
+  return { folder, name, bytes: size, sha256: null, meta, contentType: "application/json" };
+}
+
+function send(request: Request, response: Response, { framed }: Wanted, file: ServedFile) {
+  return framed ? sendFramed(request, response, file) : sendFile(response, file);
+}

@@ -1,0 +1,80 @@
+import type { SubmissionReceipt } from "@assay/core/submission-receipt";
+import type { Logger } from "@assay/runtime/logging/logger";
+import type { Request, Response } from "express";
+import { shortHotkey } from "../display.ts";
+import { Refusal } from "../refusal.ts";
+import { pullClaim, pushClaim, type SubmissionClaim } from "../submissions/claim.ts";
+import { CUT, type UploadLimits } from "../submissions/receive-upload.ts";
+import {
+  SubmissionDoor,
+  type SubmissionDoorComponents,
+  type SubmissionResult,
+} from "../submissions/submission-door.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { readSmallJson } from "./small-json.ts";
+
+export type SubmitComponents = SubmissionDoorComponents & { readonly logger: Logger };
+
+/** `POST /submit`: takes a submission's bytes (`application/octet-stream`) or the signed URL of them (JSON). */
+export function submitEndpoint(components: SubmitComponents, limits: UploadLimits): Endpoint {
+  const door = new SubmissionDoor(components, limits);
+  return async function takeSubmission(request, response) {
+    const view = await components.chainView.fresh();
+    if (view instanceof Refusal) {
+      return view;
+    }
+    const claim = await readClaim(request, response);
+    if (claim instanceof Refusal) {
+      return claim;
+    }
+    const result = await door.take(request, claim, view);
+    report(components, claim, result);
+    if (result instanceof Refusal) {
+      return result;
+    }
+    if (result !== CUT) {
+      response.status(result.kind === "accepted" ? 202 : 200).json(replyOf(result.receipt));
+    }
+    return undefined;
+  };
+}
+
+async function readClaim(request: Request, response: Response): Promise<SubmissionClaim | Refusal> {
+  if ((request.get("content-encoding") ?? "identity") !== "identity") {
+    return new Refusal(400, "content_type_unsupported", "Content-Encoding is not supported");
+  }
+  const [type] = (request.get("content-type") ?? "").toLowerCase().split(";");
+  if (type === "application/octet-stream") {
+    return pushClaim(request);
+  }
+  if (type === "application/json") {
+    const body = await readSmallJson(request, response);
+    return body instanceof Refusal ? body : pullClaim(body.value);
+  }
+  return new Refusal(400, "content_type_unsupported", "Send application/octet-stream or application/json");
+}
+
+function replyOf({ hotkey, group, signedBlock, submissionId }: SubmissionReceipt): object {
+  return {
+    status: "accepted",
+    hotkey,
+    expert_group: group,
+    block_number: signedBlock,
+    submission_id: submissionId,
+  };
+}
+
+function report({ logger, metrics }: SubmitComponents, claim: SubmissionClaim, result: SubmissionResult): void {
+  const { hotkey, group, signedBlock, source } = claim;
+  const kind = result === CUT ? "cut" : result instanceof Refusal ? result.code : result.kind;
+  metrics.submissions.inc({ source: source.kind, result: kind });
+  const fields = { hotkey: shortHotkey(hotkey), group, block: signedBlock };
+  if (kind === "accepted") {
+    // The published line ends in a bare word, so its facts are in the message.
+    logger.info(`POST /submit | hotkey: ${fields.hotkey} | group: ${group} | block: ${signedBlock} | accepted`);
+  } else if (result instanceof Refusal) {
+    logger.info("POST /submit", { ...fields, refused: result.code, detail: result.detail });
+  } else {
+    logger.debug("POST /submit", { ...fields, result: kind });
+  }
+}
