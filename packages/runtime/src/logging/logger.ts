@@ -29,7 +29,7 @@ export interface LoggerOptions {
   readonly service: string;
   readonly level: LogLevel;
   readonly format: LogFormat;
-  /** Folder of `<service>.log`, created if missing; without it nothing is written to disk. */
+  /** Folder of `<service>.log`, created if missing; without it, or empty, nothing is written to disk. */
   readonly directory?: string | undefined;
   /** Whether lines also go to standard output; true unless said otherwise. */
   readonly stdout?: boolean;
@@ -80,7 +80,7 @@ export function loggerTo(sink: RecordSink, service: string, inherited: LogFields
 function openOutputs({ service, directory, stdout = true, maxFileBytes }: LoggerOptions): winston.transport[] {
   const outputs: winston.transport[] = [];
   if (stdout) outputs.push(new winston.transports.Stream({ stream: process.stdout, eol: "\n" }));
-  if (directory !== undefined) {
+  if (directory !== undefined && directory !== "") {
     mkdirSync(directory, { recursive: true });
     outputs.push(
       new winston.transports.File({

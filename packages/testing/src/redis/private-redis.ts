@@ -23,7 +23,7 @@ const START_DEADLINE_MS = 15_000;
  */
 export async function startPrivateRedis(): Promise<PrivateRedis> {
   const prefix = `assay-test-${randomBytes(6).toString("hex")}`;
-  const url = process.env["REDIS_URL"];
+  const { REDIS_URL: url } = process.env;
   if (url !== undefined && url !== "") return { url, prefix, stop: async () => undefined };
   const server = await startRedisServer();
   return { url: server.url, prefix, stop: () => server.stop() };
