@@ -1,4 +1,4 @@
-import type { BlockNumber, ExpertGroup, Hotkey, ModelVersion, RoundId, Sha256Hex, Uid } from "../units.ts";
+import type { BlockNumber, ExpertGroup, Hotkey, ModelVersion, Netuid, RoundId, Sha256Hex, Uid } from "../units.ts";
 
 /** Fetch and inspect one miner's submission. The hint that makes a file in the inbox prompt. */
 export interface DownloadJob {
@@ -50,4 +50,9 @@ export function evaluationJobId(roundId: RoundId, uid: Uid): string {
 /** Id of the job that brings one intent to the chain. */
 export function weightJobId(intentId: string): string {
   return `weights-${intentId}`;
+}
+
+/** Id of the weight intent that a round's scores lead to. */
+export function weightIntentId(netuid: Netuid, roundId: RoundId): string {
+  return `${netuid}-${roundId}`;
 }

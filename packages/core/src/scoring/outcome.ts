@@ -14,6 +14,8 @@ export const REJECTION_REASONS = [
   "block_window",
   /** Signed for another expert group than the miner's own. */
   "wrong_group",
+  /** The URL leads where no submission may lie: a private address, a forbidden redirect. */
+  "url_refused",
   /** Larger than any submission of this group can be. */
   "too_large",
   /** Not a valid safetensors file. */

@@ -1,0 +1,47 @@
+import { createLogger } from "@assay/runtime/logging/logger";
+import { DEMO_HELP, parseDemoOptions } from "./options.ts";
+import { runDemo } from "./run-demo.ts";
+
+const EXIT_USAGE = 2;
+const EXIT_INTERRUPTED = 130;
+
+const write = (text: string): void => {
+  process.stdout.write(text);
+};
+
+async function main(): Promise<number> {
+  const options = parseDemoOptions(process.argv.slice(2));
+  if (options.help) {
+    write(DEMO_HELP);
+    return 0;
+  }
+  const abort = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.once(name, () => abort.abort(new Error(`Stopped by ${name}`)));
+  }
+  const started = Date.now();
+  const logger = createLogger({ service: "demo", level: "warn", format: "human" });
+  const { ok, cycles } = await runDemo(options, { write, logger }, abort.signal).catch((error: unknown) => {
+    if (!abort.signal.aborted) throw error;
+    return { ok: false, cycles: [] };
+  });
+  if (abort.signal.aborted) return EXIT_INTERRUPTED;
+  const seconds = ((Date.now() - started) / 1000).toFixed(0);
+  write(
+    ok
+      ? `Done in ${seconds} s: in all ${cycles.length} cycles the weights on chain are the intended ones.\n`
+      : `Failed after ${seconds} s: the weights on chain are not the intended ones, or a process failed.\n`,
+  );
+  return ok ? 0 : 1;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    const usage = error instanceof TypeError || error instanceof RangeError;
+    process.stderr.write(
+      usage ? `${error.message}\n\n${DEMO_HELP}` : `${error instanceof Error ? error.stack : error}\n`,
+    );
+    process.exit(usage ? EXIT_USAGE : 1);
+  },
+);

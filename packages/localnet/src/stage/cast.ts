@@ -1,0 +1,69 @@
+import type { ExpertGroup } from "@assay/core/units";
+
+/** What a simulated miner does. Only `honest` ones deserve anything. */
+export const MINER_KINDS = [
+  "honest",
+  "no_change",
+  "worse",
+  "noise",
+  "nan",
+  "wrong_hash",
+  "not_committed",
+  "foreign_group",
+  "late",
+] as const;
+export type MinerKind = (typeof MINER_KINDS)[number];
+
+/** One simulated miner's part. */
+export interface Part {
+  readonly kind: MinerKind;
+  readonly group: ExpertGroup;
+  /** Training steps per cycle; more is better. 0 for those that do not train. */
+  readonly strength: number;
+  /** Whether the validator fetches the file from the miner instead of getting it uploaded. */
+  readonly pull: boolean;
+}
+
+/** Why a miner of each kind gets nothing; null for those that earn. */
+export const EXPECTED_REASON: Readonly<Record<MinerKind, string | null>> = {
+  honest: null,
+  no_change: "no_improvement",
+  worse: "no_improvement",
+  noise: "no_improvement",
+  nan: "non_finite_weights",
+  wrong_hash: "hash_mismatch",
+  not_committed: "not_committed",
+  foreign_group: "tensor_set_mismatch",
+  late: "late",
+};
+
+const WEAK = 4;
+const MEDIUM = 10;
+const STRONG = 24;
+
+/** Honest miners of several strengths in every group, and one of each dishonest kind. Miner i has uid i + 1. */
+export const FULL_CAST: readonly Part[] = [
+  honest(0, STRONG),
+  honest(0, MEDIUM, "pull"),
+  honest(0, WEAK),
+  honest(1, STRONG, "pull"),
+  honest(1, WEAK),
+  honest(2, STRONG),
+  honest(3, MEDIUM),
+  dishonest("no_change", 0),
+  dishonest("worse", 1),
+  dishonest("noise", 2),
+  dishonest("nan", 3),
+  dishonest("wrong_hash", 0),
+  dishonest("not_committed", 1),
+  dishonest("foreign_group", 2),
+  dishonest("late", 3),
+];
+
+function honest(group: ExpertGroup, strength: number, how: "push" | "pull" = "push"): Part {
+  return { kind: "honest", group, strength, pull: how === "pull" };
+}
+
+function dishonest(kind: MinerKind, group: ExpertGroup): Part {
+  return { kind, group, strength: kind === "worse" ? MEDIUM : 0, pull: false };
+}

@@ -1,0 +1,270 @@
+import { fileURLToPath } from "node:url";
+import type { ConfigProblem } from "@assay/runtime/config/config-error";
+import type { ConfigSchema, ConfigValues } from "@assay/runtime/config/schema";
+import { LOG_LEVELS, type LogLevel } from "@assay/runtime/logging/logger";
+import { LOG_FORMATS, type LogFormat } from "@assay/runtime/logging/render";
+
+export const EVALUATOR_ROLES = ["all", "cycle", "worker"] as const;
+export type EvaluatorRole = (typeof EVALUATOR_ROLES)[number];
+
+/** Everything an operator can set, in the words of the published keys where one exists. */
+export const evaluatorSchema = {
+  role: {
+    doc: "Which part of the evaluator this process is: `cycle` (exactly one per hotkey), `worker` (one per device, as many as you have), or `all`.",
+    format: [...EVALUATOR_ROLES],
+    default: "all" as EvaluatorRole,
+    env: "EVALUATOR_ROLE",
+    arg: "role",
+  },
+  model_path: {
+    doc: "Hugging Face folder of the base model: config.json, *.safetensors, tokenizer files. Imported once as version 0.",
+    format: String,
+    default: "./models/Qwen3-VL-30B-Instruct",
+    env: "MODEL_PATH",
+    arg: "model-path",
+  },
+  chain_endpoint: {
+    doc: "WebSocket address of the chain. Several, separated by commas, are tried in order.",
+    format: String,
+    default: "wss://entrypoint-finney.opentensor.ai:443",
+    env: "CHAIN_ENDPOINT",
+    arg: "chain-endpoint",
+  },
+  netuid: { doc: "Number of the subnet.", format: "nat", default: 42, env: "NETUID", arg: "netuid" },
+  network: {
+    doc: "Rules of the network: a name in config/networks (finney, test, localnet, seed-45) or the path of such a file.",
+    format: String,
+    default: "finney",
+    env: "NETWORK",
+    arg: "network",
+  },
+  wallet: {
+    name: {
+      doc: "Name of the wallet (coldkey).",
+      format: String,
+      default: "my-wallet",
+      env: "WALLET_NAME",
+      arg: "wallet-name",
+    },
+    hotkey: {
+      doc: "Name of the hotkey in the wallet.",
+      format: String,
+      default: "my-validator-hotkey",
+      env: "WALLET_HOTKEY",
+      arg: "wallet-hotkey",
+    },
+    path: {
+      doc: "Folder that holds the wallets.",
+      format: String,
+      default: "~/.bittensor/wallets",
+      env: "WALLET_PATH",
+      arg: "wallet-path",
+    },
+    hotkey_uri: {
+      doc: "Secret URI of the hotkey instead of a wallet file. From the environment only; read by the cycle role alone.",
+      format: String,
+      default: "",
+      env: "HOTKEY_URI",
+      sensitive: true,
+      environmentOnly: true,
+    },
+  },
+  checkpoint_cache_dir: {
+    doc: "Checkpoint directory shared with the model server and the workers.",
+    format: String,
+    default: "./validator-cache",
+    env: "CHECKPOINT_CACHE_DIR",
+    arg: "checkpoint-cache-dir",
+  },
+  inbox_dir: {
+    doc: "Where the model server puts uploads, when that is another volume than the checkpoint directory's `inbox`.",
+    format: String,
+    default: "",
+    env: "INBOX_DIR",
+    arg: "inbox-dir",
+  },
+  ledger_path: {
+    doc: "The validator's memory (SQLite). Empty: `ledger.sqlite` in the checkpoint directory. Back this file up.",
+    format: String,
+    default: "",
+    env: "LEDGER_PATH",
+    arg: "ledger-path",
+  },
+  max_checkpoints_cached: {
+    doc: "Versions of the model kept on disk, the current one included.",
+    format: "nat",
+    default: 50,
+    env: "MAX_CHECKPOINTS_CACHED",
+    arg: "max-checkpoints-cached",
+  },
+  server_host: {
+    doc: "Address the model server listens on; used by the model server.",
+    format: String,
+    default: "0.0.0.0",
+    env: "SERVER_HOST",
+  },
+  server_port: {
+    doc: "Port the model server listens on; used by the model server.",
+    format: "port",
+    default: 8080,
+    env: "SERVER_PORT",
+  },
+  eval_dataset_path: {
+    doc: "Held-out text: a JSONL file with a `text` field for all groups, or a folder with `group-<n>.jsonl`.",
+    format: String,
+    default: "/data/validation/held-out.jsonl",
+    env: "EVAL_DATASET_PATH",
+    arg: "eval-dataset-path",
+  },
+  eval_batch_size: {
+    doc: "Sequences per batch. Changes memory and speed, and the last digits of a loss.",
+    format: "nat",
+    default: 8,
+    env: "EVAL_BATCH_SIZE",
+    arg: "eval-batch-size",
+  },
+  score_ema_alpha: {
+    doc: "Weight of the OLD value in each miner's moving average: new = alpha * old + (1 - alpha) * w_i.",
+    format: Number,
+    default: 0.9,
+    env: "SCORE_EMA_ALPHA",
+    arg: "score-ema-alpha",
+  },
+  consensus_timeout: {
+    doc: "Longest wait for peer validators in a merge, in seconds.",
+    format: "nat",
+    default: 60,
+    env: "CONSENSUS_TIMEOUT",
+    arg: "consensus-timeout",
+  },
+  evaluation: {
+    workers: {
+      doc: "Child processes that evaluate in this process tree, one submission each. One per device or core.",
+      format: "nat",
+      default: 1,
+      env: "EVALUATION_WORKERS",
+      arg: "evaluation-workers",
+    },
+    threads: {
+      doc: "Threads of one evaluation. Losses are bit-identical only between equal values.",
+      format: "nat",
+      default: 1,
+      env: "EVALUATION_THREADS",
+    },
+    timeout_seconds: {
+      doc: "Wall-clock limit of one evaluation. At the limit its process is killed and the attempt counts as ours.",
+      format: "nat",
+      default: 300,
+      env: "EVALUATION_TIMEOUT_SECONDS",
+    },
+  },
+  downloads: {
+    concurrency: { doc: "Submissions fetched at once.", format: "nat", default: 4, env: "DOWNLOADS_CONCURRENCY" },
+    timeout_seconds: {
+      doc: "Limit of one download in all.",
+      format: "nat",
+      default: 180,
+      env: "DOWNLOADS_TIMEOUT_SECONDS",
+    },
+    allow_private_addresses: {
+      doc: "Also pull from private and loopback addresses. For a local subnet only: it lets a miner reach your network.",
+      format: Boolean,
+      default: false,
+      env: "DOWNLOADS_ALLOW_PRIVATE_ADDRESSES",
+    },
+  },
+  redis_url: {
+    doc: "Redis 7 with noeviction: redis://host:6379 or unix:///path.",
+    format: String,
+    default: "redis://127.0.0.1:6379",
+    env: "REDIS_URL",
+    sensitive: true,
+  },
+  queue_prefix: {
+    doc: "Prefix of the queues' keys, for several validators on one Redis.",
+    format: String,
+    default: "assay",
+    env: "QUEUE_PREFIX",
+  },
+  queue_lock_seconds: {
+    doc: "A worker that falls silent for this long (it crashed, its host is gone) loses its job to another.",
+    format: "nat",
+    default: 30,
+    env: "QUEUE_LOCK_SECONDS",
+  },
+  admin: {
+    host: {
+      doc: "Address of the private port with /metrics and /health.",
+      format: String,
+      default: "127.0.0.1",
+      env: "ADMIN_HOST",
+    },
+    port: {
+      doc: "The private port; 0 picks a free one.",
+      format: "port",
+      default: 9100,
+      env: "ADMIN_PORT",
+      arg: "admin-port",
+    },
+  },
+  log: {
+    level: {
+      doc: "Least severe lines that are written.",
+      format: [...LOG_LEVELS],
+      default: "info" as LogLevel,
+      env: "LOG_LEVEL",
+      arg: "log-level",
+    },
+    format: {
+      doc: "human or json.",
+      format: [...LOG_FORMATS],
+      default: "human" as LogFormat,
+      env: "LOG_FORMAT",
+      arg: "log-format",
+    },
+    directory: {
+      doc: "Folder of evaluator.log; empty writes no file.",
+      format: String,
+      default: "logs",
+      env: "LOG_DIRECTORY",
+    },
+  },
+  status_every_blocks: {
+    doc: "Blocks between two status lines.",
+    format: "nat",
+    default: 5,
+    env: "STATUS_EVERY_BLOCKS",
+  },
+} satisfies ConfigSchema;
+
+export type EvaluatorConfig = ConfigValues<typeof evaluatorSchema>;
+
+/** Where the networks that come with Assay lie, seen from `src` and from `dist` alike. */
+const NETWORKS = fileURLToPath(new URL("../../../config/networks/", import.meta.url));
+
+/** The file of a network: by its name in `config/networks`, or the path itself. */
+export function networkFile(nameOrPath: string): string {
+  return /^[\w-]+$/.test(nameOrPath) ? `${NETWORKS}${nameOrPath}.yaml` : nameOrPath;
+}
+
+/** Bounds that a format alone does not state. */
+export function checkEvaluatorConfig(config: EvaluatorConfig): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  if (!(config.score_ema_alpha >= 0 && config.score_ema_alpha < 1)) {
+    problems.push({ path: "score_ema_alpha", message: "must be at least 0 and less than 1" });
+  }
+  for (const [path, value] of [
+    ["eval_batch_size", config.eval_batch_size],
+    ["max_checkpoints_cached", config.max_checkpoints_cached],
+    ["evaluation.workers", config.evaluation.workers],
+    ["evaluation.threads", config.evaluation.threads],
+    ["evaluation.timeout_seconds", config.evaluation.timeout_seconds],
+    ["downloads.concurrency", config.downloads.concurrency],
+    ["downloads.timeout_seconds", config.downloads.timeout_seconds],
+    ["queue_lock_seconds", config.queue_lock_seconds],
+    ["status_every_blocks", config.status_every_blocks],
+  ] as const) {
+    if (value < 1) problems.push({ path, message: "must be at least 1" });
+  }
+  return problems;
+}

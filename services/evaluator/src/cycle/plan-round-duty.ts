@@ -1,0 +1,87 @@
+import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
+import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
+import { phaseAt, phaseWindow } from "@assay/core/cycle/phase";
+import type { Network } from "@assay/core/network";
+import { planRound } from "@assay/core/round/plan";
+import type { Round } from "@assay/core/round/round";
+import type { BlockHash, Hotkey, Netuid } from "@assay/core/units";
+import type { Ledger } from "@assay/ledger/ledger";
+import type { Logger } from "@assay/runtime/logging/logger";
+import { currentVersion } from "../current-version.ts";
+import type { Duty } from "./duty.ts";
+
+export interface PlanRoundComponents {
+  readonly chain: ChainClient;
+  readonly ledger: Ledger;
+  readonly store: CheckpointStore;
+  readonly logger: Logger;
+}
+
+export interface PlanRoundOptions {
+  readonly netuid: Netuid;
+  readonly network: Network;
+  readonly validatorHotkey: Hotkey;
+}
+
+/**
+ * Freezes the round of a cycle when its Submission phase has opened: everything is read at the hash of that phase's
+ * first block, once that block is final, so a restart or another validator plans the same round.
+ */
+export class PlanRoundDuty implements Duty {
+  readonly name = "plan-round";
+  readonly #components: PlanRoundComponents;
+  readonly #options: PlanRoundOptions;
+
+  constructor(components: PlanRoundComponents, options: PlanRoundOptions) {
+    this.#components = components;
+    this.#options = options;
+  }
+
+  async run(head: ChainHead): Promise<void> {
+    const { chain, ledger, logger } = this.#components;
+    const cycle = this.#newestOpenedCycle(head);
+    if (cycle < 0) return;
+    const window = phaseWindow(cycle, "submission", this.#options.network.schedule);
+    if ((await ledger.rounds.get(window.firstBlock as number)) !== null) return;
+    const hash = await chain.finalizedBlockHash(window.firstBlock);
+    // The second commitment replaces the first on chain, so the first is read where its phase ended.
+    const signaturesHash = await chain.finalizedBlockHash(
+      phaseWindow(cycle, "minerCommit1", this.#options.network.schedule).lastBlock,
+    );
+    if (hash === null || signaturesHash === null) return;
+
+    const round = await this.#plan(cycle, hash, signaturesHash);
+    if (head.number > round.evaluationDeadline) return;
+    await ledger.rounds.save(round);
+    const committed = round.roster.filter((entry) => entry.commitment !== null).length;
+    logger.info(`Submit phase opened at block ${round.submissionFirst}`, { round: round.id, cycle });
+    logger.info(`Committed hashes this cycle: ${committed}`, { round: round.id, assigned: round.roster.length });
+  }
+
+  #newestOpenedCycle(head: ChainHead): number {
+    const { cycle } = phaseAt(head.number, this.#options.network.schedule);
+    const opened = head.number >= phaseWindow(cycle, "submission", this.#options.network.schedule).firstBlock;
+    return opened ? cycle : cycle - 1;
+  }
+
+  async #plan(cycle: number, snapshotHash: BlockHash, signaturesHash: BlockHash): Promise<Round> {
+    const { chain, ledger, store } = this.#components;
+    const { netuid, network } = this.#options;
+    const [snapshot, signatureCommitments, knownGroups, current] = await Promise.all([
+      chain.snapshot(netuid, snapshotHash),
+      chain.commitments(netuid, signaturesHash),
+      ledger.groups.known(),
+      currentVersion(store),
+    ]);
+    return planRound({
+      snapshot,
+      signatureCommitments,
+      cycle,
+      schedule: network.schedule,
+      groupCount: network.expertGroups,
+      knownGroups,
+      baseVersion: current.version,
+      validatorHotkey: this.#options.validatorHotkey,
+    });
+  }
+}

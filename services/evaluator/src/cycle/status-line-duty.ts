@@ -1,0 +1,56 @@
+import type { ChainHead } from "@assay/chain/chain-client";
+import type { Inbox } from "@assay/checkpoint/inbox/inbox";
+import { phaseAt } from "@assay/core/cycle/phase";
+import type { Network } from "@assay/core/network";
+import type { Ledger } from "@assay/ledger/ledger";
+import type { Logger } from "@assay/runtime/logging/logger";
+import type { JobBoard } from "../queue/job-board.ts";
+import type { Duty } from "./duty.ts";
+import { readRoundProgress } from "./round-progress.ts";
+
+export interface StatusLineComponents {
+  readonly ledger: Ledger;
+  readonly inbox: Inbox;
+  readonly evaluations: JobBoard<"evaluations">;
+  readonly logger: Logger;
+}
+
+export interface StatusLineOptions {
+  readonly network: Network;
+  /** Blocks between two lines. */
+  readonly everyBlocks: number;
+}
+
+/** One line every few blocks that says where the newest round stands. */
+export class StatusLineDuty implements Duty {
+  readonly name = "status-line";
+  readonly #components: StatusLineComponents;
+  readonly #options: StatusLineOptions;
+  #lastBlock = 0;
+
+  constructor(components: StatusLineComponents, options: StatusLineOptions) {
+    this.#components = components;
+    this.#options = options;
+  }
+
+  async run(head: ChainHead): Promise<void> {
+    if (head.number - this.#lastBlock < this.#options.everyBlocks) return;
+    this.#lastBlock = head.number;
+    const { ledger, inbox, evaluations, logger } = this.#components;
+    const newest = (await ledger.rounds.open()).at(-1);
+    const at = phaseAt(head.number, this.#options.network.schedule);
+    const place = `${at.phase} ${head.number - at.firstBlock + 1}/${at.lastBlock - at.firstBlock + 1}`;
+    if (newest === undefined) return logger.info(`Block ${head.number} | ${place} | no open round`);
+    const { round } = newest;
+    const { submissions, evaluations: measured } = await readRoundProgress(round, ledger, inbox);
+    const queued = await evaluations.depth();
+    logger.info(`Round ${round.id} | ${place}`, {
+      assigned: round.roster.length,
+      downloaded: submissions.filter(({ kind }) => kind === "accepted").length,
+      scored: measured.filter(({ kind }) => kind === "scored").length,
+      rejected: [...submissions, ...measured].filter(({ kind }) => kind === "rejected").length,
+      queue: queued,
+      device: queued > 0 ? "busy" : "idle",
+    });
+  }
+}

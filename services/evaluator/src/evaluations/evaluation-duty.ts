@@ -1,0 +1,90 @@
+import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
+import { evaluationJobId } from "@assay/core/jobs/catalog";
+import type { Round } from "@assay/core/round/round";
+import { combinedSeed, roundSeed } from "@assay/core/round/seed";
+import type { DownloadOutcome, EvaluationOutcome } from "@assay/core/scoring/outcome";
+import type { Ledger } from "@assay/ledger/ledger";
+import type { RoundRecord } from "@assay/ledger/rounds";
+import type { Duty } from "../cycle/duty.ts";
+import { EvaluatorErrorCode } from "../evaluator-error.ts";
+import type { EvaluatorMetrics } from "../metrics.ts";
+import type { JobBoard } from "../queue/job-board.ts";
+
+type Accepted = Extract<DownloadOutcome, { kind: "accepted" }>;
+
+export interface EvaluationDutyComponents {
+  readonly chain: Pick<ChainClient, "finalizedBlockHash">;
+  readonly ledger: Ledger;
+  readonly evaluations: JobBoard<"evaluations">;
+  readonly metrics: EvaluatorMetrics;
+}
+
+/**
+ * Sees to it that every accepted submission is measured, and writes down what came of it.
+ *
+ * Nothing is measured before submissions are closed and the block that seeds the held-out text is final.
+ */
+export class EvaluationDuty implements Duty {
+  readonly name = "evaluations";
+  readonly #components: EvaluationDutyComponents;
+
+  constructor(components: EvaluationDutyComponents) {
+    this.#components = components;
+  }
+
+  async run(_head: ChainHead): Promise<void> {
+    for (const record of await this.#components.ledger.rounds.open()) {
+      const seed = await this.#seedOf(record);
+      if (seed !== null) await this.#advance(record.round, seed);
+    }
+  }
+
+  async #seedOf({ round, seed }: RoundRecord): Promise<string | null> {
+    if (seed !== null) return seed;
+    const hash = await this.#components.chain.finalizedBlockHash(round.seedBlock);
+    if (hash === null) return null;
+    const derived = roundSeed(combinedSeed(new Map()), hash);
+    await this.#components.ledger.rounds.setSeed(round.id, derived);
+    return derived;
+  }
+
+  async #advance(round: Round, seed: string): Promise<void> {
+    const { ledger } = this.#components;
+    const done = new Set((await ledger.evaluations.list(round.id)).map((each) => each.uid));
+    for (const submission of await ledger.submissions.list(round.id)) {
+      if (submission.kind === "accepted" && !done.has(submission.uid)) await this.#settle(round, seed, submission);
+    }
+  }
+
+  async #settle(round: Round, seed: string, submission: Accepted): Promise<void> {
+    const { ledger, evaluations } = this.#components;
+    const { uid, hotkey } = submission;
+    const entry = round.roster.find((each) => each.uid === uid);
+    if (!entry) return;
+    const state = await evaluations.settle(evaluationJobId(round.id, uid), {
+      roundId: round.id,
+      uid,
+      hotkey,
+      group: entry.group,
+      baseVersion: round.baseVersion,
+      submissionPath: submission.path,
+      submissionSha256: submission.sha256,
+      seed,
+      deadlineBlock: round.evaluationDeadline,
+    });
+    if (state.kind === "open") return;
+    if (state.kind === "failed") {
+      const code = EvaluatorErrorCode.EvaluationFailed;
+      await ledger.evaluations.record({ kind: "failed", roundId: round.id, uid, hotkey, code, message: state.message });
+      this.#components.metrics.evaluations.inc({ kind: "failed", reason: "" });
+      return;
+    }
+    await ledger.evaluations.record(state.outcome);
+    this.#count(state.outcome);
+  }
+
+  #count(outcome: EvaluationOutcome): void {
+    const reason = outcome.kind === "rejected" ? outcome.reason : "";
+    this.#components.metrics.evaluations.inc({ kind: outcome.kind, reason });
+  }
+}

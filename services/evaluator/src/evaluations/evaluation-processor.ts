@@ -1,0 +1,60 @@
+import { join } from "node:path";
+import type { CheckpointLayout } from "@assay/checkpoint/layout";
+import type { EvaluationOutcome } from "@assay/core/scoring/outcome";
+import { scoreOf } from "@assay/core/scoring/score";
+import type { BlockNumber } from "@assay/core/units";
+import type { Evaluator } from "@assay/evaluation/evaluator";
+import type { Logger } from "@assay/runtime/logging/logger";
+import type { ReceivedJob } from "@assay/runtime/queue/worker";
+import type { EvaluatorMetrics } from "../metrics.ts";
+import { shortHotkey } from "../short-hotkey.ts";
+
+export interface EvaluationProcessorComponents {
+  /** The chain as this process knows it. */
+  readonly head: { block(): Promise<BlockNumber> };
+  readonly evaluator: Evaluator;
+  readonly layout: CheckpointLayout;
+  readonly metrics: EvaluatorMetrics;
+  readonly logger: Logger;
+}
+
+/**
+ * Measures one submission. Safe to repeat: the outcome is the job's return value, keyed by (round, uid), and the cycle
+ * role alone records it.
+ */
+export function createEvaluationProcessor(components: EvaluationProcessorComponents) {
+  const { head, evaluator, layout, metrics, logger } = components;
+  return async function evaluateSubmission(
+    { payload: job }: ReceivedJob<"evaluations">,
+    signal: AbortSignal,
+  ): Promise<EvaluationOutcome> {
+    const key = { roundId: job.roundId, uid: job.uid, hotkey: job.hotkey };
+    if ((await head.block()) > job.deadlineBlock) return { ...key, kind: "expired" };
+
+    const stopTimer = metrics.evaluationSeconds.startTimer();
+    const measured = await evaluator.evaluate(
+      {
+        base: { directory: layout.version(job.baseVersion), version: job.baseVersion },
+        group: job.group,
+        submission: { path: join(layout.root, job.submissionPath), sha256: job.submissionSha256 },
+        seed: job.seed,
+      },
+      signal,
+    );
+    const seconds = stopTimer();
+    const facts = { round: job.roundId, uid: job.uid, seconds: Number(seconds.toFixed(3)) };
+    if (measured.kind === "rejected") {
+      logger.info("Rejected submission", { ...facts, reason: measured.reason, detail: measured.detail });
+      return { ...key, kind: "rejected", reason: measured.reason, detail: measured.detail };
+    }
+    const { lossBefore, lossAfter, tokens } = measured;
+    logger.info(`Evaluating ${shortHotkey(job.hotkey)}`, {
+      lossBefore: lossBefore.toFixed(3),
+      lossAfter: lossAfter.toFixed(3),
+      wI: scoreOf(lossBefore, lossAfter).toFixed(3),
+      ...facts,
+      tokens,
+    });
+    return { ...key, kind: "scored", lossBefore, lossAfter, tokens };
+  };
+}

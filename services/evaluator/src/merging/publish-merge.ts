@@ -1,0 +1,70 @@
+import { copyFile, mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { isSystemError } from "@assay/checkpoint/atomic-write";
+import { mergeGroup } from "@assay/checkpoint/merge/merge-group";
+import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
+import type { ModelManifest } from "@assay/core/model-manifest";
+import type { Network } from "@assay/core/network";
+import type { Round } from "@assay/core/round/round";
+import type { BlockNumber, ExpertGroup } from "@assay/core/units";
+import type { Best } from "./best-of-group.ts";
+
+export interface MergePlan {
+  readonly round: Round;
+  /** The submission each group takes; a group without one stays as it is. */
+  readonly best: ReadonlyMap<ExpertGroup, Best>;
+  readonly block: BlockNumber;
+}
+
+/**
+ * Makes and publishes the next version: the outer step of each group with a submission, momentum carried along.
+ *
+ * Safe to repeat: what a killed attempt left is overwritten, and the same inputs give the same version.
+ *
+ * @throws CheckpointError `CHECKPOINT_MERGE_NON_FINITE` when a value is not finite; nothing is published then.
+ */
+export async function publishMerge(
+  { round, best, block }: MergePlan,
+  { store, merge }: { readonly store: CheckpointStore; readonly merge: Network["merge"] },
+  signal: AbortSignal,
+): Promise<ModelManifest> {
+  const { layout } = store;
+  const version = round.baseVersion + 1;
+  const work = join(layout.tmp, `merge-${round.cycle}`);
+  await rm(work, { recursive: true, force: true });
+  await mkdir(work, { recursive: true });
+  await mkdir(layout.momentumFolder(version), { recursive: true });
+  try {
+    const groupFiles = new Map<ExpertGroup, string>();
+    for (const { group } of (await store.manifest(round.baseVersion)).groups) {
+      const taken = best.get(group);
+      const momentum = await carryMomentum(layout.momentum(round.baseVersion, group), layout.momentum(version, group));
+      if (taken === undefined) continue;
+      const output = join(work, `group-${group}.safetensors`);
+      const files = {
+        base: layout.versionGroup(round.baseVersion, group),
+        submission: layout.submission(round.id, taken.hotkey),
+        momentum: momentum ? layout.momentum(round.baseVersion, group) : null,
+        output,
+        momentumOutput: layout.momentum(version, group),
+      };
+      const step = { learningRate: merge.outerLearningRate, momentumFactor: merge.outerMomentum };
+      await mergeGroup({ ...files, ...step }, signal);
+      groupFiles.set(group, output);
+    }
+    return await store.publish({ version, parent: round.baseVersion, cycle: round.cycle, block, groupFiles }, signal);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Copies a group's momentum to the next version; false while the group was never merged. */
+async function carryMomentum(from: string, to: string): Promise<boolean> {
+  try {
+    await copyFile(from, to);
+    return true;
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return false;
+    throw error;
+  }
+}

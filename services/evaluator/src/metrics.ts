@@ -1,0 +1,85 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
+/** Everything the evaluator measures, in the order a cycle passes through it. */
+export function createEvaluatorMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    block: new Gauge({ name: "evaluator_chain_block", help: "Newest block seen", registers }),
+    phase: new Gauge({
+      name: "evaluator_phase_index",
+      help: "Running phase, 0 distribute to 8 validatorCommit2",
+      registers,
+    }),
+    phaseLateness: new Histogram({
+      name: "evaluator_phase_start_lateness_seconds",
+      help: "Time between a phase's first block and this service acting on it, by the chain's block time",
+      buckets: [1, 3, 6, 12, 24, 60], // one block is 12 s; more than two is a missed phase in the making
+      registers,
+    }),
+    dutySeconds: new Histogram({
+      name: "evaluator_duty_seconds",
+      help: "Time one run of a duty took",
+      labelNames: ["duty"],
+      buckets: [0.01, 0.1, 1, 6, 12, 60, 600], // up to a block: 12 s; a large merge may take minutes
+      registers,
+    }),
+    dutyFailures: new Counter({
+      name: "evaluator_duty_failures_total",
+      help: "Runs of a duty that failed, by error code",
+      labelNames: ["duty", "code"],
+      registers,
+    }),
+    roundsOpen: new Gauge({ name: "evaluator_rounds_open", help: "Rounds planned and not closed", registers }),
+    submissionsPerCycle: new Gauge({
+      name: "eval_submissions_per_cycle",
+      help: "Miners whose submission arrived in the newest round (published name eval/submissions_per_cycle)",
+      registers,
+    }),
+    downloads: new Counter({
+      name: "evaluator_downloads_total",
+      help: "Submissions fetched and inspected, by outcome",
+      labelNames: ["kind", "reason"],
+      registers,
+    }),
+    evaluations: new Counter({
+      name: "evaluator_evaluations_total",
+      help: "Evaluations, by outcome",
+      labelNames: ["kind", "reason"],
+      registers,
+    }),
+    evaluationSeconds: new Histogram({
+      name: "evaluator_evaluation_seconds",
+      help: "Time to measure one submission",
+      buckets: [0.1, 0.5, 1, 5, 15, 60, 120, 300], // a tiny model on a CPU up to the default limit of a large one
+      registers,
+    }),
+    averageW: new Gauge({
+      name: "eval_avg_w_i",
+      help: "Mean w_i of the newest closed round over measured miners (published name eval/avg_w_i)",
+      registers,
+    }),
+    merges: new Counter({
+      name: "evaluator_merges_total",
+      help: "Merges, by result",
+      labelNames: ["result"],
+      registers,
+    }),
+    agreementRate: new Gauge({
+      name: "consensus_agreement_rate",
+      help: "Share of merged cycles in which all members agreed (published name consensus/agreement_rate)",
+      registers,
+    }),
+    setWeights: new Counter({
+      name: "chain_set_weights_total",
+      help: "Weight intents that ended, by result",
+      labelNames: ["result"],
+      registers,
+    }),
+    setWeightsSuccess: new Gauge({
+      name: "chain_set_weights_success",
+      help: "1 when the newest weights were read back from the chain as intended, else 0 (published name chain/set_weights_success)",
+      registers,
+    }),
+  };
+}
+export type EvaluatorMetrics = ReturnType<typeof createEvaluatorMetrics>;

@@ -1,0 +1,44 @@
+import type { JobCatalog, QueueName } from "@assay/core/jobs/catalog";
+import type { JobOutcome } from "@assay/runtime/queue/job-outcomes";
+import type { JobQueue } from "@assay/runtime/queue/queues";
+
+/** What became of a job that was asked for. */
+export type JobStanding<Outcome> =
+  | { readonly kind: "open" }
+  | { readonly kind: "completed"; readonly outcome: Outcome }
+  | { readonly kind: "failed"; readonly message: string };
+
+/**
+ * One queue seen as state: ask for a job by its deterministic id and learn where it stands.
+ *
+ * A job that Redis lost is simply asked for again, so a flushed Redis costs time and nothing else.
+ */
+export class JobBoard<Name extends QueueName> {
+  readonly #queue: JobQueue<Name>;
+
+  constructor(queue: JobQueue<Name>) {
+    this.#queue = queue;
+  }
+
+  /** Adds the job unless it exists, and says where it stands. */
+  async settle(id: string, payload: JobCatalog[Name]): Promise<JobStanding<JobOutcome<Name>>> {
+    const job = await this.#queue.find(id);
+    if (job === null) {
+      await this.#queue.add(id, payload);
+      return { kind: "open" };
+    }
+    if (job.outcome !== null) return { kind: "completed", outcome: job.outcome };
+    return job.state === "failed" ? { kind: "failed", message: job.failure ?? "" } : { kind: "open" };
+  }
+
+  /** Forgets an ended job, so that asking for it again runs it again. */
+  async forget(id: string): Promise<void> {
+    await this.#queue.remove(id);
+  }
+
+  /** Jobs that wait or run. */
+  async depth(): Promise<number> {
+    const { waiting, active, delayed } = await this.#queue.counts();
+    return waiting + active + delayed;
+  }
+}

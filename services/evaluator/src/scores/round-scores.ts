@@ -1,0 +1,73 @@
+import type { RosterEntry, Round } from "@assay/core/round/round";
+import { scoreOf } from "@assay/core/scoring/score";
+import { nextEntry, type ScoreBook } from "@assay/core/scoring/score-book";
+import type { EvaluationRecord } from "@assay/ledger/evaluations";
+import type { RoundScore, RoundScores } from "@assay/ledger/scores";
+import type { SubmissionRecord } from "@assay/ledger/submissions";
+
+/** What the ledger holds of a round when it is closed. */
+export interface RoundFindings {
+  readonly round: Round;
+  readonly submissions: readonly SubmissionRecord[];
+  readonly evaluations: readonly EvaluationRecord[];
+  /** UIDs from which a submission arrived in time, whatever became of it. */
+  readonly arrived: ReadonlySet<number>;
+  /** Whether miners could submit for most of the window: if not, a missing submission is our fault. */
+  readonly doorWasOpen: boolean;
+}
+
+/**
+ * The scores of a round: a row for every miner of the roster, and the new standings of those that were measured.
+ *
+ * A miner without an acceptable submission gets zero. A miner that we failed to measure gets no point at all, so its
+ * standing stays as it was.
+ */
+export function roundScores(findings: RoundFindings, book: ScoreBook, weightOfOld: number): RoundScores {
+  const results = findings.round.roster.map((entry) => ({ entry, result: resultOf(entry, findings) }));
+  return {
+    rows: results.map(({ entry, result }) => toRow(entry, result)),
+    states: results
+      .filter(({ result }) => result.ours === false)
+      .map(({ entry: { uid, hotkey }, result }) => ({
+        ...nextEntry(book.get(uid), { uid, hotkey, value: result.w }, weightOfOld),
+        lastRound: findings.round.id,
+      })),
+  };
+}
+
+interface MinerResult {
+  readonly w: number;
+  readonly reason: string | null;
+  /** Our own failure to measure: no point. */
+  readonly ours: boolean;
+  readonly losses: { readonly before: number; readonly after: number } | null;
+}
+
+function resultOf(entry: RosterEntry, findings: RoundFindings): MinerResult {
+  const evaluation = findings.evaluations.find((each) => each.uid === entry.uid);
+  if (evaluation?.kind === "scored") {
+    const w = scoreOf(evaluation.lossBefore, evaluation.lossAfter);
+    const losses = { before: evaluation.lossBefore, after: evaluation.lossAfter };
+    return { w, reason: w > 0 ? null : "no_improvement", ours: false, losses };
+  }
+  if (evaluation?.kind === "rejected") return zero(evaluation.reason);
+  if (evaluation !== undefined) return notMeasured(evaluation.kind);
+  const submission = findings.submissions.find((each) => each.uid === entry.uid);
+  if (submission?.kind === "rejected") return zero(submission.reason);
+  if (submission !== undefined && submission.kind !== "none") return notMeasured("expired");
+  if (entry.commitment === null) return zero("not_committed");
+  if (findings.arrived.has(entry.uid)) return notMeasured("expired");
+  return findings.doorWasOpen ? zero("late") : notMeasured("door_closed");
+}
+
+function zero(reason: string): MinerResult {
+  return { w: 0, reason, ours: false, losses: null };
+}
+
+function notMeasured(reason: string): MinerResult {
+  return { w: 0, reason, ours: true, losses: null };
+}
+
+function toRow({ uid, hotkey }: RosterEntry, { w, reason, losses }: MinerResult): RoundScore {
+  return { uid, hotkey, w, reason, lossBefore: losses?.before ?? null, lossAfter: losses?.after ?? null };
+}

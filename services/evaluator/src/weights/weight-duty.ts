@@ -1,0 +1,88 @@
+import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
+import { cycleLength } from "@assay/core/cycle/phase";
+import { weightIntentId, weightJobId } from "@assay/core/jobs/catalog";
+import type { Network } from "@assay/core/network";
+import type { Round } from "@assay/core/round/round";
+import { entriesStillRegistered, type ScoreBook } from "@assay/core/scoring/score-book";
+import { weightVector } from "@assay/core/scoring/weights";
+import type { Netuid } from "@assay/core/units";
+import type { WeightIntent } from "@assay/ledger/intents";
+import type { Ledger } from "@assay/ledger/ledger";
+import type { Logger } from "@assay/runtime/logging/logger";
+import type { Duty } from "../cycle/duty.ts";
+import type { EvaluatorMetrics } from "../metrics.ts";
+import type { JobBoard } from "../queue/job-board.ts";
+
+/** Step under which a cycle's weights are marked as planned, or as not to be set. */
+const PLANNED_STEP = "weights-planned";
+
+export interface WeightDutyComponents {
+  readonly chain: ChainClient;
+  readonly ledger: Ledger;
+  readonly weights: JobBoard<"weights">;
+  readonly metrics: EvaluatorMetrics;
+  readonly logger: Logger;
+}
+
+export interface WeightDutyOptions {
+  readonly netuid: Netuid;
+  readonly network: Network;
+}
+
+/** Turns the scores of the newest closed round into an intent, and keeps each intent's job alive until it is final. */
+export class WeightDuty implements Duty {
+  readonly name = "weights";
+  readonly #components: WeightDutyComponents;
+  readonly #options: WeightDutyOptions;
+
+  constructor(components: WeightDutyComponents, options: WeightDutyOptions) {
+    this.#components = components;
+    this.#options = options;
+  }
+
+  async run(head: ChainHead): Promise<void> {
+    const { ledger } = this.#components;
+    const newest = await ledger.rounds.latestClosed();
+    if (newest !== null && !(await ledger.steps.done(newest.round.cycle, PLANNED_STEP))) {
+      await this.#plan(newest.round, head);
+    }
+    for (const intent of await ledger.intents.active()) await this.#keepAlive(intent);
+  }
+
+  async #plan(round: Round, head: ChainHead): Promise<void> {
+    const { chain, ledger, logger } = this.#components;
+    const { netuid, network } = this.#options;
+    const snapshot = await chain.snapshot(netuid, head.hash);
+    const book: ScoreBook = new Map((await ledger.scores.book()).map((state) => [state.uid, state]));
+    const registered = entriesStillRegistered(book, snapshot.neurons);
+    const { uids, weights } = weightVector([...registered].map(([uid, entry]) => [uid, entry.ema] as const));
+    if (uids.length === 0) {
+      await ledger.events.append({
+        kind: "weights_not_set",
+        block: head.number,
+        fields: { reason: "no_positive_score" },
+      });
+      logger.warn("No weights to set: no miner has a positive score", { round: round.id });
+    } else {
+      await ledger.intents.plan({
+        id: weightIntentId(netuid, round.id),
+        netuid,
+        roundId: round.id,
+        uids,
+        weights,
+        versionKey: snapshot.hyperparameters.weightsVersionKey,
+        plannedBlock: head.number,
+        deadlineBlock: head.number + cycleLength(network.schedule),
+      });
+    }
+    await ledger.steps.mark(round.cycle, PLANNED_STEP, { block: head.number });
+  }
+
+  async #keepAlive(intent: WeightIntent): Promise<void> {
+    const { weights } = this.#components;
+    const id = weightJobId(intent.id);
+    const state = await weights.settle(id, { intentId: intent.id, deadlineBlock: intent.deadlineBlock });
+    // The intent is still open, so a job that ended without settling it (a lost Redis, used-up attempts) runs again.
+    if (state.kind !== "open") await weights.forget(id);
+  }
+}
