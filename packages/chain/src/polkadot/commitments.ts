@@ -1,5 +1,6 @@
 import type { ChainCommitment } from "@assay/core/round/snapshot";
 import type { BlockNumber, Netuid } from "@assay/core/units";
+import type { StorageKey } from "@polkadot/types";
 import type { Codec } from "@polkadot/types/types";
 import { hexToU8a } from "@polkadot/util";
 import type { ChainSession } from "./session.ts";
@@ -59,7 +60,9 @@ async function valuesOf(session: ChainSession, keys: readonly string[], at: stri
 /** The account at the end of a map's key; null for a key of another shape. */
 function hotkeyOf(item: StorageItem, key: string): string | null {
   try {
-    return item.creator.meta.registry.createType("StorageKey", key, item.creator).args[1]?.toString() ?? null;
+    const { meta } = item.creator;
+    const [, account] = meta.registry.createType<StorageKey>("StorageKey", key).setMeta(meta).args;
+    return account?.toString() ?? null;
   } catch {
     return null;
   }

@@ -164,14 +164,14 @@ export class Submission {
   async #resendIfLost(session: ChainSession): Promise<Verdict | null> {
     const head = this.#components.heads.head().number;
     if ((!this.#lost && this.#session === session) || this.#resentAt === head) return null;
+    if (head >= this.#terms.signed.lastBlock) return null;
     this.#resentAt = head;
     try {
       await this.handIn(session);
       return null;
     } catch (error) {
       if (!(error instanceof ChainError) || isConnectionFailure(error)) throw error;
-      if (error.code === ChainErrorCode.BadSignature) return gone(error);
-      if (error.code !== ChainErrorCode.NonceConflict) return { kind: "refused", error };
+      if (!meansUsedUp(error)) return { kind: "refused", error };
       this.#nonceInDoubt = true;
       this.#lost = false;
       this.#session = session;
@@ -185,6 +185,14 @@ export function isConnectionFailure(error: unknown): boolean {
   if (!(error instanceof ChainError)) return false;
   const { Disconnected, RequestDeadline, BlockUnknown, StateDiscarded } = ChainErrorCode;
   return [Disconnected, RequestDeadline, BlockUnknown, StateDiscarded].some((code) => code === error.code);
+}
+
+/**
+ * Whether the pool's word can mean that a block holds the extrinsic already: a used nonce does, and so does a bad
+ * signature, which an extrinsic gets once its era is over. Final blocks then decide.
+ */
+function meansUsedUp({ code }: ChainError): boolean {
+  return code === ChainErrorCode.NonceConflict || code === ChainErrorCode.BadSignature;
 }
 
 function gone(error: ChainError): Verdict {

@@ -1,0 +1,80 @@
+import { loadHotkey } from "@assay/chain/hotkey";
+import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
+import type { SubnetHyperparameters } from "@assay/core/round/snapshot";
+import type { DevChain } from "@assay/localnet/chain/dev-chain";
+import { startDevChain } from "@assay/localnet/chain/dev-chain";
+import type { Logger } from "@assay/runtime/logging/logger";
+import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
+import type { ChainHarness, ChainSetup } from "@assay/testing/contracts/chain-client-contract";
+
+export const CLIENT_OPTIONS = { requestDeadlineMillis: 5_000, headSilenceMillis: 60_000 } as const;
+
+/** Where the development chain stores each rule of a snapshot. */
+const RULE_ITEMS = {
+  tempo: "Tempo",
+  weightsRateLimit: "WeightsSetRateLimit",
+  weightsVersionKey: "WeightsVersionKey",
+  minAllowedWeights: "MinAllowedWeights",
+  maxWeightsLimit: "MaxWeightsLimit",
+  commitRevealEnabled: "CommitRevealWeightsEnabled",
+  stakeThresholdRao: "StakeThreshold",
+} as const satisfies Record<keyof SubnetHyperparameters, string>;
+
+/** A development chain that builds blocks on demand, and real clients on it. */
+export async function startDevChainHarness(setup: ChainSetup): Promise<ChainHarness> {
+  const chain = await startContractChain(setup);
+  const clients: PolkadotChainClient[] = [];
+  return {
+    get head() {
+      return chain.head;
+    },
+    buildBlock: () => chain.buildBlock(),
+    openClient: async (uri) => {
+      const client = await openClient(uri, [chain.url]);
+      clients.push(client);
+      return client;
+    },
+    setRules: (rules) => writeRules(chain, setup.netuid, rules),
+    dropConnections: () => chain.dropConnections(),
+    close: async () => {
+      await Promise.all(clients.map((client) => client.stop()));
+      await chain.close();
+    },
+  };
+}
+
+export async function startContractChain({
+  netuid,
+  neurons,
+  hyperparameters,
+  finalityLag,
+}: ChainSetup): Promise<DevChain> {
+  const { tempo = 360, weightsRateLimit = 100, stakeThresholdRao = 0n } = hyperparameters;
+  return await startDevChain({
+    netuid,
+    neurons,
+    finalityLag,
+    manual: true,
+    blockMillis: 1000,
+    hyperparameters: { tempo, weightsSetRateLimit: weightsRateLimit, stakeThreshold: stakeThresholdRao },
+  });
+}
+
+export async function openClient(
+  uri: string | null,
+  endpoints: readonly string[],
+  { logger = createMemoryLogger(), ...options }: Partial<typeof CLIENT_OPTIONS> & { readonly logger?: Logger } = {},
+): Promise<PolkadotChainClient> {
+  const signer = uri === null ? null : await loadHotkey({ uri });
+  const client = new PolkadotChainClient({ logger, signer }, { ...CLIENT_OPTIONS, endpoints, ...options });
+  await client.start(AbortSignal.timeout(10_000));
+  return client;
+}
+
+function writeRules(chain: DevChain, netuid: number, rules: Partial<SubnetHyperparameters>): void {
+  for (const [rule, item] of Object.entries(RULE_ITEMS)) {
+    const value = rules[rule as keyof SubnetHyperparameters];
+    if (value === undefined) continue;
+    chain.writeStorage("SubtensorModule", item, item === "StakeThreshold" ? [] : [netuid], value);
+  }
+}
