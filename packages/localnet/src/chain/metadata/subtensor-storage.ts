@@ -26,7 +26,7 @@ function networkItems(types: TypeTable): readonly StorageItem[] {
     short("ImmunityPeriod", 4096),
     short("ActivityCutoff", 5000),
     long("ServingRateLimit", 50),
-    ofSubnet("CommitRevealWeightsEnabled", bool, new Uint8Array([1])),
+    ofSubnet("CommitRevealWeightsEnabled", bool, ZERO_BYTE),
     long("RevealPeriodEpochs", 1),
     long("LastEpochBlock", 0),
     long("SubnetEpochIndex", 0),

@@ -5,6 +5,8 @@ import { WebSocket, WebSocketServer } from "ws";
 import { RpcConnection, type RpcSurface } from "./connection.ts";
 
 const MAX_MESSAGE_BYTES = 5 * 1024 * 1024;
+const GOING_AWAY = 1001;
+const GOODBYE_MILLIS = 500;
 
 export interface RpcServerOptions {
   readonly host: string;
@@ -40,13 +42,18 @@ export class RpcServer {
     for (const socket of this.#sockets.clients) socket.terminate();
   }
 
+  /** Says goodbye to every client; those that do not answer in time are cut off. */
   async stop(): Promise<void> {
-    this.dropConnections();
-    this.#sockets.close();
-    this.#http.closeAllConnections();
     const closed = once(this.#http, "close");
+    this.#sockets.close();
     this.#http.close();
+    for (const socket of this.#sockets.clients) socket.close(GOING_AWAY);
+    const cutOff = setTimeout(() => {
+      this.dropConnections();
+      this.#http.closeAllConnections();
+    }, GOODBYE_MILLIS);
     await closed;
+    clearTimeout(cutOff);
   }
 
   #serve(socket: WebSocket): void {
