@@ -1,8 +1,19 @@
 import { once } from "node:events";
+import type { KeyringPair } from "@polkadot/keyring/types";
 import type { ISubmittableResult } from "@polkadot/types/types";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { ChainFixture, MINER, NETUID, OTHER_MINER, rpcErrorOf, VALIDATOR } from "./chain-fixture.ts";
+import {
+  ChainFixture,
+  type Extrinsic,
+  MINER,
+  NETUID,
+  OTHER_MINER,
+  rpcErrorOf,
+  STRANGER,
+  TAO,
+  VALIDATOR,
+} from "./chain-fixture.ts";
 
 let fixture: ChainFixture;
 beforeEach(async () => {
@@ -128,6 +139,36 @@ describe("an extrinsic", () => {
     await fixture.api.rpc.author.submitExtrinsic(await remark("one").signAsync(MINER));
     const second = await remark("two").signAsync(OTHER_MINER);
     expect(await submit(second.toHex())).toMatchObject({ code: 1016 });
+  });
+});
+
+describe("a pool that checks calls", () => {
+  beforeEach(async () => {
+    await fixture.stop();
+    fixture = await ChainFixture.start({ poolChecks: true, hyperparameters: { stakeThreshold: TAO } });
+  });
+
+  test("refuses them with the numbers of the real chain's pool", async () => {
+    const refusal = async (extrinsic: Extrinsic, signer: KeyringPair) =>
+      (await submit((await extrinsic.signAsync(signer)).toHex())).data;
+    const axon = (ip: number, port: number) =>
+      fixture.call("subtensorModule", "serveAxon", NETUID, 1, ip, port, 4, 4, 0, 0);
+    expect(await refusal(fixture.setWeights([1, 2], [1]), VALIDATOR)).toBe("Custom error: 18");
+    expect(await refusal(fixture.setWeights([1], [1], 0, 9), VALIDATOR)).toBe("Custom error: 3");
+    expect(await refusal(fixture.setWeights([1], [1]), STRANGER)).toBe("Custom error: 19");
+    expect(await refusal(fixture.setWeights([1], [1]), MINER)).toBe("Custom error: 1");
+    expect(await refusal(axon(1, 80), STRANGER)).toBe("Custom error: 10");
+    expect(await refusal(axon(0x7f00_0001, 80), MINER)).toBe("Custom error: 11");
+    expect(await refusal(axon(1, 0), MINER)).toBe("Custom error: 13");
+    expect(await fixture.include(axon(1, 80), MINER)).toBeNull();
+    expect(await refusal(axon(1, 80), MINER)).toBe("Custom error: 12");
+    expect(await fixture.include(fixture.setWeights([1], [1]), VALIDATOR)).toBeNull();
+    expect(await refusal(fixture.setWeights([1], [1]), VALIDATOR)).toBe("Custom error: 6");
+    expect(await fixture.api.rpc.author.pendingExtrinsics()).toHaveLength(0);
+  });
+
+  test("leaves the other refusals to the block", async () => {
+    expect(await fixture.include(fixture.setWeights([1, 1], [1, 1]), VALIDATOR)).toBe("subtensorModule.DuplicateUids");
   });
 });
 

@@ -4,6 +4,7 @@ import { buildBlock } from "./blocks/build-block.ts";
 import { sealBlock } from "./blocks/seal.ts";
 import { type Genesis, writeGenesis } from "./genesis.ts";
 import type { RuntimeVersion } from "./metadata/runtime-version.ts";
+import { checkCallInPool } from "./pool/call-check.ts";
 import { readSignedExtrinsic } from "./pool/signed-extrinsic.ts";
 import { type StatusListener, TransactionPool } from "./pool/transaction-pool.ts";
 import { RpcError, RpcErrorCode } from "./rpc/rpc-error.ts";
@@ -26,6 +27,8 @@ export interface ChainOptions {
   readonly pruneAfterBlocks: number | null;
   /** Extrinsics that may wait at once. */
   readonly poolLimit: number;
+  /** Whether the pool refuses calls that the next block would refuse, as subtensor does since spec 417. */
+  readonly poolChecks: boolean;
   /** Time of block 0 in milliseconds since 1970. */
   readonly genesisMillis: number;
 }
@@ -128,6 +131,9 @@ export class Chain {
       genesisHash: this.blockAt(0).hash,
       blockHash: (number) => this.hashAt(number),
     });
+    if (this.#options.poolChecks) {
+      checkCallInPool(this.codec, this.#headState(), this.head.number + 1, extrinsic);
+    }
     this.pool.add(extrinsic, onStatus);
     return extrinsic.hash;
   }

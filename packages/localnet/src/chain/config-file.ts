@@ -38,6 +38,8 @@ const configSchema = z.strictObject({
   manual: z.boolean().optional(),
   finalityLag: z.int().positive().optional(),
   pruneAfterBlocks: z.int().positive().optional(),
+  poolLimit: z.int().positive().optional(),
+  poolChecks: z.boolean().optional(),
 });
 
 /** A chain's options as a JSON file; every mistake of the file is in the error's message. */

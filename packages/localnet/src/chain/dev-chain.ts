@@ -32,6 +32,11 @@ export interface DevChainOptions {
   readonly pruneAfterBlocks?: number;
   /** Extrinsics that may wait at once; 8192 when not given. */
   readonly poolLimit?: number;
+  /**
+   * Refuses calls before any block (RPC error 1010, "Custom error: N") where subtensor does so since spec 417, instead
+   * of in the block; off when not given.
+   */
+  readonly poolChecks?: boolean;
   /** Time of block 0; now when not given. */
   readonly genesisMillis?: number;
   /** Hears of calls that broke instead of being refused: the chain's bugs. A process warning when not given. */
@@ -107,6 +112,7 @@ function createChain(options: DevChainOptions, blockMillis: number): Chain {
       finalityLag: options.finalityLag ?? 2,
       pruneAfterBlocks: options.pruneAfterBlocks ?? null,
       poolLimit: options.poolLimit ?? 8192,
+      poolChecks: options.poolChecks ?? false,
       genesisMillis: options.genesisMillis ?? Date.now(),
     },
   );

@@ -2,8 +2,8 @@ import type { Netuid } from "@assay/core/units";
 import { u8aToHex } from "@polkadot/util";
 import { BLOCK_HASH_COUNT } from "../metadata/system-pallet.ts";
 import type { SignedExtrinsic } from "../pool/signed-extrinsic.ts";
-import { CallArguments, type CallContext, DispatchFailure } from "../runtime/call.ts";
-import { CALLS } from "../runtime/calls.ts";
+import { type CallContext, DispatchFailure } from "../runtime/call.ts";
+import { dispatchCall } from "../runtime/dispatch.ts";
 import { advanceEpoch } from "../runtime/epoch.ts";
 import { PalletStorage } from "../state/pallet-storage.ts";
 import type { RuntimeCodec } from "../state/runtime-codec.ts";
@@ -75,7 +75,8 @@ function execute(task: BlockTask, { state, events, extrinsic, index }: Execution
   const scratch = new StateOverlay(state);
   const eventsBefore = events.length;
   try {
-    dispatch(task, { state: scratch, events, extrinsic, index });
+    const deposit: CallContext["deposit"] = (pallet, event, fields) => events.deposit(pallet, event, fields, index);
+    dispatchCall({ codec: task.codec, block: task.parent.number + 1, state: scratch, deposit }, extrinsic);
     state.take(scratch.changes);
     events.succeeded(index);
   } catch (error) {
@@ -89,19 +90,4 @@ function execute(task: BlockTask, { state, events, extrinsic, index }: Execution
 function raiseNonce(system: PalletStorage, { signer, nonce }: SignedExtrinsic): void {
   const account = system.read("Account", signer)?.toJSON() as Readonly<Record<string, unknown>>;
   system.put("Account", [signer], { ...account, nonce: nonce + 1 });
-}
-
-function dispatch({ codec, parent }: BlockTask, { state, events, extrinsic, index }: Execution): void {
-  const { call, signer } = extrinsic;
-  const run = CALLS.get(`${call.section}.${call.method}`);
-  if (run === undefined) throw new DispatchFailure("System", "CallFiltered");
-  const context: CallContext = {
-    codec,
-    block: parent.number + 1,
-    signer,
-    subtensor: new PalletStorage(codec, state, "SubtensorModule"),
-    commitments: new PalletStorage(codec, state, "Commitments"),
-    deposit: (pallet, event, fields) => events.deposit(pallet, event, fields, index),
-  };
-  run(context, new CallArguments(call));
 }

@@ -1,0 +1,25 @@
+import type { BlockNumber } from "@assay/core/units";
+import type { SignedExtrinsic } from "../pool/signed-extrinsic.ts";
+import { PalletStorage } from "../state/pallet-storage.ts";
+import type { RuntimeCodec } from "../state/runtime-codec.ts";
+import type { StateOverlay } from "../state/state-overlay.ts";
+import { CallArguments, type CallContext, DispatchFailure } from "./call.ts";
+import { CALLS } from "./calls.ts";
+
+export interface DispatchScope {
+  readonly codec: RuntimeCodec;
+  /** Block that the call is part of. */
+  readonly block: BlockNumber;
+  /** Takes the call's writes, also those before a refusal. */
+  readonly state: StateOverlay;
+  readonly deposit: CallContext["deposit"];
+}
+
+/** Runs an extrinsic's call; throws a {@link DispatchFailure} when it is refused. */
+export function dispatchCall({ codec, block, state, deposit }: DispatchScope, { call, signer }: SignedExtrinsic): void {
+  const run = CALLS.get(`${call.section}.${call.method}`);
+  if (run === undefined) throw new DispatchFailure("System", "CallFiltered");
+  const subtensor = new PalletStorage(codec, state, "SubtensorModule");
+  const commitments = new PalletStorage(codec, state, "Commitments");
+  run({ codec, block, signer, subtensor, commitments, deposit }, new CallArguments(call));
+}
