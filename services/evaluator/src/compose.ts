@@ -38,6 +38,7 @@ import { MergeDuty } from "./merging/merge-duty.ts";
 import { createEvaluatorMetrics, type EvaluatorMetrics } from "./metrics.ts";
 import { ModelImport } from "./model-import.ts";
 import { JobBoard } from "./queue/job-board.ts";
+import { Readiness } from "./readiness.ts";
 import { CloseRoundDuty } from "./scores/close-round-duty.ts";
 import { WeightDuty } from "./weights/weight-duty.ts";
 import { createWeightProcessor } from "./weights/weight-processor.ts";
@@ -73,11 +74,11 @@ export async function compose(
     registry,
     logger,
   };
-  const ready = () => (ground.redis.ready ? { ok: true } : { ok: false, reason: "Redis does not answer" });
-  const admin = new AdminServer({ logger, registry, ready }, config.admin);
+  const readiness = new Readiness(ground.redis);
+  const admin = new AdminServer({ logger, registry, ready: () => readiness.report() }, config.admin);
   const cycle = config.role === "worker" ? [] : await cycleParts(ground);
   const worker = config.role === "cycle" ? [] : workerParts(ground);
-  return [admin, ground.redis, ...worker, ...cycle];
+  return [admin, ground.redis, ...worker, ...cycle, readiness];
 }
 
 function workerParts({ config, network, layout, redis, metrics, logger }: Ground): Startable[] {

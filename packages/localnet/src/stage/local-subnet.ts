@@ -70,6 +70,11 @@ export class LocalSubnet {
   async start(logger: Logger): Promise<void> {
     const { folders, network } = this.#options;
     await writeNetworkFile(folders.networkFile, network);
+    this.#ports = {
+      evaluatorAdmin: await freePort(),
+      modelServer: await freePort(),
+      modelServerAdmin: await freePort(),
+    };
     await this.#startRedis();
     await this.#startChain();
     logger.info("Chain started", { endpoint: this.#chainUrl });
@@ -104,7 +109,6 @@ export class LocalSubnet {
   }
 
   async startEvaluator(): Promise<void> {
-    if (this.#ports.evaluatorAdmin === 0) this.#ports.evaluatorAdmin = await freePort();
     const { folders, evaluatorEnv = {} } = this.#options;
     const evaluator = this.#launch("evaluator", MODULES.evaluator, [], {
       HOTKEY_URI: VALIDATOR_URI,
@@ -120,7 +124,7 @@ export class LocalSubnet {
       ...evaluatorEnv,
     });
     this.#evaluator = evaluator;
-    await evaluator.waitFor(answers(`${this.evaluatorAdminUrl}/health`), READY_DEADLINE_MILLIS, "getting ready");
+    await evaluator.waitFor(answers(`${this.evaluatorAdminUrl}/ready`), READY_DEADLINE_MILLIS, "getting ready");
   }
 
   /** A client of the chain that cannot sign. */
@@ -167,7 +171,6 @@ export class LocalSubnet {
   }
 
   async #startModelServer(): Promise<void> {
-    this.#ports = { ...this.#ports, modelServer: await freePort(), modelServerAdmin: await freePort() };
     const server = this.#launch("model-server", MODULES.modelServer, [], {
       BZ_AUTH_TOKEN: this.#token,
       SERVER_HOST: "127.0.0.1",
@@ -239,12 +242,12 @@ export function minerUri(index: number): string {
   return `//Miner//${index}`;
 }
 
-/** Resolves once an HTTP server answers at all. */
+/** Resolves once an HTTP server says that all is well. */
 async function answers(url: string): Promise<void> {
   for (;;) {
     const response = await fetch(url).catch(() => null);
     await response?.body?.cancel();
-    if (response !== null) return;
+    if (response?.ok === true) return;
     await new Promise((resolve) => setTimeout(resolve, READY_POLL_MILLIS));
   }
 }

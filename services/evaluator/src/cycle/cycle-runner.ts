@@ -53,7 +53,8 @@ export class CycleRunner implements Startable {
 class Lane {
   readonly #duty: Duty;
   readonly #components: CycleRunnerComponents;
-  #running: Promise<void> | null = null;
+  #running: Promise<void> = Promise.resolve();
+  #active = false;
   #again = false;
   #failing: string | null = null;
 
@@ -64,9 +65,7 @@ class Lane {
 
   trigger(signal: AbortSignal): void {
     this.#again = true;
-    this.#running ??= this.#drain(signal).finally(() => {
-      this.#running = null;
-    });
+    if (!this.#active) this.#running = this.#drain(signal);
   }
 
   async settled(): Promise<void> {
@@ -74,9 +73,15 @@ class Lane {
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
-    while (this.#again && !signal.aborted) {
-      this.#again = false;
-      await this.#runOnce(this.#components.chain.head(), signal);
+    this.#active = true;
+    try {
+      while (this.#again && !signal.aborted) {
+        this.#again = false;
+        await this.#runOnce(this.#components.chain.head(), signal);
+      }
+    } finally {
+      // In the same turn as the last look at `again`, or a trigger in between would be lost.
+      this.#active = false;
     }
   }
 

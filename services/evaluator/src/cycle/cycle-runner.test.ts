@@ -1,0 +1,79 @@
+import { AppError } from "@assay/core/app-error";
+import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
+import { Registry } from "prom-client";
+import { describe, expect, test } from "vitest";
+import { createEvaluatorMetrics } from "../metrics.ts";
+import { CycleRunner } from "./cycle-runner.ts";
+import type { Duty } from "./duty.ts";
+
+/** Heads by hand, and a duty that waits until it is let go. */
+function stage(run: Duty["run"]) {
+  let number = 1;
+  const listeners = new Set<(head: { number: number; hash: string }) => void>();
+  const chain = {
+    head: () => ({ number, hash: `0x${number}` }),
+    onHead: (listener: (head: { number: number; hash: string }) => void) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+  const logger = createMemoryLogger();
+  const metrics = createEvaluatorMetrics(new Registry());
+  const runner = new CycleRunner({ chain, duties: [{ name: "test", run }], metrics, logger });
+  const advance = () => {
+    number += 1;
+    for (const listener of listeners) listener(chain.head());
+  };
+  return { runner, advance, logger };
+}
+
+describe("a duty's lane", () => {
+  test("never runs a duty twice at once, and once more for all blocks that came meanwhile", async () => {
+    const seen: number[] = [];
+    const gate = Promise.withResolvers<void>();
+    const done = Promise.withResolvers<void>();
+    const { runner, advance } = stage(async (head) => {
+      seen.push(head.number);
+      if (seen.length === 1) await gate.promise;
+      else done.resolve();
+    });
+    await runner.start();
+    advance();
+    advance();
+    expect(seen).toEqual([1]);
+    gate.resolve();
+    await done.promise;
+    await runner.stop();
+    expect(seen).toEqual([1, 3]);
+  });
+
+  test("says once that a duty fails, tries again at each block, and says that it works again", async () => {
+    let runs = 0;
+    const rounds = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const { runner, advance, logger } = stage(async () => {
+      rounds[runs]?.resolve();
+      runs += 1;
+      if (runs < 3) throw new AppError("TEST_FAILURE", "The chain is away", { retryable: true });
+    });
+    await runner.start();
+    await rounds[0]?.promise;
+    advance();
+    await rounds[1]?.promise;
+    advance();
+    await rounds[2]?.promise;
+    await runner.stop();
+    expect(logger.records.map(({ level, message }) => [level, message])).toEqual([
+      ["error", "Duty failed; it is tried again at each block"],
+      ["info", "Duty works again"],
+    ]);
+  });
+
+  test("stopping aborts a running duty and waits for it", async () => {
+    const { runner } = stage(
+      async (_head, signal) =>
+        await new Promise<void>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+    );
+    await runner.start();
+    await expect(runner.stop()).resolves.toBeUndefined();
+  });
+});

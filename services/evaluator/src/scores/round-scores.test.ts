@@ -1,0 +1,96 @@
+import type { RosterEntry, Round } from "@assay/core/round/round";
+import { describe, expect, test } from "vitest";
+import { type RoundFindings, roundScores } from "./round-scores.ts";
+
+const entry = (uid: number, commitment: RosterEntry["commitment"] = { hash: "ab".repeat(32), signature: "s" }) => ({
+  uid,
+  hotkey: `hotkey-${uid}`,
+  group: 0,
+  commitment,
+});
+
+const round = (roster: readonly RosterEntry[]): Round => ({
+  id: 60,
+  cycle: 0,
+  snapshotHash: "0x00",
+  submissionFirst: 60,
+  submissionLast: 71,
+  seedBlock: 72,
+  evaluationDeadline: 160,
+  baseVersion: 0,
+  roster,
+});
+
+const key = (uid: number) => ({ roundId: 60, uid, hotkey: `hotkey-${uid}` });
+
+const findings = (parts: Partial<RoundFindings> & Pick<RoundFindings, "round">): RoundFindings => ({
+  submissions: [],
+  evaluations: [],
+  arrived: new Set(),
+  doorWasOpen: true,
+  ...parts,
+});
+
+describe("the rows of a round", () => {
+  test("a measured submission earns its share of the base loss, by the published example", () => {
+    const evaluations = [{ ...key(1), kind: "scored" as const, lossBefore: 4.321, lossAfter: 3.512, tokens: 100 }];
+    const { rows } = roundScores(
+      findings({ round: round([entry(1)]), evaluations, arrived: new Set([1]) }),
+      new Map(),
+      0.9,
+    );
+    expect(rows).toEqual([
+      { uid: 1, hotkey: "hotkey-1", w: expect.closeTo(0.187225, 6), reason: null, lossBefore: 4.321, lossAfter: 3.512 },
+    ]);
+  });
+
+  test.each([
+    ["unchanged", 4.321],
+    ["worse", 5],
+  ])("an %s model earns nothing for no improvement", (_, lossAfter) => {
+    const evaluations = [{ ...key(1), kind: "scored" as const, lossBefore: 4.321, lossAfter, tokens: 100 }];
+    const { rows } = roundScores(findings({ round: round([entry(1)]), evaluations }), new Map(), 0.9);
+    expect(rows[0]).toMatchObject({ w: 0, reason: "no_improvement" });
+  });
+
+  test("an inspected submission that was rejected earns nothing, for the reason inspection gave", () => {
+    const submissions = [{ ...key(1), kind: "rejected" as const, reason: "hash_mismatch" as const, detail: "" }];
+    const { rows } = roundScores(findings({ round: round([entry(1)]), submissions }), new Map(), 0.9);
+    expect(rows[0]).toMatchObject({ w: 0, reason: "hash_mismatch", lossBefore: null });
+  });
+
+  test("a miner without commitment earns nothing, one that committed and stayed silent is late", () => {
+    const { rows } = roundScores(findings({ round: round([entry(1, null), entry(2)]) }), new Map(), 0.9);
+    expect(rows.map(({ uid, w, reason }) => [uid, w, reason])).toEqual([
+      [1, 0, "not_committed"],
+      [2, 0, "late"],
+    ]);
+  });
+});
+
+describe("the standings after a round", () => {
+  const earlier = new Map([[1, { uid: 1, hotkey: "hotkey-1", ema: 0.5, points: 3 }]]);
+
+  test("a zero that the miner earned moves its average", () => {
+    const { states } = roundScores(findings({ round: round([entry(1, null)]) }), earlier, 0.9);
+    expect(states).toEqual([{ uid: 1, hotkey: "hotkey-1", ema: 0.45, points: 4, lastRound: 60 }]);
+  });
+
+  test.each([
+    ["we failed to measure it", { evaluations: [{ ...key(1), kind: "failed" as const, code: "X", message: "" }] }],
+    ["its evaluation expired", { evaluations: [{ ...key(1), kind: "expired" as const }] }],
+    ["its submission arrived and was never fetched", { arrived: new Set([1]) }],
+    ["miners could not submit for most of the window", { doorWasOpen: false }],
+  ])("no point at all when %s", (_, part) => {
+    const { states, rows } = roundScores(findings({ round: round([entry(1)]), ...part }), earlier, 0.9);
+    expect(states).toEqual([]);
+    expect(rows[0]).toMatchObject({ uid: 1, w: 0, lossAfter: null });
+  });
+
+  test("a new owner of the slot starts from nothing", () => {
+    const evaluations = [{ ...key(1), kind: "scored" as const, lossBefore: 4, lossAfter: 3, tokens: 1 }];
+    const book = new Map([[1, { uid: 1, hotkey: "somebody-else", ema: 0.9, points: 9 }]]);
+    const { states } = roundScores(findings({ round: round([entry(1)]), evaluations }), book, 0.9);
+    expect(states).toEqual([{ uid: 1, hotkey: "hotkey-1", ema: 0.25, points: 1, lastRound: 60 }]);
+  });
+});
