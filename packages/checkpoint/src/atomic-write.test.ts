@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { temporaryFolder } from "../test/temporary-folder.ts";
-import { createJson, readJson, writeFileAtomic, writeJsonAtomic } from "./atomic-write.ts";
+import { copyFileAtomic, createJson, readJson, writeFileAtomic, writeJsonAtomic } from "./atomic-write.ts";
 import { CheckpointErrorCode } from "./checkpoint-error.ts";
 
 const schema = z.strictObject({ n: z.number() });
@@ -26,6 +26,16 @@ test("many writers of one file leave one of the values", async () => {
   const path = join(await temporaryFolder(), "a.json");
   await Promise.all(Array.from({ length: 20 }, (_, n) => writeJsonAtomic(path, { n })));
   expect((await readJson(path, schema, CheckpointErrorCode.ManifestInvalid))?.n).toBeGreaterThanOrEqual(0);
+});
+
+test("a copy appears whole and does not change with its source", async () => {
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, "a"), "abc");
+  await copyFileAtomic(join(folder, "a"), join(folder, "b"));
+  await writeFile(join(folder, "a"), "xyz");
+  expect(await readFile(join(folder, "b"), "utf8")).toBe("abc");
+  await expect(copyFileAtomic(join(folder, "none"), join(folder, "c"))).rejects.toMatchObject({ code: "ENOENT" });
+  expect(await readdir(folder)).toEqual(["a", "b"]);
 });
 
 test("of two that create a file only the first does", async () => {

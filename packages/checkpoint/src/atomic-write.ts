@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, link, open, readFile, rename, rm } from "node:fs/promises";
+import { constants, copyFile, type FileHandle, link, open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CheckpointError, type CheckpointErrorCode } from "./checkpoint-error.ts";
 
@@ -28,6 +28,23 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
 /** {@link writeFileAtomic} of a value as indented JSON. */
 export async function writeJsonAtomic(path: string, value: unknown): Promise<void> {
   await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/**
+ * Copies a file so that the copy appears whole. For bytes that another process may still write to: what is inspected
+ * afterwards is ours alone.
+ */
+export async function copyFileAtomic(source: string, target: string): Promise<void> {
+  const temporary = temporaryPath(target);
+  try {
+    await copyFile(source, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    await syncFile(temporary);
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(target));
 }
 
 /**

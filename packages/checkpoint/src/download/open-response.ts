@@ -89,6 +89,8 @@ async function send(
     timeout: { connect: stallMillis, secureConnect: stallMillis, socket: stallMillis, response: stallMillis },
     signal,
   });
+  // a connection that breaks while nobody listens yet must not end the process: pipeline finds the stream broken
+  stream.on("error", () => undefined);
   const [response] = (await once(stream, "response")) as [PlainResponse];
   return { kind: "opened", response, stream };
 }

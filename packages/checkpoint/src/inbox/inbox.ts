@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type SubmissionReceipt, submissionReceiptSchema } from "@assay/core/submission-receipt";
 import type { Hotkey, RoundId } from "@assay/core/units";
-import { createJson, isSystemError, readJson, syncFile, syncFolder } from "../atomic-write.ts";
+import { createJson, readJson, syncFile, syncFolder } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { counter, fileNamePart } from "../layout.ts";
+import { expireRounds, listNumbered, namesIn } from "../numbered-folders.ts";
 import { Serial } from "../serial.ts";
 
 /** What became of a submission handed to the inbox. `receipt` is the one that now stands. */
@@ -92,18 +93,12 @@ export class Inbox {
 
   /** Rounds that have a folder, oldest first. */
   async rounds(): Promise<readonly RoundId[]> {
-    const names = await namesIn(this.#root);
-    return names
-      .filter((name) => ROUND_NAME.test(name))
-      .map(Number)
-      .sort((left, right) => left - right);
+    return await listNumbered(this.#root);
   }
 
   /** Removes every round older than `oldestKept`, receipts and payloads. @returns how many. */
   async expire(oldestKept: RoundId): Promise<number> {
-    const expired = (await this.rounds()).filter((round) => round < oldestKept);
-    for (const round of expired) await rm(this.#round(round), { recursive: true, force: true });
-    return expired.length;
+    return await expireRounds(this.#root, oldestKept);
   }
 
   receiptPath(roundId: RoundId, hotkey: Hotkey): string {
@@ -164,7 +159,6 @@ export function payloadName(hotkey: Hotkey): string {
   return `${fileNamePart(hotkey)}.safetensors`;
 }
 
-const ROUND_NAME = /^(?:0|[1-9][0-9]{0,15})$/;
 const RECEIPT_NAME = /^[A-Za-z0-9]+[.]json$/;
 const PAYLOAD_NAME = /^[A-Za-z0-9]+[.]safetensors$/;
 
@@ -175,13 +169,4 @@ function isSameSource(standing: SubmissionReceipt, offered: SubmissionReceipt): 
 
 function isUnreadable(error: unknown): error is CheckpointError {
   return error instanceof CheckpointError && error.code === CheckpointErrorCode.ReceiptInvalid;
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return (await readdir(folder)).sort();
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return [];
-    throw error;
-  }
 }

@@ -203,3 +203,20 @@ test("a stranger's long name is cut and escaped in the detail", () => {
   const name = `\u202e${"x".repeat(300)}`;
   expect(detailOf(file(`{"${name}":${entry("[0]", 0, 0)}}`, 0)).length).toBeLessThan(160);
 });
+
+test("no change of a few bytes makes the parser throw", () => {
+  const valid = file(`{"__metadata__":{"k":"v"},"a":${entry("[2,1]", 0, 8)},"b":${entry("[1]", 8, 12)}}`, 12);
+  let state = 1;
+  const random = (limit: number): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 8) % limit;
+  };
+  const alphabet = [...'{}[]",:\\0129 eu-._', "\u0000", "\u00ff"].map((character) => character.charCodeAt(0));
+  for (let round = 0; round < 3000; round += 1) {
+    const mutated = valid.slice(0, random(8) === 0 ? random(valid.length) : valid.length);
+    for (let change = 0; change <= random(3); change += 1) {
+      mutated[random(mutated.length)] = alphabet[random(alphabet.length)] ?? 0;
+    }
+    expect(["parsed", "rejected"]).toContain(parseHeader(mutated, limits).kind);
+  }
+});

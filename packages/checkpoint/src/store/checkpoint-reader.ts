@@ -1,4 +1,3 @@
-import { readdir } from "node:fs/promises";
 import type { ModelManifest } from "@assay/core/model-manifest";
 import type { ExpertGroup, ModelVersion, Sha256Hex } from "@assay/core/units";
 import { z } from "zod";
@@ -6,6 +5,7 @@ import { isSystemError, readJson, withFile } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { sha256File } from "../digest.ts";
 import { CheckpointLayout, groupFileName } from "../layout.ts";
+import { listNumbered } from "../numbered-folders.ts";
 import type { TensorShape } from "../safetensors/dtype.ts";
 import { readTrustedHeader } from "../safetensors/read.ts";
 import { manifestFiles, readManifest } from "./manifest.ts";
@@ -38,11 +38,7 @@ export class CheckpointReader {
 
   /** Every complete version, oldest first. */
   async versions(): Promise<readonly ModelVersion[]> {
-    const names = await namesIn(this.layout.versions);
-    return names
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number)
-      .sort((left, right) => left - right);
+    return await listNumbered(this.layout.versions);
   }
 
   /** Absolute folder of a version: its files, `config.json` and the tokenizer. */
@@ -94,13 +90,4 @@ function versionMissing(version: ModelVersion, file?: string): CheckpointError {
   return new CheckpointError(CheckpointErrorCode.VersionMissing, "Version is not in the store", {
     fields: { version, file },
   });
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return [];
-    throw error;
-  }
 }

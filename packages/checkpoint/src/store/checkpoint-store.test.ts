@@ -277,6 +277,13 @@ test("retain keeps the newest, the current and the pinned, and frees what nobody
   expect(await store.retain(0)).toEqual([]);
 });
 
+test("submissions of old rounds expire", async () => {
+  const { root, store } = await importedStore();
+  for (const round of ["40", "85", "130"]) await mkdir(join(root, "submissions", round));
+  expect(await store.expireSubmissions(85)).toBe(1);
+  expect(await readdir(join(root, "submissions"))).toEqual(["130", "85"]);
+});
+
 test("a reader of another process sees the current version and its tensors", async () => {
   const { root } = await importedStore();
   const reader = new CheckpointReader(root);

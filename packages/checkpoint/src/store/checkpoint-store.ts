@@ -1,12 +1,13 @@
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelFile, ModelManifest } from "@assay/core/model-manifest";
-import type { ExpertGroup, ModelVersion } from "@assay/core/units";
+import type { ExpertGroup, ModelVersion, RoundId } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { writeJsonAtomic } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { ensureFreeSpace } from "../disk-space.ts";
+import { expireRounds } from "../numbered-folders.ts";
 import { canonicalBytes } from "../safetensors/write.ts";
 import { Serial } from "../serial.ts";
 import { CheckpointReader, type CurrentVersion, tensorShapes } from "./checkpoint-reader.ts";
@@ -156,6 +157,11 @@ export class CheckpointStore extends CheckpointReader implements Startable {
       if (removed.length > 0) this.#logger.info("Removed old versions", { versions: removed.join(" "), bytes: freed });
       return removed;
     });
+  }
+
+  /** Deletes the inspected submissions of every round older than `oldestKept`. @returns how many rounds. */
+  async expireSubmissions(oldestKept: RoundId): Promise<number> {
+    return await expireRounds(this.layout.submissions, oldestKept);
   }
 
   #pinned(): readonly ModelVersion[] {

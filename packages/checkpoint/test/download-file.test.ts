@@ -1,0 +1,368 @@
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type DownloadOptions, downloadFile } from "../src/download/download-file.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
+
+const CONTENT = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251));
+const HALF = CONTENT.length / 2;
+const SHA256 = createHash("sha256").update(CONTENT).digest("hex");
+const TAG = '"v1"';
+
+const options: DownloadOptions = {
+  allowPrivateAddresses: true,
+  deadlineMillis: 20_000,
+  stallMillis: 5_000,
+  attempts: 4,
+  retryMillis: 1,
+};
+
+interface Seen {
+  readonly range: string | undefined;
+  readonly ifRange: string | undefined;
+  readonly authorization: string | undefined;
+}
+
+type Answer = (n: number, request: IncomingMessage, response: ServerResponse, part: string) => void;
+
+/** A server on loopback whose answer to request n (from 1) the test decides; remembers what was asked. */
+async function serve(answer: Answer) {
+  const folder = await temporaryFolder();
+  const path = join(folder, "s.safetensors");
+  const seen: Seen[] = [];
+  const listener: RequestListener = (request, response) => {
+    const { range, authorization } = request.headers;
+    const ifRange = request.headers["if-range"];
+    seen.push({ range, ifRange: typeof ifRange === "string" ? ifRange : undefined, authorization });
+    answer(seen.length, request, response, `${path}.part`);
+  };
+  const server = createServer(listener).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/a`;
+  return { url, seen, wanted: { url, path, folder, maxBytes: CONTENT.length } };
+}
+
+/** The whole file, or what a range asks for. */
+function sendFile(request: IncomingMessage, response: ServerResponse, content = CONTENT, etag = TAG): void {
+  const begin = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+  const isPartial = begin > 0 && request.headers["if-range"] === etag;
+  const body = isPartial ? content.subarray(begin) : content;
+  response.writeHead(isPartial ? 206 : 200, {
+    etag,
+    "content-length": body.length,
+    ...(isPartial ? { "content-range": `bytes ${begin}-${content.length - 1}/${content.length}` } : {}),
+  });
+  response.end(body);
+}
+
+/** Half of the body under the whole length; the connection drops when the half is on the disk. */
+function dropHalfway(response: ServerResponse, part: string, etag: string | null = TAG): void {
+  response.writeHead(200, { "content-length": CONTENT.length, ...(etag === null ? {} : { etag }) });
+  response.write(CONTENT.subarray(0, HALF));
+  const arrived = expect.poll(async () => (await stat(part)).size, { interval: 5, timeout: 5_000 }).toBe(HALF);
+  void Promise.resolve(arrived).finally(() => response.destroy());
+}
+
+describe("a download that is interrupted", () => {
+  test("is continued under the same entity tag", async () => {
+    const { seen, wanted } = await serve((n, incoming, response, part) =>
+      n === 1 ? dropHalfway(response, part) : sendFile(incoming, response),
+    );
+    expect(await downloadFile(wanted, options)).toEqual({
+      kind: "downloaded",
+      bytes: CONTENT.length,
+      attempts: 2,
+      resumed: true,
+    });
+    expect(await readFile(wanted.path)).toEqual(CONTENT);
+    expect(seen[1]).toMatchObject({ range: `bytes=${HALF}-`, ifRange: TAG });
+    expect(await readdir(wanted.folder)).toEqual(["s.safetensors"]);
+  });
+
+  test("is continued by a later call after this one gave up", async () => {
+    const { seen, wanted } = await serve((n, incoming, response, part) =>
+      n === 1 ? dropHalfway(response, part) : sendFile(incoming, response),
+    );
+    await expect(downloadFile(wanted, { ...options, attempts: 1 })).rejects.toMatchObject({
+      code: "CHECKPOINT_DOWNLOAD_FAILED",
+      retryable: true,
+    });
+    expect(await downloadFile(wanted, options)).toMatchObject({ kind: "downloaded", attempts: 1, resumed: true });
+    expect(await readFile(wanted.path)).toEqual(CONTENT);
+    expect(seen.map(({ range }) => range)).toEqual([undefined, `bytes=${HALF}-`]);
+  });
+
+  test("starts over when the server ignores the range", async () => {
+    const { wanted } = await serve((n, _incoming, response, part) => {
+      if (n === 1) return dropHalfway(response, part);
+      response.writeHead(200, { etag: TAG, "content-length": CONTENT.length }).end(CONTENT);
+    });
+    expect(await downloadFile(wanted, options)).toMatchObject({ kind: "downloaded", resumed: false });
+    expect(await readFile(wanted.path)).toEqual(CONTENT);
+  });
+
+  test("starts over when the range is refused, instead of taking the half for the whole", async () => {
+    const { seen, wanted } = await serve((n, incoming, response, part) => {
+      if (n === 1) return dropHalfway(response, part);
+      if (n === 2) return void response.writeHead(416, { "content-range": `bytes */${HALF}` }).end();
+      sendFile(incoming, response);
+    });
+    expect(await downloadFile(wanted, options)).toMatchObject({ kind: "downloaded", attempts: 3, resumed: false });
+    expect(await readFile(wanted.path)).toEqual(CONTENT);
+    expect(seen[2]?.range).toBe(undefined);
+  });
+
+  test("starts over when the file changed meanwhile", async () => {
+    const changed = Buffer.from(CONTENT).reverse();
+    const { wanted } = await serve((n, incoming, response, part) =>
+      n === 1 ? dropHalfway(response, part) : sendFile(incoming, response, changed, '"v2"'),
+    );
+    expect(await downloadFile(wanted, options)).toMatchObject({ kind: "downloaded", resumed: false });
+    expect(await readFile(wanted.path)).toEqual(changed);
+  });
+
+  test.each([
+    ["another tag", { etag: '"v2"', "content-range": `bytes ${HALF}-${CONTENT.length - 1}/${CONTENT.length}` }],
+    ["another beginning", { etag: TAG, "content-range": `bytes 0-${CONTENT.length - 1}/${CONTENT.length}` }],
+    ["another total", { etag: TAG, "content-range": `bytes ${HALF}-${CONTENT.length}/${CONTENT.length + 1}` }],
+    ["no range", { etag: TAG }],
+  ])("does not believe a partial answer with %s", async (_name, headers) => {
+    const { wanted } = await serve((n, incoming, response, part) => {
+      if (n === 1) return dropHalfway(response, part);
+      if (n === 2) return void response.writeHead(206, headers).end(CONTENT.subarray(HALF));
+      sendFile(incoming, response);
+    });
+    expect(await downloadFile(wanted, options)).toMatchObject({ kind: "downloaded", attempts: 3, resumed: false });
+    expect(await readFile(wanted.path)).toEqual(CONTENT);
+  });
+
+  test.each([[null], ['W/"v1"']])("is not continued when the entity tag is %s", async (etag) => {
+    const { seen, wanted } = await serve((n, incoming, response, part) =>
+      n === 1 ? dropHalfway(response, part, etag) : sendFile(incoming, response),
+    );
+    expect(await downloadFile(wanted, options)).toMatchObject({ kind: "downloaded", resumed: false });
+    expect(seen[1]?.range).toBe(undefined);
+  });
+
+  test("and whose continued bytes hash to something else starts over once more", async () => {
+    const { wanted } = await serve((n, incoming, response, part) =>
+      n === 1 ? dropHalfway(response, part) : sendFile(incoming, response),
+    );
+    const committed = { ...wanted, expectedSha256: SHA256 };
+    await expect(downloadFile(committed, { ...options, attempts: 1 })).rejects.toThrow();
+    await writeFile(`${wanted.path}.part`, new Uint8Array(HALF));
+    expect(await downloadFile(committed, options)).toMatchObject({ kind: "downloaded", attempts: 2, resumed: false });
+    expect(await readFile(wanted.path)).toEqual(CONTENT);
+  });
+
+  test.each([500, 502, 503, 429, 408])("by status %i is tried again", async (status) => {
+    const { wanted } = await serve((n, incoming, response) =>
+      n === 1 ? void response.writeHead(status).end("busy") : sendFile(incoming, response),
+    );
+    expect(await downloadFile(wanted, options)).toMatchObject({ kind: "downloaded", attempts: 2 });
+  });
+
+  test("every time is our error, not a refusal", async () => {
+    const { seen, wanted } = await serve((_n, _incoming, response, part) => dropHalfway(response, part, null));
+    await expect(downloadFile(wanted, options)).rejects.toMatchObject({
+      code: "CHECKPOINT_DOWNLOAD_FAILED",
+      fields: { attempts: 4 },
+    });
+    expect(seen.length).toBe(4);
+  });
+
+  test("right after the header is tried again", async () => {
+    const { wanted } = await serve((n, incoming, response) => {
+      if (n > 2) return sendFile(incoming, response);
+      response.writeHead(200, { etag: TAG, "content-length": CONTENT.length }).flushHeaders();
+      response.socket?.resetAndDestroy();
+    });
+    expect(await downloadFile(wanted, options)).toMatchObject({ kind: "downloaded", attempts: 3 });
+  });
+
+  test("by nobody listening is tried again until the attempts end", async () => {
+    const { url, wanted } = await serve(() => undefined);
+    const dead = url.replace(/:\d+/, ":1");
+    await expect(downloadFile({ ...wanted, url: dead }, options)).rejects.toMatchObject({
+      code: "CHECKPOINT_DOWNLOAD_FAILED",
+    });
+  });
+});
+
+describe("the size of a download", () => {
+  test("is refused when it is announced to be too large, before the body", async () => {
+    const { wanted } = await serve((_n, _incoming, response) => {
+      response.writeHead(200, { "content-length": 1_000_000_000_000 }).flushHeaders();
+    });
+    expect(await downloadFile(wanted, options)).toEqual({
+      kind: "refused",
+      reason: "too_large",
+      detail: "1000000000000 bytes announced, at most 300000 are possible",
+    });
+    expect(await readdir(wanted.folder)).toEqual([]);
+  });
+
+  test("ends an endless stream at the limit and leaves nothing", async () => {
+    const { wanted } = await serve((_n, _incoming, response) => {
+      const more = (): void => {
+        if (!response.destroyed && response.write(CONTENT)) setImmediate(more);
+      };
+      response.on("drain", more);
+      more();
+    });
+    expect(await downloadFile(wanted, options)).toEqual({
+      kind: "refused",
+      reason: "too_large",
+      detail: "more bytes came, at most 300000 are possible",
+    });
+    expect(await readdir(wanted.folder)).toEqual([]);
+  });
+
+  test("that is announced larger than it is counts as an interruption", async () => {
+    const { wanted } = await serve((n, incoming, response) => {
+      if (n > 1) return sendFile(incoming, response);
+      response.writeHead(200, { etag: TAG, "content-length": CONTENT.length });
+      response.write(CONTENT.subarray(0, HALF), () => response.socket?.end());
+    });
+    expect(await downloadFile(wanted, options)).toMatchObject({ kind: "downloaded", attempts: 2 });
+    expect(await readFile(wanted.path)).toEqual(CONTENT);
+  });
+
+  test("need not be announced", async () => {
+    const { wanted } = await serve((_n, _incoming, response) => void response.end(CONTENT));
+    expect(await downloadFile(wanted, options)).toMatchObject({ kind: "downloaded", bytes: CONTENT.length });
+  });
+
+  test("without room on the volume is our error", async () => {
+    const { wanted } = await serve(() => undefined);
+    await expect(downloadFile(wanted, { ...options, minFreeBytes: 2 ** 60 })).rejects.toMatchObject({
+      code: "CHECKPOINT_VOLUME_FULL",
+    });
+  });
+});
+
+describe("time", () => {
+  test("ends a body that trickles at the deadline", async () => {
+    const { wanted } = await serve((_n, _incoming, response) => {
+      const timer = setInterval(() => response.write("x"), 5);
+      response.on("close", () => clearInterval(timer));
+    });
+    await expect(downloadFile(wanted, { ...options, deadlineMillis: 300 })).rejects.toMatchObject({
+      code: "CHECKPOINT_DOWNLOAD_DEADLINE",
+      retryable: true,
+    });
+  });
+
+  test("interrupts a server that never answers, and one that falls silent", async () => {
+    const { seen, wanted } = await serve((n, incoming, response) => {
+      if (n === 2) response.writeHead(200, { "content-length": CONTENT.length }).write("x");
+      if (n === 3) sendFile(incoming, response);
+    });
+    expect(await downloadFile(wanted, { ...options, stallMillis: 100 })).toMatchObject({
+      kind: "downloaded",
+      attempts: 3,
+    });
+    expect(seen.length).toBe(3);
+  });
+
+  test("ends when the caller aborts, with the caller's reason", async () => {
+    const controller = new AbortController();
+    const { wanted } = await serve(() => controller.abort(new Error("round is over")));
+    await expect(downloadFile(wanted, options, controller.signal)).rejects.toThrow("round is over");
+  });
+});
+
+describe("an answer that will not change", () => {
+  test.each([400, 401, 403, 404, 410, 204, 304])("status %i is refused at once", async (status) => {
+    const { seen, wanted } = await serve((_n, _incoming, response) => void response.writeHead(status).end());
+    expect(await downloadFile(wanted, options)).toEqual({
+      kind: "refused",
+      reason: "http_status",
+      detail: `status ${status}`,
+    });
+    expect(seen.length).toBe(1);
+  });
+
+  test("an encoded body is refused", async () => {
+    const { wanted } = await serve((_n, _incoming, response) => {
+      response.writeHead(200, { "content-encoding": "gzip" }).end("x");
+    });
+    expect(await downloadFile(wanted, options)).toMatchObject({ kind: "refused", reason: "encoding" });
+  });
+});
+
+describe("a redirect", () => {
+  test("to another host is followed without the credentials", async () => {
+    const other = await serve((_n, incoming, response) => sendFile(incoming, response));
+    const { seen, wanted } = await serve((_n, _incoming, response) => {
+      response.writeHead(302, { location: other.url.replace("127.0.0.1", "localhost") }).end();
+    });
+    const authorized = { ...wanted, headers: { Authorization: "Bearer secret" } };
+    const resolve = async () => [{ address: "127.0.0.1", family: 4 } as const];
+    expect(await downloadFile(authorized, { ...options, resolve })).toMatchObject({ kind: "downloaded" });
+    expect([seen[0]?.authorization, other.seen[0]?.authorization]).toEqual(["Bearer secret", undefined]);
+  });
+
+  test("to a path of the same server keeps them", async () => {
+    const { seen, wanted } = await serve((n, incoming, response) =>
+      n === 1 ? void response.writeHead(307, { location: "/b" }).end() : sendFile(incoming, response),
+    );
+    const authorized = { ...wanted, headers: { authorization: "Bearer secret" } };
+    expect(await downloadFile(authorized, options)).toMatchObject({ kind: "downloaded" });
+    expect(seen[1]?.authorization).toBe("Bearer secret");
+  });
+
+  test.each([
+    ["http://user:secret@127.0.0.1/", "url_invalid"],
+    ["file:///etc/passwd", "url_invalid"],
+    ["http://[", "redirect_forbidden"],
+  ])("to %s is refused", async (location, reason) => {
+    const { wanted } = await serve((_n, _incoming, response) => void response.writeHead(302, { location }).end());
+    expect(await downloadFile(wanted, options)).toMatchObject({ kind: "refused", reason });
+  });
+
+  test("in a circle is refused", async () => {
+    const { seen, wanted } = await serve(
+      (_n, _incoming, response) => void response.writeHead(302, { location: "/a" }).end(),
+    );
+    expect(await downloadFile(wanted, options)).toMatchObject({ reason: "redirect_forbidden" });
+    expect(seen.length).toBe(4);
+  });
+});
+
+describe("an address inside our own network", () => {
+  const strict: DownloadOptions = { ...options, allowPrivateAddresses: false };
+
+  test("is never connected to", async () => {
+    const { url, seen, wanted } = await serve((_n, incoming, response) => sendFile(incoming, response));
+    const decimal = url.replace("127.0.0.1", "2130706433");
+    const mapped = url.replace("127.0.0.1", "[::ffff:127.0.0.1]");
+    for (const address of [url, decimal, mapped, url.replace("127.0.0.1", "localhost")]) {
+      const refused = await downloadFile({ ...wanted, url: address }, strict);
+      expect(refused).toMatchObject({ kind: "refused", reason: "address_forbidden" });
+    }
+    expect(seen).toEqual([]);
+  });
+
+  test("is not reached through a name that resolves to something else the second time", async () => {
+    const { url, seen, wanted } = await serve((_n, incoming, response) => sendFile(incoming, response));
+    let lookups = 0;
+    const resolve = async () => {
+      lookups += 1;
+      return [{ address: lookups === 1 ? "127.0.0.1" : "192.0.2.1", family: 4 } as const];
+    };
+    const named = url.replace("127.0.0.1", "miner.invalid");
+    expect(await downloadFile({ ...wanted, url: named }, { ...options, resolve })).toMatchObject({
+      kind: "downloaded",
+    });
+    expect([lookups, seen.length]).toEqual([1, 1]);
+  });
+});
