@@ -7,9 +7,23 @@ import type { CheckpointLayout } from "../layout.ts";
 import { describeGroups, type ExpertGroups } from "./expert-groups.ts";
 import { describeFiles, type ModelFolder } from "./model-folder.ts";
 
+/** What version 0 was cut from: `state/imported-model.json`. */
+export interface ImportedModel {
+  readonly schema: 1;
+  /** How the model was cut. */
+  readonly groups: string;
+  readonly files: readonly ImportedFile[];
+}
+
+interface ImportedFile {
+  readonly name: string;
+  readonly bytes: number;
+  readonly modifiedMillis: number;
+  readonly sha256: string;
+}
+
 const importedModelSchema = z.strictObject({
   schema: z.literal(1),
-  /** How the model was cut. */
   groups: z.string(),
   files: z.array(
     z.strictObject({
@@ -20,9 +34,6 @@ const importedModelSchema = z.strictObject({
     }),
   ),
 });
-
-/** What version 0 was cut from: `state/imported-model.json`. */
-export type ImportedModel = z.infer<typeof importedModelSchema>;
 
 /** The record of the import; null before one was completed. */
 export async function readImportedModel(layout: CheckpointLayout): Promise<ImportedModel | null> {
@@ -36,7 +47,7 @@ export async function recordImportedModel(
   groups: ExpertGroups,
   signal?: AbortSignal,
 ): Promise<void> {
-  const files: ImportedModel["files"] = [];
+  const files: ImportedFile[] = [];
   for (const file of await describeFiles(folder)) {
     const { sha256 } = await sha256File(join(folder.path, file.name), signal);
     files.push({ ...file, sha256 });

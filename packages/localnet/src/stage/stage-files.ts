@@ -4,15 +4,15 @@ import { fileURLToPath } from "node:url";
 import type { Network } from "@assay/core/network";
 import { stringify } from "yaml";
 
-const REPOSITORY = fileURLToPath(new URL("../../../../", import.meta.url));
+const REPOSITORY: string = fileURLToPath(new URL("../../../../", import.meta.url));
 
 /** Modules of the processes, as they are run from source. */
-export const MODULES = {
+export const MODULES: Readonly<Record<"chain" | "miner" | "evaluator" | "modelServer", string>> = {
   chain: join(REPOSITORY, "packages/localnet/src/chain/main.ts"),
   miner: join(REPOSITORY, "packages/localnet/src/miners/main.ts"),
   evaluator: join(REPOSITORY, "services/evaluator/src/main.ts"),
   modelServer: join(REPOSITORY, "services/model-server/src/main.ts"),
-} as const;
+};
 
 /** The network file that comes with Assay for local subnets. */
 export const LOCALNET_FILE: string = join(REPOSITORY, "config/networks/localnet.yaml");

@@ -12,7 +12,7 @@ export class FakeClock implements Clock {
   readonly #sleepers = new Set<Sleeper>();
   readonly #watchers = new Set<() => void>();
 
-  constructor(now = Date.UTC(2026, 10, 21, 23, 30)) {
+  constructor(now: number = Date.UTC(2026, 10, 21, 23, 30)) {
     this.#now = now;
   }
 
