@@ -1,45 +1,14 @@
 import { PHASES, type Phase } from "@assay/core/cycle/phase";
 import type { ConfigProblem } from "@assay/runtime/config/config-error";
-import type { ConfigSchema, DeepReadonly } from "@assay/runtime/config/schema";
+import type { ConfigSchema, ConfigValues } from "@assay/runtime/config/schema";
 import { LOG_LEVELS, type LogLevel } from "@assay/runtime/logging/logger";
 import { LOG_FORMATS, type LogFormat } from "@assay/runtime/logging/render";
 import { ModelServerErrorCode } from "./model-server-error.ts";
 
-/** What the schema below yields, in operators' words. */
-interface ConfigKeys {
-  model_path: string;
-  chain_endpoint: string;
-  netuid: number;
-  wallet: { name: string; hotkey: string };
-  eval_dataset_path: string;
-  eval_batch_size: number;
-  score_ema_alpha: number;
-  consensus_timeout: number;
-  max_checkpoints_cached: number;
-  auth_token: string;
-  server_host: string;
-  server_port: number;
-  checkpoint_cache_dir: string;
-  inbox_dir: string;
-  inbox_rounds_kept: number;
-  chain_view: { max_age_seconds: number };
-  serve_phases: Phase[];
-  allow_context: boolean;
-  max_submission_bytes: number;
-  upload_deadline_seconds: number;
-  request_window_blocks: number;
-  redis_url: string;
-  queue_prefix: string;
-  admin: { host: string; port: number };
-  log: { level: LogLevel; format: LogFormat; directory: string };
-  development: { no_auth: boolean };
-}
-export type ModelServerConfig = DeepReadonly<ConfigKeys>;
-
 const EVALUATORS = "Read by the evaluator; known here so that both services can share one file.";
 
 /** Everything an operator can set, in the words of the published keys where one exists. */
-export const modelServerSchema: ConfigSchema<ConfigKeys> = {
+export const modelServerSchema = {
   model_path: {
     doc: "Folder of the base model. Imported by the evaluator; here only named in the log.",
     format: String,
@@ -106,7 +75,7 @@ export const modelServerSchema: ConfigSchema<ConfigKeys> = {
   serve_phases: {
     doc: "Phases in which miners may download their part of the model.",
     format: Array,
-    default: ["distribute", "train"],
+    default: ["distribute", "train"] as Phase[],
     env: "SERVE_PHASES",
   },
   allow_context: {
@@ -159,10 +128,10 @@ export const modelServerSchema: ConfigSchema<ConfigKeys> = {
     level: {
       doc: "Least severe lines that are written.",
       format: [...LOG_LEVELS],
-      default: "info",
+      default: "info" as LogLevel,
       env: "LOG_LEVEL",
     },
-    format: { doc: "human or json.", format: [...LOG_FORMATS], default: "human", env: "LOG_FORMAT" },
+    format: { doc: "human or json.", format: [...LOG_FORMATS], default: "human" as LogFormat, env: "LOG_FORMAT" },
     directory: {
       doc: "Folder of model-server.log; empty writes no file.",
       format: String,
@@ -177,7 +146,9 @@ export const modelServerSchema: ConfigSchema<ConfigKeys> = {
       default: false,
     },
   },
-};
+} satisfies ConfigSchema;
+
+export type ModelServerConfig = ConfigValues<typeof modelServerSchema>;
 
 /** The bearer token; null under the development flag. */
 export function bearerToken({ auth_token, development }: ModelServerConfig): string | null {

@@ -1,0 +1,155 @@
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeJsonAtomic } from "@assay/checkpoint/atomic-write";
+import { CheckpointLayout } from "@assay/checkpoint/layout";
+import { completeManifest } from "@assay/checkpoint/store/manifest";
+import type { ChainView } from "@assay/core/chain-view";
+import type { ModelManifest } from "@assay/core/model-manifest";
+import { loadConfig } from "@assay/runtime/config/load";
+import { startParts, stopParts } from "@assay/runtime/lifecycle/parts";
+import type { Startable } from "@assay/runtime/lifecycle/startable";
+import { createMemoryLogger, type MemoryLogger } from "@assay/runtime/logging/memory-logger";
+import { AdminServer } from "@assay/runtime/metrics/admin-server";
+import { SystemClock } from "@assay/runtime/time/clock";
+import { Registry } from "prom-client";
+import { expect } from "vitest";
+import { compose } from "../src/compose.ts";
+import { configProblems, modelServerSchema } from "../src/config.ts";
+import { PublicServer } from "../src/public-server.ts";
+
+export const TOKEN = "test-token-0123456789";
+
+export interface FixtureOptions {
+  readonly view?: ChainView | null;
+  readonly redisUrl: string;
+  /** As on the command line. */
+  readonly args?: readonly string[];
+}
+
+/** A whole model server on loopback, with a checkpoint directory of its own. */
+export class ServerFixture implements AsyncDisposable {
+  readonly layout: CheckpointLayout;
+  readonly logger: MemoryLogger;
+  readonly registry: Registry;
+  readonly #parts: readonly Startable[];
+  readonly #started: Startable[] = [];
+
+  private constructor(root: string, { args = [], redisUrl }: FixtureOptions) {
+    this.layout = new CheckpointLayout(root);
+    this.logger = createMemoryLogger("model-server");
+    this.registry = new Registry();
+    const { values } = loadConfig({
+      service: "model-server",
+      schema: modelServerSchema,
+      args: ["--server_host=127.0.0.1", "--server_port=0", "--admin.port=0", `--checkpoint_cache_dir=${root}`, ...args],
+      env: { BZ_AUTH_TOKEN: TOKEN, REDIS_URL: redisUrl, QUEUE_PREFIX: prefixOf(root) },
+      check: configProblems,
+    });
+    this.#parts = compose(values, { logger: this.logger, clock: new SystemClock(), registry: this.registry });
+  }
+
+  static async start(options: FixtureOptions): Promise<ServerFixture> {
+    const fixture = new ServerFixture(await mkdtemp(join(tmpdir(), "assay-model-server-")), options);
+    await mkdir(fixture.layout.state, { recursive: true });
+    if (options.view !== null && options.view !== undefined) {
+      await fixture.setView(options.view);
+    }
+    return fixture;
+  }
+
+  /** Begins to serve, with whatever is in the checkpoint directory by now. */
+  async serve(): Promise<this> {
+    await startParts(this.#parts, this.#started, AbortSignal.timeout(20_000));
+    return this;
+  }
+
+  get url(): string {
+    return this.#parts.find((part) => part instanceof PublicServer)?.url ?? "not listening";
+  }
+
+  get adminUrl(): string {
+    return this.#parts.find((part) => part instanceof AdminServer)?.url ?? "not listening";
+  }
+
+  get queuePrefix(): string {
+    return prefixOf(this.layout.root);
+  }
+
+  async setView(view: ChainView): Promise<void> {
+    await writeJsonAtomic(this.layout.chainView, view);
+  }
+
+  /** With the token, unless `headers` say otherwise. */
+  fetch(path: string, { headers, ...rest }: RequestInit = {}): Promise<Response> {
+    return fetch(`${this.url}${path}`, {
+      ...rest,
+      headers: { authorization: `Bearer ${TOKEN}`, ...(headers as Record<string, string> | undefined) },
+    });
+  }
+
+  /** Publishes a version of two groups, as the evaluator's store lays it out. */
+  async publish(version: number, groups: readonly [Uint8Array, Uint8Array]): Promise<ModelManifest> {
+    const folder = this.layout.version(version);
+    await mkdir(folder, { recursive: true });
+    const write = async (name: string, content: Uint8Array) => {
+      await writeFile(join(folder, name), content);
+      return { name, bytes: content.length, sha256: createHash("sha256").update(content).digest("hex") };
+    };
+    const manifest = completeManifest({
+      version,
+      parent: version === 0 ? null : version - 1,
+      cycle: null,
+      block: null,
+      shared: await write("shared.safetensors", bytesOf("shared", 500)),
+      groups: [
+        { group: 0, ...(await write("group-0.safetensors", groups[0])) },
+        { group: 1, ...(await write("group-1.safetensors", groups[1])) },
+      ],
+      full: await write("model.safetensors", bytesOf("full", 2_000)),
+    });
+    await writeFile(join(folder, "config.json"), JSON.stringify({ num_experts: 64 }));
+    await writeJsonAtomic(join(folder, "manifest.json"), manifest);
+    await writeJsonAtomic(this.layout.current, { version, digest: manifest.digest });
+    return manifest;
+  }
+
+  /** Every file under the inbox, relative to it. */
+  async inboxFiles(): Promise<readonly string[]> {
+    const entries = await readdir(this.layout.inbox, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(this.layout.inbox.length + 1))
+      .sort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await stopParts(this.#started, this.logger);
+    await rm(this.layout.root, { recursive: true, force: true });
+  }
+}
+
+/** Bytes that differ by name and never repeat a block. */
+export function bytesOf(name: string, length: number): Uint8Array {
+  return new Uint8Array(createHash("shake256", { outputLength: length }).update(name).digest());
+}
+
+export function sha256Of(content: Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+export async function refusalIn(response: Response): Promise<{ status: number; error: unknown }> {
+  const { error, detail } = (await response.json()) as { error: unknown; detail: unknown };
+  expect(typeof detail).toBe("string");
+  return { status: response.status, error };
+}
+
+/** Polls until a condition holds; fails after five seconds. */
+export async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
+  await expect.poll(condition, { timeout: 5_000, interval: 20 }).toBe(true);
+}
+
+function prefixOf(root: string): string {
+  return `test-${root.slice(-6)}`;
+}
