@@ -4,7 +4,7 @@ import type { LedgerDatabase } from "./ledger-database.ts";
 import { listOutcomes, type Recording, recordOutcome } from "./outcome-table.ts";
 
 /** We could not measure the submission. Ours, so it costs the miner nothing, and a real outcome replaces it. */
-export type FailedEvaluation = OutcomeKey & {
+type FailedEvaluation = OutcomeKey & {
   readonly kind: "failed";
   readonly code: string;
   readonly message: string;

@@ -1,7 +1,7 @@
 import type { BlockNumber, EpochMillis } from "@assay/core/units";
 import type { LedgerDatabase, LedgerTransaction } from "./ledger-database.ts";
 
-export type EventFields = Readonly<Record<string, string | number | boolean | null>>;
+type EventFields = Readonly<Record<string, string | number | boolean | null>>;
 
 /** Something an operator may ask about later. */
 export interface LedgerEvent {

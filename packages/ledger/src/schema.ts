@@ -25,7 +25,7 @@ export interface RoundRow {
   readonly closed: number;
 }
 
-export interface OutcomeRow {
+interface OutcomeRow {
   readonly round_id: number;
   readonly uid: number;
   readonly kind: string;
@@ -33,7 +33,7 @@ export interface OutcomeRow {
   readonly outcome: string;
 }
 
-export interface ScoreStateRow {
+interface ScoreStateRow {
   readonly uid: number;
   readonly hotkey: string;
   readonly ema: number;
@@ -41,7 +41,7 @@ export interface ScoreStateRow {
   readonly last_round: number;
 }
 
-export interface RoundScoreRow {
+interface RoundScoreRow {
   readonly round_id: number;
   readonly uid: number;
   readonly hotkey: string;
@@ -68,7 +68,7 @@ export interface IntentRow {
   readonly error: string | null;
 }
 
-export interface CommitmentRow {
+interface CommitmentRow {
   readonly cycle: number;
   readonly step: string;
   readonly bytes_hex: string;
@@ -76,26 +76,26 @@ export interface CommitmentRow {
   readonly extrinsic_hash: string;
 }
 
-export interface StepRow {
+interface StepRow {
   readonly cycle: number;
   readonly step: string;
   readonly block: number;
 }
 
-export interface GroupRow {
+interface GroupRow {
   readonly hotkey: string;
   readonly expert_group: number;
   readonly block: number;
 }
 
-export interface MergeRow {
+interface MergeRow {
   readonly cycle: number;
   readonly version: number;
   readonly digest: string;
   readonly groups: string;
 }
 
-export interface EventRow {
+interface EventRow {
   readonly id: Generated<number>;
   /** Milliseconds since 1970. */
   readonly at: number;

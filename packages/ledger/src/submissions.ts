@@ -4,7 +4,7 @@ import type { LedgerDatabase } from "./ledger-database.ts";
 import { listOutcomes, type Recording, recordOutcome } from "./outcome-table.ts";
 
 /** Nothing has arrived from this miner yet; any real outcome replaces it. */
-export type NoSubmission = OutcomeKey & { readonly kind: "none" };
+type NoSubmission = OutcomeKey & { readonly kind: "none" };
 export type SubmissionRecord = DownloadOutcome | NoSubmission;
 
 /** What became of each miner's submission, one row per (round, uid). */

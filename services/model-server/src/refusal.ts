@@ -1,63 +1,61 @@
 import type { Request, Response } from "express";
 
 /** Why a request was not served, as `error` of the JSON reply. Codes are stable: miners' clients branch on them. */
-export const REFUSAL_CODES = [
+export type RefusalCode =
   /** 401: the bearer token is missing or wrong. */
-  "unauthorized",
+  | "unauthorized"
   /** 400: a header that the endpoint needs is missing or malformed. */
-  "header_invalid",
+  | "header_invalid"
   /** 400: neither `application/json` nor `application/octet-stream`, or a content encoding. */
-  "content_type_unsupported",
+  | "content_type_unsupported"
   /** 400: the JSON body is malformed, or the upload is empty. */
-  "body_invalid",
+  | "body_invalid"
   /** 400: no such `part` or `format`. */
-  "query_invalid",
+  | "query_invalid"
   /** 403: the signature is not the hotkey's over these fields. */
-  "signature_invalid",
+  | "signature_invalid"
   /** 403: the hotkey has no neuron on the subnet. */
-  "not_registered",
+  | "not_registered"
   /** 403: only validators may fetch the whole model. */
-  "not_validator",
+  | "not_validator"
   /** 403: not the group that the hotkey announced on chain. */
-  "group_mismatch",
+  | "group_mismatch"
   /** 403: this part of the model is not offered here. */
-  "part_not_offered",
+  | "part_not_offered"
   /** 403: the nonce was used before. */
-  "nonce_reused",
+  | "nonce_reused"
   /** 404: the model has no such expert group. */
-  "unknown_group",
+  | "unknown_group"
   /** 404: no such endpoint. */
-  "not_found",
+  | "not_found"
   /** 409 for a submission, 503 with `Retry-After` for a download: not in this phase of the cycle. */
-  "wrong_phase",
+  | "wrong_phase"
   /** 400 for a submission, 403 for a signed request: the signed block is outside its window. */
-  "block_window",
+  | "block_window"
   /** 400: the hotkey committed no hash in this cycle. */
-  "not_committed",
+  | "not_committed"
   /** 409: another submission of this hotkey stands in this round. */
-  "duplicate",
+  | "duplicate"
   /** 413: longer than the limit. */
-  "too_large",
+  | "too_large"
   /** 400: the bytes do not hash to `X-Content-Hash`. */
-  "content_hash_mismatch",
+  | "content_hash_mismatch"
   /** 408: the upload did not end in time. */
-  "upload_deadline",
+  | "upload_deadline"
   /** 416: the range lies outside the file. */
-  "range_not_satisfiable",
+  | "range_not_satisfiable"
   /** 412: `If-Match` does not hold. */
-  "precondition_failed",
+  | "precondition_failed"
   /** 429: too many requests of one hotkey at a time. */
-  "too_many_requests",
+  | "too_many_requests"
   /** 503: what is known of the chain is too old to decide by. */
-  "chain_view_stale",
+  | "chain_view_stale"
   /** 503: no model is loaded. */
-  "model_unavailable",
+  | "model_unavailable"
   /** 503: the inbox's volume is full. */
-  "inbox_full",
+  | "inbox_full"
   /** 500: our fault. */
-  "internal_error",
-] as const;
-export type RefusalCode = (typeof REFUSAL_CODES)[number];
+  | "internal_error";
 
 /** A request not served, and why: a value, since it is seldom our failure. */
 export class Refusal {

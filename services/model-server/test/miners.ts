@@ -17,7 +17,7 @@ export interface Keypair {
   sign(message: Uint8Array): string;
 }
 
-export function keypair(name: string, type: "sr25519" | "ed25519" = "sr25519"): Keypair {
+function keypair(name: string, type: "sr25519" | "ed25519" = "sr25519"): Keypair {
   const seed = new TextEncoder().encode(name.padEnd(32, "."));
   const pair = type === "sr25519" ? sr25519PairFromSeed(seed) : ed25519PairFromSeed(seed);
   const sign = type === "sr25519" ? sr25519Sign : ed25519Sign;

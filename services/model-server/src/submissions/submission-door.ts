@@ -23,7 +23,7 @@ export interface SubmissionDoorComponents {
 }
 
 /** A submission that stands: just accepted, or accepted before with the same content. */
-export interface StandingSubmission {
+interface StandingSubmission {
   readonly kind: "accepted" | "duplicate";
   readonly receipt: SubmissionReceipt;
 }
