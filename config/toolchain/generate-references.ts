@@ -1,0 +1,42 @@
+// Writes what operators look up straight from the code: packages/docs/reference/*.md and the two commented sample
+// configurations. Run by check-references.mjs, which compares; to write, run it yourself:
+// usage: node --conditions=source config/toolchain/generate-references.ts [FOLDER]   FOLDER: the repository by default
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  evaluatorReference,
+  evaluatorSample,
+  modelServerReference,
+  modelServerSample,
+  sampleProblems,
+} from "./references/config.ts";
+import { errorReference } from "./references/errors.ts";
+import { httpReference } from "./references/http.ts";
+import { metricsReference } from "./references/metrics.ts";
+import { networksReference } from "./references/networks.ts";
+
+const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Every generated file by its path in the repository. */
+const FILES: Readonly<Record<string, () => string>> = {
+  "config/evaluator.yaml": evaluatorSample,
+  "config/model-server.yaml": modelServerSample,
+  "packages/docs/reference/config-evaluator.md": evaluatorReference,
+  "packages/docs/reference/config-model-server.md": modelServerReference,
+  "packages/docs/reference/errors.md": () => errorReference(REPOSITORY),
+  "packages/docs/reference/http.md": () => httpReference(REPOSITORY),
+  "packages/docs/reference/metrics.md": metricsReference,
+  "packages/docs/reference/networks.md": () => networksReference(REPOSITORY),
+};
+
+const target = resolve(process.argv[2] ?? REPOSITORY);
+for (const [path, render] of Object.entries(FILES)) {
+  const file = join(target, path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, render());
+}
+const problems = sampleProblems(join(target, "config/evaluator.yaml"), join(target, "config/model-server.yaml"));
+for (const problem of problems) process.stderr.write(`${problem}\n`);
+if (problems.length > 0) process.exit(1);
+process.stdout.write(`${Object.keys(FILES).length} files written\n`);
