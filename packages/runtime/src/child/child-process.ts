@@ -87,6 +87,7 @@ export class ChildProcess<Request, Reply> implements Startable {
     if (this.#stopped) throw this.#error(ChildErrorCode.Stopped, "The child process was stopped", false);
     const living = this.#ensureLiving();
     await abortable(living.ready, signal);
+    signal.throwIfAborted();
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     living.pending.set(id, { resolve, reject });

@@ -1,3 +1,4 @@
+import type { ClientRequest } from "node:http";
 import type { ErrorFields } from "@assay/core/app-error";
 import got, {
   type Got,
@@ -25,7 +26,8 @@ export interface HttpClientOptions {
 /**
  * A got that has limits, tries once, follows no redirect, and whose errors hold neither headers nor query.
  *
- * Retries belong to the caller, who knows what is safe to repeat: see `time/retry`. Errors are {@link HttpError}s.
+ * Retries belong to the caller, who knows what is safe to repeat: see `time/retry`. Errors are {@link HttpError}s, but
+ * for got's own `AbortError` when the signal is aborted.
  */
 export function createHttpClient(options: HttpClientOptions): Got {
   const { userAgent, connectMs = 10_000, idleMs = 30_000, totalMs = 60_000, maxBytes = 1024 * 1024 } = options;
@@ -42,22 +44,23 @@ export function createHttpClient(options: HttpClientOptions): Got {
 }
 
 function limitBody<T extends GotReturn>(request: Options, next: (request: Options) => T, maxBytes: number): T {
-  if (request.isStream) return next(request);
-  const limit = new AbortController();
-  request.signal = AbortSignal.any([limit.signal, ...(request.signal === undefined ? [] : [request.signal])]);
   const response = next(request);
-  (response as RequestPromise).on("downloadProgress", ({ transferred }) => {
+  if (request.isStream) return response;
+  let connection: ClientRequest | null = null;
+  const promise = response as RequestPromise;
+  promise.on("request", (started) => {
+    connection = started;
+  });
+  promise.on("downloadProgress", ({ transferred }) => {
     if (transferred <= maxBytes) return;
-    limit.abort(
-      new HttpError(HttpErrorCode.TooLarge, `The answer is longer than ${maxBytes} bytes`, { fields: { maxBytes } }),
-    );
+    const message = `The answer is longer than ${maxBytes} bytes`;
+    connection?.destroy(new HttpError(HttpErrorCode.TooLarge, message, { fields: { maxBytes } }));
   });
   return response;
 }
 
 function toHttpError(error: RequestError): Error {
-  const reason = error.options.signal?.aborted === true ? error.options.signal.reason : undefined;
-  if (reason instanceof Error) return reason;
+  if (error.cause instanceof HttpError) return error.cause;
   const { method, url } = error.options;
   const host = url instanceof URL ? url.host : URL.parse(url ?? "")?.host;
   const fields = { method, host };

@@ -47,6 +47,7 @@ export async function runProcess(
 
 const DEFAULT_STOP_DEADLINE_MS = 20_000;
 const FLUSH_DEADLINE_MS = 2_000;
+const KEEP_ALIVE_MS = 60_000;
 
 class ProcessRun {
   readonly #options: ProcessOptions;
@@ -73,11 +74,14 @@ class ProcessRun {
         fail: (error) => this.#fail(error),
       });
       await startParts(parts, started, this.#stopping.signal);
-      this.#logger.info("Service started", { service: this.#options.name, pid: process.pid });
+      this.#logger.info("Service started", { pid: process.pid });
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#ended.resolve(reportStartFailure(this.#logger, error));
     }
+    // A service without a socket or timer of its own would otherwise end by itself.
+    const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
     const code = await this.#ended.promise;
+    clearInterval(alive);
     return (await this.#stop(started)) ? code : EXIT_CODES.crashed;
   }
 
@@ -117,7 +121,7 @@ class ProcessRun {
     const deadlineMs = this.#options.stopDeadlineMs ?? DEFAULT_STOP_DEADLINE_MS;
     try {
       await withDeadline(stopParts(started, this.#logger), deadlineMs, "Stopping the service");
-      this.#logger.info("Service stopped", { service: this.#options.name });
+      if (started.length > 0) this.#logger.info("Service stopped");
       return true;
     } catch (error) {
       this.#logger.error("Could not stop cleanly", {}, error);

@@ -1,7 +1,8 @@
-import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import winston from "winston";
 import { type LogFormat, type LogRecord, renderRecord } from "./render.ts";
+import { RotatingFile } from "./rotating-file.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 /** `error`: an operator must act. `warn`: degraded and healing itself. `info`: the story. `debug`: the rest. */
@@ -33,15 +34,17 @@ export interface LoggerOptions {
   readonly directory?: string | undefined;
   /** Whether lines also go to standard output; true unless said otherwise. */
   readonly stdout?: boolean;
-  /** Size at which `<service>.log` is rotated, 64 MiB unless said otherwise; five files are kept. */
+  /** Size at which `<service>.log` becomes `<service>.log.1`, 64 MiB unless said otherwise; four of those are kept. */
   readonly maxFileBytes?: number;
 }
 
-const KEPT_FILES = 5;
+const KEPT_FILES = 4;
 const DEFAULT_MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 export function createLogger(options: LoggerOptions): RootLogger {
-  const outputs = openOutputs(options);
+  const file = openFile(options);
+  const streams = [...(options.stdout === false ? [] : [process.stdout]), ...(file === null ? [] : [file])];
+  const outputs = streams.map((stream) => new winston.transports.Stream({ stream, eol: "\n" }));
   const sink = winston.createLogger({
     level: options.level,
     levels: { error: 0, warn: 1, info: 2, debug: 3 },
@@ -54,9 +57,10 @@ export function createLogger(options: LoggerOptions): RootLogger {
   };
   return Object.assign(loggerTo(write, options.service, {}), {
     close: async () => {
-      const written = Promise.all(outputs.map((output) => finished(output, { readable: false })));
+      const handedOver = Promise.all(outputs.map((output) => finished(output, { readable: false })));
       sink.end();
-      await written;
+      await handedOver;
+      if (file !== null) await finished(file.end());
     },
   });
 }
@@ -77,21 +81,7 @@ export function loggerTo(sink: RecordSink, service: string, inherited: LogFields
   };
 }
 
-function openOutputs({ service, directory, stdout = true, maxFileBytes }: LoggerOptions): winston.transport[] {
-  const outputs: winston.transport[] = [];
-  if (stdout) outputs.push(new winston.transports.Stream({ stream: process.stdout, eol: "\n" }));
-  if (directory !== undefined && directory !== "") {
-    mkdirSync(directory, { recursive: true });
-    outputs.push(
-      new winston.transports.File({
-        dirname: directory,
-        filename: `${service}.log`,
-        maxsize: maxFileBytes ?? DEFAULT_MAX_FILE_BYTES,
-        maxFiles: KEPT_FILES,
-        tailable: true,
-        eol: "\n",
-      }),
-    );
-  }
-  return outputs;
+function openFile({ service, directory, maxFileBytes = DEFAULT_MAX_FILE_BYTES }: LoggerOptions): RotatingFile | null {
+  if (directory === undefined || directory === "") return null;
+  return new RotatingFile({ path: join(directory, `${service}.log`), maxBytes: maxFileBytes, kept: KEPT_FILES });
 }

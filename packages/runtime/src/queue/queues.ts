@@ -109,7 +109,7 @@ export class JobQueue<N extends QueueName> {
     return ended.map(({ job }) => job);
   }
 
-  /** Forgets a job, so that its id can be added again. False if there is none or it is being worked on. */
+  /** Forgets a job if it is known, so that its id can be added again. False while it is being worked on. */
   async remove(id: string): Promise<boolean> {
     return (await available(this.#queue.remove(id))) === 1;
   }

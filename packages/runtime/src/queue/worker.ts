@@ -28,7 +28,7 @@ export interface WorkerOptions {
   readonly concurrency: number;
   readonly prefix: string;
   readonly logger: Logger;
-  /** How long running jobs may go on after `stop` before they are aborted; 5 s unless said otherwise. */
+  /** How long running jobs may go on after `stop` before they are aborted; 2 s unless said otherwise. */
   readonly stopGraceMs?: number;
   /** A worker that fell silent for this long loses its job to another; 30 s unless said otherwise. */
   readonly lockMillis?: number;
@@ -44,8 +44,8 @@ export function createWorker<N extends QueueName>(
   return new QueueWorker(name, connection, processor, options);
 }
 
-const DEFAULT_STOP_GRACE_MS = 5_000;
-const ABORT_GRACE_MS = 5_000;
+const DEFAULT_STOP_GRACE_MS = 2_000;
+const ABORT_GRACE_MS = 3_000;
 const CLOSE_DEADLINE_MS = 3_000;
 const DEFAULT_LOCK_MILLIS = 30_000;
 
@@ -110,6 +110,7 @@ export class QueueWorker<N extends QueueName> implements Startable {
     await this.#drain(ABORT_GRACE_MS);
     await withDeadline(worker.close(), CLOSE_DEADLINE_MS, "Closing the queue worker").catch((error: unknown) => {
       this.#logger.warn("Queue worker closed without Redis", {}, error);
+      void worker.getBackend().disconnectBlocking(false);
     });
     this.#copy?.disconnect();
   }
