@@ -1,5 +1,5 @@
 import { loadHotkey } from "@assay/chain/hotkey";
-import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
+import { PolkadotChainClient, type PolkadotChainClientOptions } from "@assay/chain/polkadot/polkadot-chain-client";
 import type { SubnetHyperparameters } from "@assay/core/round/snapshot";
 import type { DevChain } from "@assay/localnet/chain/dev-chain";
 import { startDevChain } from "@assay/localnet/chain/dev-chain";
@@ -7,7 +7,8 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import type { ChainHarness, ChainSetup } from "@assay/testing/contracts/chain-client-contract";
 
-export const CLIENT_OPTIONS = { requestDeadlineMillis: 5_000, headSilenceMillis: 60_000 } as const;
+export const CLIENT_OPTIONS: ClientOptions = { requestDeadlineMillis: 5_000, headSilenceMillis: 60_000 };
+type ClientOptions = Omit<PolkadotChainClientOptions, "endpoints">;
 
 /** Where the development chain stores each rule of a snapshot. */
 const RULE_ITEMS = {
@@ -63,7 +64,7 @@ export async function startContractChain({
 export async function openClient(
   uri: string | null,
   endpoints: readonly string[],
-  { logger = createMemoryLogger(), ...options }: Partial<typeof CLIENT_OPTIONS> & { readonly logger?: Logger } = {},
+  { logger = createMemoryLogger(), ...options }: Partial<ClientOptions> & { readonly logger?: Logger } = {},
 ): Promise<PolkadotChainClient> {
   const signer = uri === null ? null : await loadHotkey({ uri });
   const client = new PolkadotChainClient({ logger, signer }, { ...CLIENT_OPTIONS, endpoints, ...options });

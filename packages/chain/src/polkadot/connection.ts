@@ -4,7 +4,6 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import { abortable } from "@assay/runtime/time/abortable";
 import { withDeadline } from "@assay/runtime/time/deadline";
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
-import { translateRpcError } from "./rpc-error.ts";
 import { type ChainSession, hostOf, openSession } from "./session.ts";
 
 export interface ConnectionOptions {
@@ -134,7 +133,7 @@ export class ChainConnection implements Startable {
     if (this.#stopping.signal.aborted) return;
     const level = this.#reportedDown ? "debug" : "warn";
     this.#reportedDown = true;
-    this.#logger[level](message, { endpoint, reason: translateRpcError("connection", error).message });
+    this.#logger[level](message, { endpoint, reason: error instanceof Error ? error.message : String(error) });
   }
 }
 

@@ -1,4 +1,3 @@
-import { isAppError } from "@assay/core/app-error";
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
 import { poolRefusal } from "../chain-refusal.ts";
 
@@ -12,28 +11,35 @@ export function isAlreadyImported(error: unknown): boolean {
   return rpcCode === POOL_CODES.alreadyImported;
 }
 
-/**
- * Translates what a provider throws: an answer with a code (the endpoint refused), a `TIME_DEADLINE`, or a plain
- * `Error` (no connection). Texts of the provider stay out of the message where they quote endpoint addresses, which
- * may hold an access key.
- */
-export function translateRpcError(method: string, error: unknown): ChainError {
-  if (error instanceof ChainError) return error;
-  if (isAppError(error)) {
-    const { ms } = error.fields;
-    return new ChainError(ChainErrorCode.RequestDeadline, `No answer to ${method} in time`, {
-      retryable: true,
-      fields: { method, ms },
-    });
+/** For a request that nobody could be asked, or whose answer was lost with the connection. */
+export function disconnectedError(method: string): ChainError {
+  return new ChainError(ChainErrorCode.Disconnected, `No connection for ${method}`, {
+    retryable: true,
+    fields: { method },
+  });
+}
+
+/** For a request that an endpoint took and did not answer. */
+export function deadlineError(method: string, ms: number): ChainError {
+  return new ChainError(ChainErrorCode.RequestDeadline, `No answer to ${method} within ${ms} ms`, {
+    retryable: true,
+    fields: { method, ms },
+  });
+}
+
+/** For a request that an endpoint answered with an error object: `{ code, message, data? }`. */
+export function answerError(method: string, error: unknown): ChainError {
+  const { code, message, detail } = readAnswer(error);
+  if (code >= POOL_CODES.first && code <= POOL_CODES.last) return poolRefusal(code, detail === "" ? message : detail);
+  const fields = { method, rpcCode: code, detail };
+  const all = `${message} ${detail}`;
+  if (/state already discarded|pruned/i.test(all)) {
+    return new ChainError(ChainErrorCode.StateDiscarded, "The endpoint has pruned that block's state", { fields });
   }
-  const answer = answerOf(error);
-  if (answer === null) {
-    return new ChainError(ChainErrorCode.Disconnected, `No connection for ${method}`, {
-      retryable: true,
-      fields: { method },
-    });
+  if (/unknown ?block|header was not found|block not found/i.test(all)) {
+    return new ChainError(ChainErrorCode.BlockUnknown, "The endpoint does not know that block", { fields });
   }
-  return translateAnswer(method, answer);
+  return new ChainError(ChainErrorCode.RequestFailed, `The endpoint refused ${method}: ${message}`, { fields });
 }
 
 interface RpcAnswer {
@@ -42,26 +48,13 @@ interface RpcAnswer {
   readonly detail: string;
 }
 
-function answerOf(error: unknown): RpcAnswer | null {
-  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "number") return null;
-  const detail = "data" in error ? textOf(error.data) : "";
-  return { code: error.code, message: error.message, detail };
+function readAnswer(error: unknown): RpcAnswer {
+  const answer: Readonly<Record<string, unknown>> = typeof error === "object" && error !== null ? { ...error } : {};
+  const { code, message, data } = answer;
+  return { code: typeof code === "number" ? code : 0, message: textOf(message), detail: textOf(data) };
 }
 
-function textOf(detail: unknown): string {
-  if (detail === undefined || detail === null) return "";
-  return typeof detail === "string" ? detail : JSON.stringify(detail);
-}
-
-function translateAnswer(method: string, { code, message, detail }: RpcAnswer): ChainError {
-  if (code >= POOL_CODES.first && code <= POOL_CODES.last) return poolRefusal(code, detail === "" ? message : detail);
-  const fields = { method, rpcCode: code, detail };
-  const all = `${message} ${detail}`;
-  if (/state already discarded|statedb.*discarded|pruned/i.test(all)) {
-    return new ChainError(ChainErrorCode.StateDiscarded, "The endpoint has pruned that block's state", { fields });
-  }
-  if (/unknown ?block|header was not found|block not found/i.test(all)) {
-    return new ChainError(ChainErrorCode.BlockUnknown, "The endpoint does not know that block", { fields });
-  }
-  return new ChainError(ChainErrorCode.RequestFailed, `The endpoint refused ${method}: ${message}`, { fields });
+function textOf(value: unknown): string {
+  if (value === undefined || value === null) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -4,8 +4,7 @@ import { ApiPromise } from "@polkadot/api";
 import { rpcDefinitions } from "@polkadot/types";
 import type { DefinitionRpc, DefinitionRpcSub } from "@polkadot/types/types";
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
-import { DeadlineProvider } from "./deadline-provider.ts";
-import { translateRpcError } from "./rpc-error.ts";
+import { JsonRpcSocket } from "./json-rpc-socket.ts";
 
 /** Opening takes several requests, one of them for the metadata: as many deadlines may pass. */
 const OPENING_DEADLINES = 4;
@@ -37,7 +36,7 @@ export async function openSession(
   endpoint: string,
   { requestDeadlineMillis, signal }: { readonly requestDeadlineMillis: number; readonly signal: AbortSignal },
 ): Promise<ChainSession> {
-  const provider = new DeadlineProvider(endpoint, requestDeadlineMillis);
+  const provider = new JsonRpcSocket(endpoint, requestDeadlineMillis);
   const api = new ApiPromise({ provider, noInitWarn: true, rpc: QUIET_RPC });
   const closed = new AbortController();
   const close = (reason: string) => {
@@ -47,11 +46,11 @@ export async function openSession(
   };
   provider.on("disconnected", () => close("The connection was lost"));
   try {
-    const opening = abortable(connect(provider, api), signal);
-    await withDeadline(opening, OPENING_DEADLINES * requestDeadlineMillis, "connection");
+    const opening = abortable(Promise.all([provider.connect(), api.isReadyOrError]), signal);
+    await withDeadline(opening, OPENING_DEADLINES * requestDeadlineMillis, "Connecting to the chain");
   } catch (error) {
     close("The connection could not be opened");
-    throw translateRpcError("connection", error);
+    throw openingFailure(error);
   }
   return {
     endpoint: hostOf(endpoint),
@@ -67,9 +66,11 @@ export async function openSession(
   };
 }
 
-async function connect(provider: DeadlineProvider, api: ApiPromise): Promise<void> {
-  await provider.connect();
-  await api.isReadyOrError;
+/** What kept a session from opening; @polkadot/api hands on the message alone of what failed inside it. */
+function openingFailure(error: unknown): ChainError {
+  if (error instanceof ChainError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new ChainError(ChainErrorCode.Disconnected, reason, { retryable: true });
 }
 
 /** Address of an endpoint for people: host and port only. */

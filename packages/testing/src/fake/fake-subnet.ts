@@ -54,8 +54,9 @@ function weightsRefusal(
   const sum = weights.reduce((total, weight) => total + weight, 0);
   const largestShare = sum === 0 ? 0 : Math.max(...weights) / sum;
   const checks: readonly (readonly [isRefused: boolean, name: string])[] = [
-    [rules.commitRevealEnabled || call.netuid !== netuid, "CommitRevealEnabled"],
+    [rules.commitRevealEnabled && call.netuid === netuid, "CommitRevealEnabled"],
     [uids.length !== weights.length, "WeightVecNotEqualSize"],
+    [call.netuid !== netuid, "SubnetNotExists"],
     [uids.length > neurons.length, "UidsLengthExceedUidsInSubNet"],
     [neuron === undefined, "HotKeyNotRegisteredInSubNet"],
     [(neuron?.stakeRao ?? 0n) < rules.stakeThresholdRao, "NotEnoughStakeToSetWeights"],
