@@ -48,7 +48,7 @@ export function storeWeights(context: CallContext, vector: WeightVector): void {
 }
 
 /** Values scaled so that the largest is 65535, as the chain stores them; all zeros stay zeros. */
-export function upscale(values: readonly number[]): readonly number[] {
+function upscale(values: readonly number[]): readonly number[] {
   const max = Math.max(0, ...values);
   return max === 0 ? values : values.map((value) => Math.round((value * MAX_U16) / max));
 }
