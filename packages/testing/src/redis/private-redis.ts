@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 
 export interface PrivateRedis {
   readonly url: string;
@@ -43,7 +44,7 @@ export interface RedisServer {
 export async function startRedisServer(): Promise<RedisServer> {
   const directory = await mkdtemp(join(tmpdir(), "assay-redis-"));
   const socket = join(directory, "redis.sock");
-  let running: ChildProcess | null = null;
+  let running: Server | null = null;
   const start = async () => {
     running = await launch(directory, socket);
   };
@@ -52,7 +53,7 @@ export async function startRedisServer(): Promise<RedisServer> {
     running = null;
     if (server === null || server.exitCode !== null || server.signalCode !== null) return;
     const exited = once(server, "exit");
-    server.kill("SIGTERM");
+    server.stdin.end();
     await exited;
   };
   const stop = async () => {
@@ -68,22 +69,41 @@ export async function startRedisServer(): Promise<RedisServer> {
   return { url: `unix://${socket}`, start, halt, stop };
 }
 
-async function launch(directory: string, socket: string): Promise<ChildProcess> {
+type Server = ChildProcessByStdio<Writable, Readable, null>;
+
+/** The shell waits for the end of its input, which also comes when this process is killed: no server stays behind. */
+const SERVE_UNTIL_INPUT_ENDS = `
+  command -v redis-server >/dev/null || exit 127
+  redis-server "$@" </dev/null &
+  server=$!
+  exec >/dev/null
+  cat
+  kill "$server"
+  wait "$server"
+`;
+
+async function launch(directory: string, socket: string): Promise<Server> {
   const options = { port: "0", unixsocket: socket, dir: directory, save: "", appendonly: "no", daemonize: "no" };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-  const server = spawn("redis-server", args, { stdio: ["ignore", "pipe", "ignore"] });
+  const server = spawn("sh", ["-c", SERVE_UNTIL_INPUT_ENDS, "redis", ...args], { stdio: ["pipe", "pipe", "ignore"] });
   const ready = Promise.withResolvers<void>();
   const timer = setTimeout(() => ready.reject(new Error("redis-server did not start in time")), START_DEADLINE_MS);
-  server.on("error", (cause) => ready.reject(new Error("Cannot start redis-server: install Redis 7", { cause })));
-  server.on("exit", (code) => ready.reject(new Error(`redis-server ended with ${code}`)));
-  createInterface({ input: server.stdout }).on("line", (line) => {
-    if (/ready to accept connections/i.test(line)) ready.resolve();
+  server.on("error", ready.reject);
+  server.on("exit", (code) => {
+    ready.reject(
+      new Error(code === 127 ? "There is no redis-server: install Redis 7" : `redis-server ended (${code})`),
+    );
   });
+  createInterface({ input: server.stdout })
+    .on("line", (line) => {
+      if (/ready to accept connections/i.test(line)) ready.resolve();
+    })
+    .on("close", () => ready.reject(new Error("redis-server ended while starting")));
   try {
     await ready.promise;
     return server;
   } catch (error) {
-    server.kill("SIGKILL");
+    server.stdin.end();
     throw error;
   } finally {
     clearTimeout(timer);
