@@ -27,10 +27,13 @@ export interface SetWeightsCall {
   readonly versionKey: bigint;
 }
 
+/** Bytes that fit the longest plain field of a commitment, `Raw128`. */
+export const MAX_COMMITMENT_BYTES = 128;
+
 export interface SetCommitmentCall {
   readonly kind: "set_commitment";
   readonly netuid: Netuid;
-  /** At most 128 bytes. Replaces the hotkey's earlier commitment. */
+  /** At most {@link MAX_COMMITMENT_BYTES}. Replaces the hotkey's earlier commitment. */
   readonly bytes: Uint8Array;
 }
 

@@ -5,7 +5,7 @@ import type { DevChain } from "@assay/localnet/chain/dev-chain";
 import { startDevChain } from "@assay/localnet/chain/dev-chain";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
-import type { ChainHarness, ChainSetup } from "@assay/testing/contracts/chain-client-contract";
+import type { ChainHarness, ChainSetup } from "@assay/testing/contracts/chain-client-scenario";
 
 export const CLIENT_OPTIONS: ClientOptions = { requestDeadlineMillis: 5_000, headSilenceMillis: 60_000 };
 type ClientOptions = Omit<PolkadotChainClientOptions, "endpoints">;

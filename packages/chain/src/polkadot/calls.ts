@@ -1,11 +1,8 @@
 import type { ApiPromise } from "@polkadot/api";
 import type { SubmittableExtrinsic } from "@polkadot/api/types";
-import type { ChainCall, ServeAxonCall, SetCommitmentCall } from "../chain-client.ts";
+import { type ChainCall, MAX_COMMITMENT_BYTES, type ServeAxonCall, type SetCommitmentCall } from "../chain-client.ts";
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
 import { encodeIp } from "../ip-address.ts";
-
-/** Bytes that fit the longest plain variant of a commitment field, `Raw128`. */
-export const MAX_COMMITMENT_BYTES = 128;
 
 /** What we announce with an axon: version and protocol of the reference implementation's own axons. */
 const AXON = { version: 1, protocol: 4 } as const;

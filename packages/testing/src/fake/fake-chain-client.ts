@@ -1,19 +1,18 @@
 import { createHash } from "node:crypto";
-import type {
-  ChainCall,
-  ChainClient,
-  ChainHead,
-  ExtrinsicReceipt,
-  SubmissionProgress,
-  SubmissionState,
-  SubmitOptions,
+import {
+  type ChainCall,
+  type ChainClient,
+  type ChainHead,
+  type ExtrinsicReceipt,
+  MAX_COMMITMENT_BYTES,
+  type SubmissionProgress,
+  type SubmissionState,
+  type SubmitOptions,
 } from "@assay/chain/chain-client";
 import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
 import type { ChainCommitment, ChainSnapshot } from "@assay/core/round/snapshot";
 import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/units";
 import { type FakeChain, type PendingCall, sortedCommitments } from "./fake-chain.ts";
-
-const MAX_COMMITMENT_BYTES = 128;
 
 /**
  * The port on a {@link FakeChain}: for tests of what stands on a chain client.
