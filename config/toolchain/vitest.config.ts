@@ -6,7 +6,7 @@ const common = { environment: "node" as const, pool: "forks" as const };
 /** Test projects, by what they need: see packages/docs/contributors/testing.md. */
 export default defineConfig({
   resolve,
-  ssr: { resolve: { conditions: ["source", "node", "import"] } },
+  ssr: { resolve: { conditions: ["source", "node"] } },
   test: {
     projects: [
       {

@@ -116,7 +116,7 @@ async function cycleParts(ground: Ground): Promise<Startable[]> {
     {
       endpoints: config.chain_endpoint.split(",").map((each) => each.trim()),
       requestDeadlineMillis: REQUEST_DEADLINE_MILLIS,
-      headSilenceMillis: ground.network.blockMillis * SILENT_BLOCKS,
+      headSilenceMillis: Math.max(ground.network.blockMillis * SILENT_BLOCKS, LEAST_SILENCE_MILLIS),
     },
   );
   const ledgerPath = config.ledger_path === "" ? join(layout.root, "ledger.sqlite") : resolve(config.ledger_path);
@@ -163,6 +163,8 @@ const DOWNLOAD_STALL_MILLIS = 15_000;
 const REQUEST_DEADLINE_MILLIS = 15_000;
 /** Heads that may stay away before the connection counts as dead. */
 const SILENT_BLOCKS = 5;
+/** With fast blocks a busy machine alone makes such a pause. */
+const LEAST_SILENCE_MILLIS = 30_000;
 
 interface Boards {
   readonly downloads: JobBoard<"downloads">;

@@ -1,18 +1,5 @@
 import type { ExpertGroup } from "@assay/core/units";
-
-/** What a simulated miner does. Only `honest` ones deserve anything. */
-export const MINER_KINDS = [
-  "honest",
-  "no_change",
-  "worse",
-  "noise",
-  "nan",
-  "wrong_hash",
-  "not_committed",
-  "foreign_group",
-  "late",
-] as const;
-export type MinerKind = (typeof MINER_KINDS)[number];
+import type { MinerKind } from "../miners/miner-config.ts";
 
 /** One simulated miner's part. */
 export interface Part {

@@ -4,7 +4,8 @@ import type { Hotkey, Uid } from "@assay/core/units";
 import type { WeightIntent } from "@assay/ledger/intents";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { RoundScore, ScoreState } from "@assay/ledger/scores";
-import type { MinerKind, Part } from "./cast.ts";
+import type { MinerKind } from "../miners/miner-config.ts";
+import type { Part } from "./cast.ts";
 
 /** What one miner got in one cycle. */
 export interface MinerReport {

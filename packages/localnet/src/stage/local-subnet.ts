@@ -112,7 +112,6 @@ export class LocalSubnet {
     const { folders, evaluatorEnv = {} } = this.#options;
     const evaluator = this.#launch("evaluator", MODULES.evaluator, [], {
       HOTKEY_URI: VALIDATOR_URI,
-      MODEL_PATH: folders.model,
       CHAIN_ENDPOINT: this.#chainUrl,
       NETUID: String(LOCAL_NETUID),
       NETWORK: folders.networkFile,
@@ -173,6 +172,7 @@ export class LocalSubnet {
   async #startModelServer(): Promise<void> {
     const server = this.#launch("model-server", MODULES.modelServer, [], {
       BZ_AUTH_TOKEN: this.#token,
+      ALLOW_CONTEXT: "true",
       SERVER_HOST: "127.0.0.1",
       SERVER_PORT: String(this.#ports.modelServer),
       ADMIN_PORT: String(this.#ports.modelServerAdmin),
@@ -185,6 +185,7 @@ export class LocalSubnet {
   #sharedEnv(): Record<string, string> {
     const { folders } = this.#options;
     return {
+      MODEL_PATH: folders.model,
       CHECKPOINT_CACHE_DIR: folders.cache,
       REDIS_URL: this.#redisUrl,
       LOG_DIRECTORY: folders.logs,

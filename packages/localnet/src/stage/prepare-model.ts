@@ -4,9 +4,9 @@ import { writeModelFolder } from "../training/model-folder.ts";
 import type { StageFolders } from "./stage-files.ts";
 
 /** Steps of pre-training: enough that the model knows letters and short words, and experts have much to learn. */
-const BASE_STEPS = 60;
+const BASE_STEPS = 180;
 const BASE_SEED = 20_260_101;
-const REPORT_EVERY = 20;
+const REPORT_EVERY = 30;
 
 /** Writes the held-out text and pre-trains the base model on the training text. The same bytes every time. */
 export async function prepareModel(folders: StageFolders, say: (text: string) => void): Promise<void> {

@@ -56,6 +56,11 @@ export class DownloadDuty implements Duty {
     const deadlineBlock = round.evaluationDeadline;
     const state = await downloads.settle(id, { roundId: round.id, uid, hotkey, deadlineBlock });
     if (state.kind === "open") return;
+    // The hint came before the round was planned, and used up its attempts waiting for it: now there is a round.
+    if (state.kind === "failed" && state.message.startsWith(EvaluatorErrorCode.JobTooEarly)) {
+      await downloads.forget(id);
+      return;
+    }
     if (state.kind === "failed") {
       // Ours or the network's: it costs the miner nothing.
       const code = EvaluatorErrorCode.DownloadFailed;

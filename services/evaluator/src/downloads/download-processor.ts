@@ -1,7 +1,6 @@
-import { copyFile, link, mkdir, rename, rm } from "node:fs/promises";
+import { copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { ChainHead } from "@assay/chain/chain-client";
-import { isSystemError } from "@assay/checkpoint/atomic-write";
 import { type DownloadOptions, downloadFile } from "@assay/checkpoint/download/download-file";
 import type { Inbox } from "@assay/checkpoint/inbox/inbox";
 import { inspectSubmission, largestSubmission } from "@assay/checkpoint/inspect";
@@ -113,7 +112,8 @@ export function createDownloadProcessor(components: DownloadProcessorComponents,
   ): Promise<Inspected | null> {
     if (receipt.source.kind === "push") {
       await rm(temporary, { force: true });
-      await linkOrCopy(join(components.layout.inbox, String(receipt.roundId), receipt.source.file), temporary);
+      // A copy and no link: the edge process could still change its own file after the inspection.
+      await copyFile(components.inbox.payloadPath(receipt.roundId, receipt.hotkey), temporary);
       return null;
     }
     const download = await downloadFile(
@@ -135,16 +135,6 @@ export function createDownloadProcessor(components: DownloadProcessorComponents,
 type Inspected =
   | { readonly kind: "accepted"; readonly path: string; readonly sha256: string; readonly bytes: number }
   | { readonly kind: "rejected"; readonly reason: RejectionReason; readonly detail: string };
-
-/** The inbox may be another volume, where a file cannot be linked. */
-async function linkOrCopy(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to);
-  } catch (error) {
-    if (!isSystemError(error, "EXDEV", "EPERM")) throw error;
-    await copyFile(from, to);
-  }
-}
 
 function notReady({ roundId, uid }: { readonly roundId: number; readonly uid: number }): EvaluatorError {
   return new EvaluatorError(EvaluatorErrorCode.JobTooEarly, "The round or the receipt of this job is not there yet", {
