@@ -56,3 +56,19 @@ test("a logger without outputs closes as well", async () => {
   logger.info("Nowhere");
   await logger.close();
 });
+
+test("what is said after the logger is closed goes to standard error instead of being lost or thrown", async () => {
+  const logger = createLogger({
+    service: "evaluator",
+    level: "info",
+    format: "human",
+    directory: folder,
+    stdout: false,
+  });
+  await logger.close();
+  const written: string[] = [];
+  const stderr = vi.spyOn(process.stderr, "write").mockImplementation((text) => written.push(String(text)) > 0);
+  logger.error("Too late", { uid: 3 });
+  stderr.mockRestore();
+  expect(written).toEqual([expect.stringMatching(/\[ERROR\] Too late \| uid: 3\n$/)]);
+});

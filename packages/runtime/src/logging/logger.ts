@@ -52,12 +52,16 @@ export function createLogger(options: LoggerOptions): RootLogger {
     transports: outputs,
     silent: outputs.length === 0,
   });
+  let closed = false;
   const write: RecordSink = (record) => {
-    sink.log({ level: record.level, message: record.message, record });
+    // What is still said after the end (an error while the process goes down) must not be lost nor throw.
+    if (closed) process.stderr.write(`${renderRecord(record, options.format)}\n`);
+    else sink.log({ level: record.level, message: record.message, record });
   };
   return Object.assign(loggerTo(write, options.service, {}), {
     close: async () => {
       const handedOver = Promise.all(outputs.map((output) => finished(output, { readable: false })));
+      closed = true;
       sink.end();
       await handedOver;
       if (file !== null) await finished(file.end());

@@ -30,6 +30,7 @@ export class RedisConnections implements Startable {
   readonly worker: Redis;
   readonly #logger: Logger;
   readonly #startDeadlineMs: number;
+  #stopping = false;
 
   constructor({ logger }: { readonly logger: Logger }, options: RedisConnectionOptions) {
     this.#logger = logger.child({ module: "redis" });
@@ -43,7 +44,7 @@ export class RedisConnections implements Startable {
       commandTimeout: options.commandDeadlineMs ?? DEFAULT_COMMAND_DEADLINE_MS,
     });
     this.worker = new Redis({ ...address, ...shared, maxRetriesPerRequest: null });
-    logStateChanges(this.producer, this.#logger);
+    logStateChanges(this.producer, this.#logger, () => this.#stopping);
     this.worker.on("error", (error) => this.#logger.debug("Redis connection error", {}, error));
   }
 
@@ -64,6 +65,7 @@ export class RedisConnections implements Startable {
   }
 
   async stop(): Promise<void> {
+    this.#stopping = true;
     for (const connection of [this.producer, this.worker]) connection.disconnect();
   }
 
@@ -138,7 +140,7 @@ async function whenReady(connection: Redis): Promise<void> {
   await promise;
 }
 
-function logStateChanges(connection: Redis, logger: Logger): void {
+function logStateChanges(connection: Redis, logger: Logger, isStopping: () => boolean): void {
   let connected: boolean | null = null;
   connection.on("ready", () => {
     if (connected !== true) logger.info("Connected to Redis");
@@ -149,7 +151,7 @@ function logStateChanges(connection: Redis, logger: Logger): void {
     connected = false;
   });
   connection.on("close", () => {
-    if (connected === true) logger.warn("Lost the connection to Redis");
+    if (connected === true && !isStopping()) logger.warn("Lost the connection to Redis");
     connected = false;
   });
 }
