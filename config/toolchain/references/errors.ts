@@ -1,6 +1,7 @@
+import { basename } from "node:path";
 import ts from "typescript";
 import { code, page, table } from "./markdown.ts";
-import { docOf, ownSources, readSource, type SourceFile, topConstants } from "./source.ts";
+import { docOf, ownSources, readSource, type SourceFile, textsOf, topConstants } from "./source.ts";
 
 interface CodeTable {
   /** Package or service, as a folder. */
@@ -17,7 +18,7 @@ export function errorReference(repository: string): string {
   const tables = ownSources(repository).flatMap(codeTables);
   const product = tables.filter(({ owner }) => !DEVELOPMENT.test(owner));
   const development = tables.filter(({ owner }) => DEVELOPMENT.test(owner));
-  const reasons = listOf("REJECTION_REASONS", readSource(repository, "packages/core/src/scoring/outcome.ts"));
+  const reasons = textsOf("REJECTION_REASONS", readSource(repository, "packages/core/src/scoring/outcome.ts"));
   return page("Error codes", [
     "A code is stable; the message beside it is for people and may change. What to do about those that operators meet: " +
       "[runbook](../operators/runbook.md).",
@@ -27,29 +28,17 @@ export function errorReference(repository: string): string {
       "Source: [packages/core/src/scoring/outcome.ts](../../../packages/core/src/scoring/outcome.ts).",
     table(
       ["Reason", "Meaning"],
-      reasons.map(({ code: reason, meaning }) => [code(reason), meaning]),
+      reasons.map(({ text, comment }) => [code(text), comment]),
     ),
     "## On a developer's machine only",
     ...development.map((each) => renderTable(each).replace(/^## /, "### ")),
   ]);
 }
 
-/** The string entries of an array constant with their comments. */
-export function listOf(name: string, { path, tree }: SourceFile): CodeTable["codes"] {
-  const value = topConstants(tree).find(([constant]) => constant === name)?.[1];
-  if (value === undefined || !ts.isArrayLiteralExpression(value)) throw new Error(`${path} has no list ${name}`);
-  return value.elements
-    .filter(ts.isStringLiteral)
-    .map((element) => ({ code: element.text, meaning: docOf(element, tree) }));
-}
-
 function renderTable({ owner, path, codes }: CodeTable): string {
   const rows = codes.map(({ code: name, meaning }) => [code(name), meaning]);
-  return [
-    `## ${owner.split("/")[1]}: ${codes[0]?.code.split("_")[0]}`,
-    `[${path}](../../../${path})`,
-    table(["Code", "Meaning"], rows),
-  ].join("\n\n");
+  const title = `## ${basename(owner)}: ${basename(path, ".ts")}`;
+  return [title, `[${path}](../../../${path})`, table(["Code", "Meaning"], rows)].join("\n\n");
 }
 
 function codeTables(source: SourceFile): readonly CodeTable[] {

@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import ts from "typescript";
-import { listOf } from "./errors.ts";
 import { code, page, table } from "./markdown.ts";
-import { docOf, firstSentence, readSource, type SourceFile } from "./source.ts";
+import { docOf, firstSentence, readSource, type SourceFile, textsOf } from "./source.ts";
 
 const APP = "services/model-server/src/app.ts";
 const REFUSALS = "services/model-server/src/refusal.ts";
@@ -19,7 +18,7 @@ interface Route {
 export function httpReference(repository: string): string {
   const app = readSource(repository, APP);
   const routes = routesOf(app, (factory) => summaryOf(repository, app, factory));
-  const refusals = listOf("REFUSAL_CODES", readSource(repository, REFUSALS));
+  const refusals = textsOf("RefusalCode", readSource(repository, REFUSALS));
   return page("HTTP API of the model server", [
     "Headers, bodies and rules of each endpoint: [protocol, section 3](../protocol.md#3-http-api-of-the-model-server).",
     `Routes of [${APP}](../../../${APP}):`,
@@ -35,7 +34,7 @@ export function httpReference(repository: string): string {
     `A request that is not served is answered by \`{"error": CODE, "detail": TEXT}\`. Codes are stable, the text is not. Source: [${REFUSALS}](../../../${REFUSALS}).`,
     table(
       ["Code", "Status and meaning"],
-      refusals.map(({ code: refusal, meaning }) => [code(refusal), meaning]),
+      refusals.map(({ text, comment }) => [code(text), comment]),
     ),
     "## Private port",
     "Each service also listens on `admin.host`:`admin.port` (loopback by default): `GET /metrics` (Prometheus), `GET /metrics.json` (the published names with slashes), `GET /health`, `GET /ready`. Source: [packages/runtime/src/metrics/admin-server.ts](../../../packages/runtime/src/metrics/admin-server.ts).",

@@ -32,15 +32,40 @@ export function topConstants(tree: ts.SourceFile): readonly (readonly [string, t
   );
 }
 
-/** The text of the doc comment before a node on one line; empty without one. Tags and `{@link …}` braces are left out. */
+/** The texts of a constant list or of a union type of texts, each with the comment before it. */
+export function textsOf(name: string, { path, tree }: SourceFile): readonly CommentedText[] {
+  const list = topConstants(tree).find(([constant]) => constant === name)?.[1];
+  const alias = tree.statements.filter(ts.isTypeAliasDeclaration).find((each) => each.name.text === name)?.type;
+  if (list !== undefined && ts.isArrayLiteralExpression(list)) return commentedTexts(list.elements, list, tree);
+  if (alias !== undefined && ts.isUnionTypeNode(alias)) return commentedTexts(alias.types, alias, tree);
+  throw new Error(`${path} has no list ${name}`);
+}
+
+export interface CommentedText {
+  readonly text: string;
+  readonly comment: string;
+}
+
+function commentedTexts(members: Iterable<ts.Node>, list: ts.Node, tree: ts.SourceFile): readonly CommentedText[] {
+  let end = list.getFullStart();
+  return [...members].map((member) => {
+    const between = tree.text.slice(end, member.getStart(tree));
+    end = member.getEnd();
+    const text = /^"(.*)"$/.exec(member.getText(tree))?.[1];
+    if (text === undefined) throw new Error(`${tree.fileName}: ${member.getText(tree)} is not a text`);
+    return { text, comment: lastDocIn(between) };
+  });
+}
+
+/** The text of the doc comment before a node on one line; empty without one. */
 export function docOf(node: ts.Node, tree: ts.SourceFile): string {
-  const ranges = ts.getLeadingCommentRanges(tree.text, node.getFullStart()) ?? [];
-  const last = ranges.map(({ pos, end }) => tree.text.slice(pos, end)).findLast((text) => text.startsWith("/**"));
-  if (last === undefined) return "";
-  const lines = last
-    .slice(3, -2)
-    .split("\n")
-    .map((line) => line.replace(/^\s*\* ?/, "").trim());
+  return lastDocIn(tree.text.slice(node.getFullStart(), node.getStart(tree)));
+}
+
+/** The last doc comment in a piece of source. Tags and the braces of `{@link …}` are left out. */
+function lastDocIn(text: string): string {
+  const [last] = [...text.matchAll(/\/\*\*([\s\S]*?)\*\//g)].slice(-1);
+  const lines = (last?.[1] ?? "").split("\n").map((line) => line.replace(/^\s*\* ?/, "").trim());
   const firstTag = lines.findIndex((line) => line.startsWith("@"));
   const prose = firstTag === -1 ? lines : lines.slice(0, firstTag);
   return prose
