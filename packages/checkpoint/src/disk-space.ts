@@ -7,7 +7,7 @@ import { CheckpointError, CheckpointErrorCode } from "./checkpoint-error.ts";
  * Asks for 5 % and 64 MiB more than the write needs, and leaves `minFreeBytes` besides.
  *
  * @throws CheckpointError `CHECKPOINT_VOLUME_FULL`, retryable: an operator may free space meanwhile.
- * @see protocol.md §5.3
+ * @see packages/docs/protocol.md §8.3
  */
 export async function ensureFreeSpace(folder: string, bytes: number, minFreeBytes = 0): Promise<void> {
   const { bavail, bsize } = await statfs(folder);

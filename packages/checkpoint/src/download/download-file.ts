@@ -45,7 +45,7 @@ export type Download =
  *
  * @throws CheckpointError `CHECKPOINT_DOWNLOAD_FAILED` when every attempt was interrupted and
  *   `CHECKPOINT_DOWNLOAD_DEADLINE` at the deadline, both retryable: the network's fault until proven otherwise.
- * @see protocol.md §2.6, §5.5
+ * @see packages/docs/protocol.md §6.3
  */
 export async function downloadFile(
   request: DownloadRequest,

@@ -37,7 +37,7 @@ export interface MergedGroup {
  *
  * @throws CheckpointError `CHECKPOINT_MERGE_NON_FINITE` when a new weight or momentum is NaN or infinite in the dtype it
  *   is stored in; `CHECKPOINT_TENSORS_DIFFER` when the files do not hold the same tensors.
- * @see protocol.md §8.5
+ * @see packages/docs/protocol.md §8.2
  */
 export async function mergeGroup(request: MergeGroupRequest, signal?: AbortSignal): Promise<MergedGroup> {
   const inputs: Input[] = [];

@@ -7,7 +7,7 @@ import { DTYPE_BYTES, type Dtype } from "./dtype.ts";
  * carries, without a branch or a float per element (about 10 GB/s for float32).
  *
  * @param bytes whole elements, little-endian; aligned to 4 bytes or it is copied first.
- * @see evaluation.md §6, throughput table
+ * @see packages/docs/protocol.md §6.5
  */
 export function firstNonFinite(dtype: Dtype, bytes: Uint8Array): number {
   const carry = CARRIES[dtype];

@@ -40,7 +40,7 @@ export function limitsFor(expected: ReadonlyMap<string, TensorShape>): HeaderLim
 /**
  * Parses the header of a whole file in memory.
  *
- * Strict: see `evaluation.md` §6. Names are unique, every tensor has values, the tensors tile the data part without
+ * Strict: see packages/docs/protocol.md §6.5. Names are unique, every tensor has values, the tensors tile the data part without
  * hole, overlap or rest, and each begins at a multiple of its element size.
  */
 export function parseHeader(file: Uint8Array, limits: HeaderLimits): HeaderResult {

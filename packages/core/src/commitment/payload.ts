@@ -104,7 +104,7 @@ const wireSchema = z.object({
  *
  * @throws CommitmentError `COMMITMENT_TOO_LARGE`, `COMMITMENT_FIELD_INVALID` (also for a field that this author's
  *   layout has no place for): sent anyway it would be refused by the chain or by its readers.
- * @see reference/protocol.md §4.2
+ * @see packages/docs/protocol.md §2.1
  */
 export function encodeCommitment(payload: CommitmentPayload, author: CommitmentAuthor): Uint8Array {
   const wire: Record<string, unknown> = {};

@@ -31,7 +31,7 @@ export interface TwoPhaseReadings {
  *
  * Two readings are needed because the second commitment replaces the first on chain.
  *
- * @see reference/protocol.md §4.3, "Two-phase join"
+ * @see packages/docs/protocol.md §2.2
  */
 export function joinTwoPhases(readings: TwoPhaseReadings): ReadonlyMap<Hotkey, TwoPhaseCommitment> {
   const signatures = payloadsWithin(readings.signatures, readings.signatureWindow);

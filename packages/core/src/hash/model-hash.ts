@@ -11,7 +11,7 @@ const MODEL_HASH_BYTES = 24;
  * Dtype, shape and boundaries are not hashed: two sets of tensors that differ only there hash alike. Commitments of
  * ours therefore name the file's SHA-256 instead.
  *
- * @see reference/protocol.md §3.3
+ * @see packages/docs/protocol.md §4.7
  */
 export class ModelHash {
   readonly #hash = blake2b.create({ dkLen: MODEL_HASH_BYTES });

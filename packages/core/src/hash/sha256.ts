@@ -20,7 +20,7 @@ export function sha256HexOfText(text: string): Sha256Hex {
  *
  * SHA-256 over each part as UTF-8 text followed by one zero byte, read big-endian.
  *
- * @see reference/protocol.md §3.3, "Seed-derivation hash"
+ * @see packages/docs/protocol.md §4.8
  */
 export function h256(...parts: readonly HashPart[]): bigint {
   return BigInt(`0x${h256Hex(...parts)}`);

@@ -25,7 +25,7 @@ export interface OuterStepOutput {
  * `allFinite` before it is published.
  *
  * @throws RangeError if the lengths differ (a caller's bug).
- * @see reference/protocol.md §8.5
+ * @see packages/docs/protocol.md §8.2
  */
 export function outerStep(input: OuterStepInput): OuterStepOutput {
   const { theta, pseudoGradient, momentum, learningRate, momentumFactor } = input;

@@ -10,7 +10,7 @@ export interface MergeCandidate {
  * The submissions to merge: those with a score above 0, best first, lower UID first among equals.
  *
  * @param count how many at most; the reference merged 3, later 1
- * @see reference/protocol.md §8.2
+ * @see packages/docs/protocol.md §8.1
  */
 export function bestSubmissions<Candidate extends MergeCandidate>(
   candidates: readonly Candidate[],
@@ -28,7 +28,7 @@ export function bestSubmissions<Candidate extends MergeCandidate>(
  * @param theta one tensor of the global model
  * @param submissions the same tensor of each submission, in the same order of elements
  * @throws RangeError if there is no submission or a length differs (a caller's bug).
- * @see reference/protocol.md §8.2
+ * @see packages/docs/protocol.md §8.1
  */
 export function pseudoGradient(theta: Float32Array, submissions: readonly Float32Array[]): Float32Array {
   if (submissions.length === 0) throw new RangeError("There is nothing to merge");

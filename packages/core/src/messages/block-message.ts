@@ -9,7 +9,7 @@ const MODEL_HASH_BYTES = 24;
  * The reference's block message: 32 bytes of public key, then the block as big-endian u64; 40 bytes.
  *
  * @throws RangeError if the key has another length (a caller's bug).
- * @see reference/protocol.md §3.2
+ * @see packages/docs/protocol.md §4.5
  */
 export function blockMessage(publicKey: Uint8Array, block: BlockNumber): Uint8Array {
   requireLength(publicKey, PUBLIC_KEY_BYTES, "public key");

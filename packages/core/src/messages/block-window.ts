@@ -7,7 +7,7 @@ const MAX_BLOCKS_AHEAD = 2;
  * Whether a signed block is recent: `current - window ≤ signed ≤ current + 2`.
  *
  * @param window how many blocks back is still good: the length of Submission. Keep nonces as long.
- * @see reference/protocol.md §3.4
+ * @see packages/docs/protocol.md §4.3
  */
 export function isRecentBlock(signed: BlockNumber, current: BlockNumber, window: number): boolean {
   return signed >= current - window && signed <= current + MAX_BLOCKS_AHEAD;

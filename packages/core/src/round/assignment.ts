@@ -26,7 +26,7 @@ interface Place {
  * validator they draw highest that has room, or to their last choice if none has (only under a cap).
  *
  * @returns one entry per validator, in the order given; empty without validators
- * @see reference/protocol.md §4.5
+ * @see packages/docs/protocol.md §5.4
  */
 export function assignMiners(facts: AssignmentFacts): ReadonlyMap<Hotkey, readonly Hotkey[]> {
   const places = placesOf(facts);

@@ -8,7 +8,7 @@ import type { BlockHash, Hotkey } from "../units.ts";
  * submissions close, so it may choose who evaluates whom but never the held-out text: see {@link roundSeed}.
  *
  * @returns 64 hexadecimal digits
- * @see reference/protocol.md §4.4
+ * @see packages/docs/protocol.md §5.2
  */
 export function combinedSeed(seeds: ReadonlyMap<Hotkey, number | bigint>): string {
   const ordered = [...seeds].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));

@@ -27,7 +27,7 @@ export function selectionThreshold(fraction: number): bigint {
  * Whether the element at an index of a stream belongs to the seed's selection.
  *
  * @param threshold from {@link selectionThreshold}
- * @see reference/protocol.md §6.3
+ * @see packages/docs/protocol.md §5.5
  */
 export function isSelected(index: number, seed: string, threshold: bigint): boolean {
   return h256("dataset_selection", index, seed) <= threshold;

@@ -20,7 +20,7 @@ const OWNER_SHARE = 0.05;
  * an empty second group leaves everything to the first.
  *
  * @returns shares that sum to 1
- * @see reference/protocol.md §4.6, "Cohort emission"
+ * @see packages/docs/protocol.md §7.7
  */
 export function cohortShares({ first, second }: Cohorts): ReadonlyMap<Uid, number> {
   const payees = first.size > 0 ? first : new Map([[OWNER_UID, 1]]);
@@ -33,7 +33,7 @@ export function cohortShares({ first, second }: Cohorts): ReadonlyMap<Uid, numbe
 /**
  * Shares after the owner's constant 5 %: all others are scaled by 0.95. Without any shares the owner has everything.
  *
- * @see reference/protocol.md §4.6, "owner share"
+ * @see packages/docs/protocol.md §7.7
  */
 export function withOwnerShare(shares: ReadonlyMap<Uid, number>): ReadonlyMap<Uid, number> {
   if (shares.size === 0) return new Map([[OWNER_UID, 1]]);

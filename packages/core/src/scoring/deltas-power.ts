@@ -6,7 +6,7 @@ const RANK_POINTS = [2.25, 1.5, 1] as const;
 /**
  * The reference's later score: `max(0, before - after) ^ exponent`. Ours is `scoreOf`; this one is for comparison.
  *
- * @see reference/protocol.md §6.1
+ * @see packages/docs/protocol.md §7.5
  */
 export function deltaPower(before: NatsPerToken, after: NatsPerToken, exponent = 1.2): number {
   return Math.max(0, before - after) ** exponent;
@@ -18,7 +18,7 @@ export function deltaPower(before: NatsPerToken, after: NatsPerToken, exponent =
  * A delta that another miner has as well, to the last bit, earns nothing and takes no rank; nor does one that is not
  * above 0.
  *
- * @see reference/protocol.md §6.6
+ * @see packages/docs/protocol.md §7.5
  */
 export function rankPoints(deltas: ReadonlyMap<Uid, number>): ReadonlyMap<Uid, number> {
   const holders = new Map<number, number>();

@@ -26,7 +26,7 @@ export interface ScorePoint {
  * @param previous null before the first value, which is taken as it is
  * @param weightOfOld weight of the history in [0, 1); the published `score_ema_alpha: 0.9` is this one
  * @throws RangeError for a weight outside [0, 1) or a value that is not finite (a caller's bug).
- * @see reference/protocol.md §7.2
+ * @see packages/docs/protocol.md §7.4
  */
 export function emaNext(previous: number | null, value: number, weightOfOld: number): number {
   if (!(weightOfOld >= 0 && weightOfOld < 1)) throw new RangeError(`Not a weight of the old value: ${weightOfOld}`);

@@ -16,7 +16,7 @@ export class ScoreError extends AppError<ScoreErrorCode> {}
  * `max(0, before - after) / before`. A loss after that is not finite earns 0: that is the miner's doing.
  *
  * @throws ScoreError `SCORE_BASE_LOSS_INVALID` if `before` is not finite or not above 0: that is ours.
- * @see reference/protocol.md §6.1; the published log line 4.321, 3.512 gives 0.187
+ * @see packages/docs/protocol.md §7.2; the published log line 4.321, 3.512 gives 0.187
  */
 export function scoreOf(before: NatsPerToken, after: NatsPerToken): number {
   if (!(Number.isFinite(before) && before > 0)) {
