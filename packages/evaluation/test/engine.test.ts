@@ -13,7 +13,6 @@ import {
   writeSubmission,
   writeVersionFolder,
 } from "@assay/testing/model/tiny-model";
-import { InferenceSession, Tensor } from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Engine, type EngineOptions } from "../src/engine/engine.ts";
 import { LayerwiseForward, lookup } from "../src/engine/forward.ts";
@@ -21,6 +20,7 @@ import { ModelSessions } from "../src/engine/sessions.ts";
 import { loadBaseModel } from "../src/engine/weights.ts";
 import { type ModelConfig, modelConfigJson } from "../src/model/config.ts";
 import { groupTensors } from "../src/model/tensor-names.ts";
+import { InferenceSession, Tensor } from "../src/onnx/runtime.ts";
 import { type Batch, selectBatches } from "../src/text/batches.ts";
 import { loadDataset } from "../src/text/dataset.ts";
 import { loadTokenizer } from "../src/text/tokenizer.ts";

@@ -1,9 +1,9 @@
 import type { ExpertGroup } from "@assay/core/units";
-import { Tensor } from "onnxruntime-node";
 import { ATTENTION_WEIGHTS } from "../model/attention-graph.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { expertInputs } from "../model/expert-group-graph.ts";
 import { EMBEDDING, expertNames, FINAL_NORM, HEAD, layerNames } from "../model/tensor-names.ts";
+import { Tensor } from "../onnx/runtime.ts";
 import type { Batch } from "../text/batches.ts";
 import type { ModelSessions } from "./sessions.ts";
 import type { GroupLayout, Weights } from "./weights.ts";

@@ -1,10 +1,10 @@
-import { InferenceSession, type Tensor } from "onnxruntime-node";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import { attentionGraph } from "../model/attention-graph.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { expertGroupGraph } from "../model/expert-group-graph.ts";
 import { headGraph } from "../model/head-graph.ts";
 import type { Graph } from "../onnx/graph.ts";
+import { InferenceSession, type Tensor } from "../onnx/runtime.ts";
 
 export interface SessionOptions {
   /** Longest sequence that will be run. */

@@ -1,5 +1,5 @@
-import { Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
+import { Tensor } from "../onnx/runtime.ts";
 import type { Trunk } from "./forward.ts";
 import { TrunkCache } from "./trunk-cache.ts";
 

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { groupFileName, SHARED_FILE } from "@assay/checkpoint/layout";
 import { type Float32Tensor, readTensors } from "@assay/checkpoint/safetensors/read";
 import type { ExpertGroup } from "@assay/core/units";
-import { Tensor } from "onnxruntime-node";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import { type ModelConfig, parseModelConfig } from "../model/config.ts";
 import { expertOf, modelTensors } from "../model/tensor-names.ts";
+import { Tensor } from "../onnx/runtime.ts";
 
 /** Weights by name, each a view of the buffer that its file was read into. */
 export type Weights = ReadonlyMap<string, Tensor>;

@@ -1,7 +1,7 @@
-import { InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { ElementType } from "./encoder.ts";
 import { Graph } from "./graph.ts";
+import { InferenceSession, Tensor } from "./runtime.ts";
 
 describe("Graph", () => {
   test("encodes the smallest model to the bytes that protobuf prescribes", () => {

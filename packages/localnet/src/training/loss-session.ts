@@ -1,4 +1,4 @@
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import { InferenceSession, Tensor } from "@assay/evaluation/onnx/runtime";
 import type { TokenBatch } from "./batches.ts";
 import { buildLossGraph, gradientName, type LossGraphOptions } from "./language-model.ts";
 import type { ModelTensors } from "./tensors.ts";
