@@ -2,9 +2,9 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Hotkey } from "@assay/core/units";
-import { Keyring } from "@polkadot/keyring";
 import type { KeyringPair } from "@polkadot/keyring/types";
 import { ChainError, ChainErrorCode } from "./chain-error.ts";
+import { Keyring } from "./polkadot/library.ts";
 
 /** ss58 prefix of subtensor addresses. */
 export const SS58_PREFIX = 42;

@@ -1,6 +1,6 @@
 import type { Hotkey } from "@assay/core/units";
-import { decodeAddress, ed25519Verify, sr25519Verify } from "@polkadot/util-crypto";
 import { SS58_PREFIX } from "./hotkey.ts";
+import { decodeAddress, ed25519Verify, sr25519Verify } from "./polkadot/library.ts";
 
 const SIGNATURE_BYTES = 64;
 

@@ -2,7 +2,7 @@ import type { ChainCommitment } from "@assay/core/round/snapshot";
 import type { BlockNumber, Netuid } from "@assay/core/units";
 import type { StorageKey } from "@polkadot/types";
 import type { Codec } from "@polkadot/types/types";
-import { hexToU8a } from "@polkadot/util";
+import { hexToU8a } from "./library.ts";
 import type { ChainSession } from "./session.ts";
 import { listOf, numberOf, type StorageAt, type StorageItem } from "./storage.ts";
 

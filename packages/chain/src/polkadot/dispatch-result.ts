@@ -1,9 +1,9 @@
 import type { BlockHash } from "@assay/core/units";
 import type { DispatchError, EventRecord } from "@polkadot/types/interfaces";
 import type { Registry } from "@polkadot/types/types";
-import { stringPascalCase } from "@polkadot/util";
 import type { ChainError } from "../chain-error.ts";
 import { dispatchRefusal } from "../chain-refusal.ts";
+import { stringPascalCase } from "./library.ts";
 import type { ChainSession } from "./session.ts";
 import { storageAt } from "./storage.ts";
 

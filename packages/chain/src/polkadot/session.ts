@@ -1,10 +1,9 @@
 import { abortable } from "@assay/runtime/time/abortable";
 import { withDeadline } from "@assay/runtime/time/deadline";
-import { ApiPromise } from "@polkadot/api";
-import { rpcDefinitions } from "@polkadot/types";
 import type { DefinitionRpc, DefinitionRpcSub } from "@polkadot/types/types";
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
 import { JsonRpcSocket } from "./json-rpc-socket.ts";
+import { ApiPromise, rpcDefinitions } from "./library.ts";
 
 /** Opening takes several requests, one of them for the metadata: as many deadlines may pass. */
 const OPENING_DEADLINES = 4;

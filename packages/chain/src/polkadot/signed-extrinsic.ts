@@ -1,10 +1,9 @@
 import type { BlockNumber } from "@assay/core/units";
 import type { IKeyringPair } from "@polkadot/types/types";
-import { u8aConcat } from "@polkadot/util";
-import { decodeAddress } from "@polkadot/util-crypto";
 import type { ChainCall, ChainHead } from "../chain-client.ts";
 import type { Signer } from "../hotkey.ts";
 import { extrinsicOf } from "./calls.ts";
+import { decodeAddress, u8aConcat } from "./library.ts";
 import { mortalityFor } from "./mortality.ts";
 import type { ChainSession } from "./session.ts";
 

@@ -1,5 +1,5 @@
+import { cryptoWaitReady } from "@assay/chain/polkadot/library";
 import type { BlockHash, BlockNumber, Netuid } from "@assay/core/units";
-import { cryptoWaitReady } from "@polkadot/util-crypto";
 import { BlockProducer } from "./block-producer.ts";
 import { Chain } from "./chain.ts";
 import { DEFAULT_HYPERPARAMETERS, type GenesisHyperparameters, type GenesisNeuron } from "./genesis.ts";

@@ -1,5 +1,4 @@
-import { Keyring } from "@polkadot/keyring";
-import { cryptoWaitReady } from "@polkadot/util-crypto";
+import { cryptoWaitReady, Keyring } from "@assay/chain/polkadot/library";
 import type { GenesisNeuron } from "./genesis.ts";
 
 const STAKE_RAO = 10n ** 12n;

@@ -27,7 +27,7 @@ export const TINY_CONFIG: ModelConfig = {
 /** Tokens in one training sequence. */
 export const SEQUENCE = 64;
 /** Steps that bring {@link TINY_CONFIG} to a model with much left to learn. */
-export const BASE_STEPS = 120;
+export const BASE_STEPS = 60;
 const BATCH = 8;
 const LEARNING_RATE = 4e-3;
 const WARM_UP_STEPS = 20;

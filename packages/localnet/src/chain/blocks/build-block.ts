@@ -1,5 +1,5 @@
+import { u8aToHex } from "@assay/chain/polkadot/library";
 import type { Netuid } from "@assay/core/units";
-import { u8aToHex } from "@polkadot/util";
 import { BLOCK_HASH_COUNT } from "../metadata/system-pallet.ts";
 import type { SignedExtrinsic } from "../pool/signed-extrinsic.ts";
 import { type CallContext, DispatchFailure } from "../runtime/call.ts";

@@ -1,4 +1,4 @@
-import { compactToU8a, u8aConcat, u8aToHex } from "@polkadot/util";
+import { compactToU8a, u8aConcat, u8aToHex } from "@assay/chain/polkadot/library";
 import type { DispatchFailure } from "../runtime/call.ts";
 import type { RuntimeCodec } from "../state/runtime-codec.ts";
 import type { StorageValue } from "../state/state-history.ts";

@@ -1,5 +1,4 @@
-import { hexToU8a, u8aConcat } from "@polkadot/util";
-import { blake2AsHex } from "@polkadot/util-crypto";
+import { blake2AsHex, hexToU8a, u8aConcat } from "@assay/chain/polkadot/library";
 import type { RuntimeCodec } from "../state/runtime-codec.ts";
 import type { StateChanges } from "../state/state-history.ts";
 import type { Block, HeaderJson } from "./block.ts";

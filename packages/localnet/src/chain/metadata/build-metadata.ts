@@ -1,5 +1,4 @@
-import { TypeRegistry } from "@polkadot/types";
-import { u8aConcat, u8aToHex } from "@polkadot/util";
+import { TypeRegistry, u8aConcat, u8aToHex } from "@assay/chain/polkadot/library";
 import { commitmentsPallet } from "./commitments-pallet.ts";
 import { addExtrinsicTypes, type ExtrinsicTypes } from "./extrinsic-types.ts";
 import type { Pallet, StorageItem } from "./pallet.ts";

@@ -1,4 +1,4 @@
-import { TypeRegistry } from "@polkadot/types";
+import { TypeRegistry } from "@assay/chain/polkadot/library";
 
 /** A runtime's version, in the form of the RPC's answer. */
 export interface RuntimeVersion {

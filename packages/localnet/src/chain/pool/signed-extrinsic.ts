@@ -1,8 +1,15 @@
+import {
+  blake2AsHex,
+  blake2AsU8a,
+  ed25519Verify,
+  GenericExtrinsicSignatureV4,
+  hexToU8a,
+  isHex,
+  sr25519Verify,
+} from "@assay/chain/polkadot/library";
 import type { BlockHash, BlockNumber, Hotkey } from "@assay/core/units";
-import { type GenericExtrinsic, GenericExtrinsicSignatureV4 } from "@polkadot/types";
+import type { GenericExtrinsic } from "@polkadot/types";
 import type { Call } from "@polkadot/types/interfaces";
-import { hexToU8a, isHex } from "@polkadot/util";
-import { blake2AsHex, blake2AsU8a, ed25519Verify, sr25519Verify } from "@polkadot/util-crypto";
 import type { RuntimeVersion } from "../metadata/runtime-version.ts";
 import { invalidTransaction, RpcError, RpcErrorCode } from "../rpc/rpc-error.ts";
 import type { RuntimeCodec } from "../state/runtime-codec.ts";

@@ -1,5 +1,5 @@
+import { hexToU8a } from "@assay/chain/polkadot/library";
 import type { BlockHash } from "@assay/core/units";
-import { hexToU8a } from "@polkadot/util";
 import type { BlockProducer } from "../block-producer.ts";
 import type { Block } from "../blocks/block.ts";
 import type { Chain } from "../chain.ts";

@@ -1,4 +1,4 @@
-import { compactAddLength, hexToU8a, u8aConcat, u8aToHex } from "@polkadot/util";
+import { compactAddLength, hexToU8a, u8aConcat, u8aToHex } from "@assay/chain/polkadot/library";
 import type { BlockState, Chain } from "../chain.ts";
 import { METADATA_VERSION } from "../metadata/build-metadata.ts";
 import { PalletReader } from "../state/pallet-storage.ts";

@@ -1,5 +1,5 @@
+import { blake2AsHex } from "@assay/chain/polkadot/library";
 import type { Netuid, Uid } from "@assay/core/units";
-import { blake2AsHex } from "@polkadot/util-crypto";
 import { type CallArguments, type CallContext, type CallHandler, DispatchFailure } from "./call.ts";
 import { storeWeights } from "./set-weights.ts";
 import { ensure, isWeightsRateOpen, signerUid, touchLastUpdate } from "./subtensor-check.ts";

@@ -1,8 +1,15 @@
-import { Metadata, TypeRegistry } from "@polkadot/types";
-import { expandMetadata } from "@polkadot/types/metadata";
+import {
+  compactStripLength,
+  expandMetadata,
+  hexToU8a,
+  Metadata,
+  stringCamelCase,
+  TypeRegistry,
+  u8aConcat,
+  u8aToHex,
+} from "@assay/chain/polkadot/library";
 import type { StorageEntry } from "@polkadot/types/primitive/types";
 import type { Codec } from "@polkadot/types/types";
-import { compactStripLength, hexToU8a, stringCamelCase, u8aConcat, u8aToHex } from "@polkadot/util";
 import type { StorageKey, StorageValue } from "./state-history.ts";
 
 type PalletLatest = Metadata["asLatest"]["pallets"][number];
