@@ -61,7 +61,7 @@ describe("a trained model in the validator's engine", { timeout: 120_000 }, () =
     const engine = new Engine({
       evalDatasetPath: join(directory, "held-out"),
       batchSize: 8,
-      maxBatches: 4,
+      sequences: 32,
       sequenceLength: 64,
       threads: 1,
     });

@@ -1,7 +1,7 @@
 import type { ModelTensors } from "./tensors.ts";
 
 const DECAY_OF_MEAN = 0.9;
-const DECAY_OF_SQUARE = 0.95;
+const DECAY_OF_SQUARE = 0.99;
 const EPSILON = 1e-8;
 
 /** Adam with the state of its tensors; a negative learning rate climbs instead of descending. */
