@@ -33,7 +33,7 @@ export function networksReference(repository: string): string {
       [
         row("`blockMillis`", ({ blockMillis }) => blockMillis),
         row("`expertGroups`", ({ expertGroups }) => expertGroups),
-        row("`evaluation.maxBatches`", ({ evaluation }) => evaluation.maxBatches),
+        row("`evaluation.sequences`", ({ evaluation }) => evaluation.sequences),
         row("`evaluation.sequenceLength`", ({ evaluation }) => evaluation.sequenceLength),
         row("`merge.outerLearningRate`", ({ merge }) => merge.outerLearningRate),
         row("`merge.outerMomentum`", ({ merge }) => merge.outerMomentum),

@@ -7,7 +7,7 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import type { ChainHarness, ChainSetup } from "@assay/testing/contracts/chain-client-scenario";
 
-export const CLIENT_OPTIONS: ClientOptions = { requestDeadlineMillis: 5_000, headSilenceMillis: 60_000 };
+const CLIENT_OPTIONS: ClientOptions = { requestDeadlineMillis: 5_000, headSilenceMillis: 60_000 };
 type ClientOptions = Omit<PolkadotChainClientOptions, "endpoints">;
 
 /** Where the development chain stores each rule of a snapshot. */
@@ -44,12 +44,7 @@ export async function startDevChainHarness(setup: ChainSetup): Promise<ChainHarn
   };
 }
 
-export async function startContractChain({
-  netuid,
-  neurons,
-  hyperparameters,
-  finalityLag,
-}: ChainSetup): Promise<DevChain> {
+async function startContractChain({ netuid, neurons, hyperparameters, finalityLag }: ChainSetup): Promise<DevChain> {
   const { tempo = 360, weightsRateLimit = 100, stakeThresholdRao = 0n } = hyperparameters;
   return await startDevChain({
     netuid,

@@ -5,7 +5,7 @@ import type { BlockNumber } from "@assay/core/units";
 import { type DevChain, type DevChainOptions, startDevChain } from "@assay/localnet/chain/dev-chain";
 import { openClient } from "./dev-chain-harness.ts";
 
-export const VALIDATOR = "//Validator//0";
+const VALIDATOR = "//Validator//0";
 export const COMMITMENT: ChainCall = { kind: "set_commitment", netuid: 2, bytes: Uint8Array.of(7) };
 export const WAIT_MILLIS = 20_000;
 

@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { CheckpointError, type CheckpointErrorCode } from "./checkpoint-error.ts";
 
 /** Marks a file that is not finished. Readers skip such names; whoever owns the folder removes them at start. */
-export const TEMPORARY_PREFIX = ".tmp-";
+const TEMPORARY_PREFIX = ".tmp-";
 
 /**
  * Replaces a file so that readers see the old content or the new, also after a power cut: a temporary file in the same

@@ -16,8 +16,8 @@ export interface Network {
   /** How many expert groups the model is cut into, in equal runs of experts. */
   readonly expertGroups: number;
   readonly evaluation: {
-    /** Held-out batches per evaluation, chosen by the round's seed. */
-    readonly maxBatches: number;
+    /** Held-out sequences per evaluation; the round's seed chooses which. */
+    readonly sequences: number;
     /** Tokens per held-out sequence that are scored. */
     readonly sequenceLength: number;
   };
@@ -43,7 +43,7 @@ export const networkSchema: z.ZodType<Network> = z.strictObject({
   schedule,
   expertGroups: z.int().positive(),
   evaluation: z.strictObject({
-    maxBatches: z.int().positive(),
+    sequences: z.int().positive(),
     sequenceLength: z.int().positive(),
   }),
   merge: z.strictObject({

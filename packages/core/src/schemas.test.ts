@@ -51,7 +51,7 @@ const network = {
   blockMillis: 250,
   schedule: NINE_PHASE_45,
   expertGroups: 4,
-  evaluation: { maxBatches: 8, sequenceLength: 64 },
+  evaluation: { sequences: 64, sequenceLength: 64 },
   merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
 };
 

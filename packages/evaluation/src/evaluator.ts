@@ -42,7 +42,8 @@ export interface EvaluatorOptions {
   readonly evalDatasetPath: string;
   /** Sequences per batch. */
   readonly batchSize: number;
-  readonly maxBatches: number;
+  /** Held-out sequences per measurement; the seed chooses which. */
+  readonly sequences: number;
   /** Tokens per sequence. */
   readonly sequenceLength: number;
   /** Limit of one measurement, from its own start. */

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { ConfigProblem } from "@assay/runtime/config/config-error";
 import type { ConfigSchema, ConfigValues } from "@assay/runtime/config/schema";
-import { LOG_LEVELS, type LogLevel } from "@assay/runtime/logging/logger";
+import { LOG_LEVELS, type LogLevel } from "@assay/runtime/logging/log-record";
 import { LOG_FORMATS, type LogFormat } from "@assay/runtime/logging/render";
 
 export const EVALUATOR_ROLES = ["all", "cycle", "worker"] as const;
@@ -117,7 +117,7 @@ export const evaluatorSchema = {
     arg: "eval-dataset-path",
   },
   eval_batch_size: {
-    doc: "Sequences per batch. Changes memory and speed, and the last digits of a loss.",
+    doc: "Sequences per batch. Changes memory and speed, and the last digits of a loss; not which sequences are measured.",
     format: "nat",
     default: 8,
     env: "EVAL_BATCH_SIZE",
@@ -250,12 +250,36 @@ export function networkFile(nameOrPath: string): string {
 /** Bounds that a format alone does not state. */
 export function checkEvaluatorConfig(config: EvaluatorConfig): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = [];
-  if (!(config.score_ema_alpha >= 0 && config.score_ema_alpha < 1)) {
+  const { score_ema_alpha: alpha, netuid } = config;
+  if (!(alpha >= 0 && alpha < 1)) {
     problems.push({ path: "score_ema_alpha", message: "must be at least 0 and less than 1" });
   }
-  for (const [path, value] of [
+  if (netuid > MAX_NETUID) problems.push({ path: "netuid", message: `must be at most ${MAX_NETUID}` });
+  if (config.queue_prefix === "") problems.push({ path: "queue_prefix", message: "must not be empty" });
+  if (!config.chain_endpoint.split(",").every((each) => isAddress(each, ["ws:", "wss:"]))) {
+    problems.push({ path: "chain_endpoint", message: "must be ws:// or wss:// addresses, separated by commas" });
+  }
+  if (!isAddress(config.redis_url, ["redis:", "rediss:", "unix:"])) {
+    problems.push({ path: "redis_url", message: "must begin with redis://, rediss:// or unix://" });
+  }
+  for (const [path, value] of atLeastOne(config)) {
+    if (value < 1) problems.push({ path, message: "must be at least 1" });
+  }
+  return problems;
+}
+
+const MAX_NETUID = 65_535;
+
+function isAddress(text: string, protocols: readonly string[]): boolean {
+  const url = URL.parse(text.trim());
+  return url !== null && protocols.includes(url.protocol);
+}
+
+function atLeastOne(config: EvaluatorConfig): readonly (readonly [path: string, value: number])[] {
+  return [
     ["eval_batch_size", config.eval_batch_size],
     ["max_checkpoints_cached", config.max_checkpoints_cached],
+    ["consensus_timeout", config.consensus_timeout],
     ["evaluation.workers", config.evaluation.workers],
     ["evaluation.threads", config.evaluation.threads],
     ["evaluation.timeout_seconds", config.evaluation.timeout_seconds],
@@ -263,8 +287,5 @@ export function checkEvaluatorConfig(config: EvaluatorConfig): readonly ConfigPr
     ["downloads.timeout_seconds", config.downloads.timeout_seconds],
     ["queue_lock_seconds", config.queue_lock_seconds],
     ["status_every_blocks", config.status_every_blocks],
-  ] as const) {
-    if (value < 1) problems.push({ path, message: "must be at least 1" });
-  }
-  return problems;
+  ];
 }

@@ -1,7 +1,7 @@
 import { PHASES, type Phase } from "@assay/core/cycle/phase";
 import type { ConfigProblem } from "@assay/runtime/config/config-error";
 import type { ConfigSchema, ConfigValues } from "@assay/runtime/config/schema";
-import { LOG_LEVELS, type LogLevel } from "@assay/runtime/logging/logger";
+import { LOG_LEVELS, type LogLevel } from "@assay/runtime/logging/log-record";
 import { LOG_FORMATS, type LogFormat } from "@assay/runtime/logging/render";
 import { ModelServerErrorCode } from "./model-server-error.ts";
 

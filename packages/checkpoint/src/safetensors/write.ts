@@ -34,7 +34,7 @@ export function inCanonicalOrder<T extends NamedTensor>(tensors: Iterable<T>): r
 }
 
 /** Bytes before the first value: length, JSON and spaces, a multiple of 64. The tensors lie in the order given. */
-export function encodeHeader(tensors: readonly NamedTensor[]): Uint8Array {
+function encodeHeader(tensors: readonly NamedTensor[]): Uint8Array {
   let offset = 0;
   const entries = tensors.map((tensor) => {
     const begin = offset;

@@ -26,7 +26,7 @@ export function manifestFiles(manifest: Pick<ModelManifest, "shared" | "groups" 
  * Names a version's content: SHA-256 over the files' digests in hexadecimal, joined by line feeds, in the order of
  * {@link manifestFiles}.
  */
-export function manifestDigest(manifest: Pick<ModelManifest, "shared" | "groups" | "full">): Sha256Hex {
+function manifestDigest(manifest: Pick<ModelManifest, "shared" | "groups" | "full">): Sha256Hex {
   const lines = manifestFiles(manifest).map(({ sha256 }) => sha256);
   return createHash("sha256").update(lines.join("\n")).digest("hex");
 }

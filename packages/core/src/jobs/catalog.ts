@@ -35,7 +35,6 @@ export interface JobCatalog {
   readonly weights: WeightJob;
 }
 export type QueueName = keyof JobCatalog;
-export const QUEUE_NAMES: readonly QueueName[] = ["downloads", "evaluations", "weights"];
 
 /** Id of the download job of one miner in one round. BullMQ forbids `:` and digits alone. */
 export function downloadJobId(roundId: RoundId, uid: Uid): string {

@@ -13,20 +13,21 @@ export interface Batch {
 export interface BatchOptions {
   /** The round's seed in hexadecimal; decides which sequences are measured on. */
   readonly seed: string;
-  /** Sequences per batch. */
+  /** How many sequences are measured on. */
+  readonly sequences: number;
+  /** How many of them go into one batch: memory and speed, not which. */
   readonly batchSize: number;
-  readonly maxBatches: number;
 }
 
 /**
- * The batches of a round: `batchSize · maxBatches` distinct sequences in the order that the seed gives.
+ * The batches of a round: distinct sequences in the order that the seed gives.
  *
- * A dataset that has fewer is used whole, and its last batch may be smaller.
+ * A dataset that has fewer is used whole. The last batch may be smaller than the others.
  *
  * @see chooseBatches for the rule that all validators share
  */
-export function selectBatches(dataset: Dataset, { seed, batchSize, maxBatches }: BatchOptions): readonly Batch[] {
-  const chosen = chooseBatches({ sequences: dataset.report.sequences, count: batchSize * maxBatches, seed });
+export function selectBatches(dataset: Dataset, { seed, sequences, batchSize }: BatchOptions): readonly Batch[] {
+  const chosen = chooseBatches({ sequences: dataset.report.sequences, count: sequences, seed });
   const batches: Batch[] = [];
   for (let first = 0; first < chosen.length; first += batchSize) {
     batches.push(batchOf(chosen.slice(first, first + batchSize).map((index) => dataset.sequence(index))));

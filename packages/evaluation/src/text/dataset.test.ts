@@ -94,20 +94,20 @@ describe("loadDataset", () => {
 
   test("batches hold distinct sequences in the seed's order, and a smaller budget is a prefix of a larger one", async () => {
     const dataset = await load(`{"text":"${"abcdefghijklmnopqrstuvwxyz".repeat(2)}"}`, { sequenceLength: 3 });
-    const starts = (seed: string, maxBatches: number) =>
-      selectBatches(dataset, { seed, batchSize: 2, maxBatches }).map(({ tokens }) =>
+    const starts = (seed: string, sequences: number) =>
+      selectBatches(dataset, { seed, batchSize: 2, sequences }).map(({ tokens }) =>
         String.fromCharCode(...tokens.filter((__, at) => at % 3 === 0)),
       );
 
-    const large = starts("5eed", 4);
+    const large = starts("5eed", 8);
     expect(large).toHaveLength(4);
-    expect(starts("5eed", 2)).toEqual(large.slice(0, 2));
-    expect(starts("0dd", 4)).not.toEqual(large);
+    expect(starts("5eed", 4)).toEqual(large.slice(0, 2));
+    expect(starts("0dd", 8)).not.toEqual(large);
   });
 
   test("targets are the tokens one position later, and a short dataset gives a smaller last batch", async () => {
     const dataset = await load('{"text":"abcdefghijk"}');
-    const batches = selectBatches(dataset, { seed: "5eed", batchSize: 2, maxBatches: 5 });
+    const batches = selectBatches(dataset, { seed: "5eed", batchSize: 2, sequences: 10 });
 
     expect(batches.map(({ sequences }) => sequences)).toEqual([2, 1]);
     for (const { tokens, targets, sequenceLength } of batches) {

@@ -5,7 +5,7 @@ import { Ledger } from "@assay/ledger/ledger";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { FULL_CAST } from "../stage/cast.ts";
 import { type CycleReport, weightsAgree } from "../stage/cycle-report.ts";
-import { followCycles } from "../stage/follow-cycles.ts";
+import { type FollowOptions, followCycles } from "../stage/follow-cycles.ts";
 import { loadLocalNetwork } from "../stage/local-network.ts";
 import { LocalSubnet, VALIDATOR_UID } from "../stage/local-subnet.ts";
 import { prepareModel } from "../stage/prepare-model.ts";
@@ -35,39 +35,42 @@ export async function runDemo(
   const folders = await makeFolders(root);
   write(`Working in ${root}; logs in ${folders.logs}\n`);
   const network = await loadLocalNetwork();
-  await prepareModel(folders, (text) => write(`${text}\n`));
-
-  const subnet = new LocalSubnet({
-    folders,
-    network,
-    parts: FULL_CAST,
-    onLine: createProgress(write, options.verbose),
-  });
+  const onLine = createProgress(write, options.verbose);
+  const subnet = new LocalSubnet({ folders, network, parts: FULL_CAST, onLine });
   const cycles: CycleReport[] = [];
+  let failed: ReadonlyMap<string, number> = new Map();
   try {
     write(`Starting a chain, Redis, the two services and ${FULL_CAST.length} miners\n`);
-    await subnet.start(logger);
-    const chain = subnet.createChainReader(logger);
-    await chain.start(signal);
-    const ledger = await Ledger.open({ path: subnet.ledgerPath }, { logger });
-    await subnet.run();
-    try {
-      const sources = { ledger, chain, parts: FULL_CAST, validatorUid: VALIDATOR_UID };
-      for await (const report of followCycles(sources, { count: options.cycles, network }, signal)) {
-        cycles.push(report);
-        write(`\nCycle ${report.cycle}, weights at block ${report.block}:\n${resultTable(report)}\n\n`);
-      }
-    } finally {
-      await chain.stop();
-      await ledger.stop();
+    const model = prepareModel(folders, (text) => write(`${text}\n`));
+    await subnet.start(logger, model);
+    for await (const report of playCycles(subnet, { count: options.cycles, network }, logger, signal)) {
+      cycles.push(report);
+      write(`\nCycle ${report.cycle}, weights at block ${report.block}:\n${resultTable(report)}\n\n`);
     }
   } finally {
-    const failed = await subnet.stop();
+    failed = await subnet.stop();
     for (const [name, code] of failed) write(`${name} ended with exit code ${code}\n`);
-    if (failed.size > 0) cycles.length = 0;
   }
-  const result = { cycles, ok: cycles.length === options.cycles && cycles.every(weightsAgree) };
-  if (options.json !== null) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
-  if (result.ok && options.directory === null) await rm(root, { recursive: true, force: true });
-  return result;
+  const ok = failed.size === 0 && cycles.length === options.cycles && cycles.every(weightsAgree);
+  if (options.json !== null) await writeFile(options.json, `${JSON.stringify({ cycles, ok }, null, 2)}\n`);
+  if (ok && options.directory === null) await rm(root, { recursive: true, force: true });
+  return { cycles, ok };
+}
+
+async function* playCycles(
+  subnet: LocalSubnet,
+  options: FollowOptions,
+  logger: Logger,
+  signal: AbortSignal,
+): AsyncGenerator<CycleReport> {
+  const chain = subnet.createChainReader(logger);
+  const ledger = await Ledger.open({ path: subnet.ledgerPath }, { logger });
+  try {
+    await chain.start(signal);
+    await subnet.run();
+    yield* followCycles({ ledger, chain, parts: FULL_CAST, validatorUid: VALIDATOR_UID }, options, signal);
+  } finally {
+    await chain.stop();
+    await ledger.stop();
+  }
 }

@@ -66,8 +66,12 @@ export class LocalSubnet {
     return `http://127.0.0.1:${this.#ports.modelServer}`;
   }
 
-  /** Starts everything up to the miners; the chain stands still until {@link run}. */
-  async start(logger: Logger): Promise<void> {
+  /**
+   * Starts everything; the chain stands still until {@link run}.
+   *
+   * @param model resolves when the base model and the held-out text are written; miners start meanwhile.
+   */
+  async start(logger: Logger, model: Promise<void> = Promise.resolve()): Promise<void> {
     const { folders, network } = this.#options;
     await writeNetworkFile(folders.networkFile, network);
     this.#ports = {
@@ -78,10 +82,11 @@ export class LocalSubnet {
     await this.#startRedis();
     await this.#startChain();
     logger.info("Chain started", { endpoint: this.#chainUrl });
+    const miners = this.#options.parts.map((part, index) => this.#startMiner(part, index));
+    await Promise.all([...miners, model]);
+    logger.info("Miners started", { miners: this.#options.parts.length });
     await Promise.all([this.startEvaluator(), this.#startModelServer()]);
     logger.info("Validator started", { modelServer: this.modelServerUrl, metrics: this.evaluatorAdminUrl });
-    await Promise.all(this.#options.parts.map((part, index) => this.#startMiner(part, index)));
-    logger.info("Miners started", { miners: this.#options.parts.length });
   }
 
   /** Lets the chain build blocks. */

@@ -1,6 +1,6 @@
 /** How a group's documents become passages, and which passages are held out. Both numbers belong to the rule. */
-export const PASSAGE_CHARACTERS = 1000;
-export const HELD_OUT_EVERY = 5;
+const PASSAGE_CHARACTERS = 1000;
+const HELD_OUT_EVERY = 5;
 
 export interface SplitPassages {
   /** What miners may learn from. */

@@ -25,7 +25,7 @@ export const TINY_CONFIG: ModelConfig = {
 };
 
 /** Tokens in one training sequence. */
-export const SEQUENCE = 64;
+const SEQUENCE = 64;
 /** Steps that bring {@link TINY_CONFIG} to a model with much left to learn. */
 export const BASE_STEPS = 60;
 const BATCH = 8;

@@ -226,14 +226,3 @@ export class ChildProcess<Request, Reply> implements Startable {
     return new ChildError(code, message, { retryable, fields: { child: this.#options.name, ...fields } });
   }
 }
-
-/** A started child process. */
-export async function spawnChild<Request, Reply>(
-  components: { readonly logger: Logger },
-  options: ChildOptions,
-  signal: AbortSignal,
-): Promise<ChildProcess<Request, Reply>> {
-  const child = new ChildProcess<Request, Reply>(components, options);
-  await child.start(signal);
-  return child;
-}

@@ -6,7 +6,7 @@ import { startParts, stopParts } from "./parts.ts";
 import type { Startable } from "./startable.ts";
 
 /** Ends with 0 only after a requested stop that finished in time. */
-export const EXIT_CODES = { stopped: 0, crashed: 1, configInvalid: 2 } as const;
+const EXIT_CODES = { stopped: 0, crashed: 1, configInvalid: 2 } as const;
 
 export interface ProcessOptions {
   readonly name: string;

@@ -1,16 +1,9 @@
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import winston from "winston";
-import { type LogFormat, type LogRecord, renderRecord } from "./render.ts";
+import type { LogFields, LogLevel, LogRecord } from "./log-record.ts";
+import { type LogFormat, renderRecord } from "./render.ts";
 import { RotatingFile } from "./rotating-file.ts";
-
-export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
-/** `error`: an operator must act. `warn`: degraded and healing itself. `info`: the story. `debug`: the rest. */
-export type LogLevel = (typeof LOG_LEVELS)[number];
-
-export type LogValue = string | number | boolean | bigint | null | undefined | readonly LogValue[];
-/** Facts of one line. `camelCase` keys are printed as `snake_case`, and `roundId` as `round`; undefined is left out. */
-export type LogFields = Readonly<Record<string, LogValue>>;
 
 /** The message is a constant, facts are fields, the error comes last. A call's field wins over the child's. */
 export interface Logger {

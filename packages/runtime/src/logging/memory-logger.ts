@@ -1,5 +1,6 @@
+import type { LogRecord } from "./log-record.ts";
 import { type Logger, loggerTo } from "./logger.ts";
-import { type LogRecord, renderRecord } from "./render.ts";
+import { renderRecord } from "./render.ts";
 
 /** A logger for tests: keeps what was logged and prints nothing. */
 export interface MemoryLogger extends Logger {

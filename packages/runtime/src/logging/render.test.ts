@@ -1,7 +1,8 @@
 import { AppError } from "@assay/core/app-error";
 import { describe, expect, test } from "vitest";
+import type { LogRecord } from "./log-record.ts";
 import { createMemoryLogger } from "./memory-logger.ts";
-import { fieldName, type LogRecord, renderRecord } from "./render.ts";
+import { fieldName, renderRecord } from "./render.ts";
 
 const record: LogRecord = {
   time: Date.UTC(2026, 10, 21, 23, 30, 15, 123),

@@ -1,19 +1,8 @@
 import { isAppError } from "@assay/core/app-error";
-import type { LogFields, LogLevel, LogValue } from "./logger.ts";
+import type { LogFields, LogRecord, LogValue } from "./log-record.ts";
 
 export const LOG_FORMATS = ["human", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
-
-/** One line before it has a form. */
-export interface LogRecord {
-  /** Milliseconds since 1970. */
-  readonly time: number;
-  readonly level: LogLevel;
-  readonly service: string;
-  readonly message: string;
-  readonly fields: LogFields;
-  readonly error?: unknown;
-}
 
 /**
  * One record as text without a final line break.

@@ -41,7 +41,7 @@ export async function createEvaluatorFixture(): Promise<EvaluatorFixture> {
   return {
     directory,
     tensors,
-    options: { evalDatasetPath, batchSize: 2, maxBatches: 3, sequenceLength: 16, timeoutMillis: 30_000, threads: 1 },
+    options: { evalDatasetPath, batchSize: 2, sequences: 6, sequenceLength: 16, timeoutMillis: 30_000, threads: 1 },
     request: async (group, submitted = tensors) => {
       submissions += 1;
       const path = join(directory, `submission-${submissions}.safetensors`);
@@ -210,7 +210,7 @@ export function expectMeasured(measurement: Measurement): Extract<Measurement, {
 }
 
 /** Experts whose output is moved along one token's row of the head, which changes how likely that token is. */
-export function pushed(tensors: ReadonlyMap<string, TinyTensor>, step: number): Map<string, TinyTensor> {
+function pushed(tensors: ReadonlyMap<string, TinyTensor>, step: number): Map<string, TinyTensor> {
   const { hiddenSize, expertIntermediateSize } = TINY_CONFIG;
   const head = tensors.get(HEAD)?.values ?? new Float32Array();
   const direction = head.subarray(DIRECTION * hiddenSize, (DIRECTION + 1) * hiddenSize);
@@ -222,7 +222,7 @@ export function pushed(tensors: ReadonlyMap<string, TinyTensor>, step: number): 
 }
 
 /** Finite weights whose products are not. */
-export function overflowing(tensors: ReadonlyMap<string, TinyTensor>): Map<string, TinyTensor> {
+function overflowing(tensors: ReadonlyMap<string, TinyTensor>): Map<string, TinyTensor> {
   return changedTensors(tensors, (name, values) =>
     name.endsWith("down_proj.weight") ? values.map((value) => Math.sign(value) * 3e38) : null,
   );
