@@ -1,5 +1,7 @@
 import { isAppError } from "@assay/core/app-error";
-import type { LogFields, Logger } from "@assay/runtime/logging/logger";
+import type { Logger } from "@assay/runtime/logging/logger";
+
+type LogFields = NonNullable<Parameters<Logger["info"]>[1]>;
 
 /** Takes one step of a miner's story; the error comes last. */
 export type Journal = (event: string, fields?: LogFields, error?: unknown) => void;
