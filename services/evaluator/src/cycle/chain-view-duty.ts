@@ -7,7 +7,7 @@ import { announcedGroups } from "@assay/core/commitment/two-phase";
 import { type PhaseAt, phaseAt, phaseWindow } from "@assay/core/cycle/phase";
 import type { Network } from "@assay/core/network";
 import type { ChainCommitment, Neuron } from "@assay/core/round/snapshot";
-import type { Netuid } from "@assay/core/units";
+import type { BlockNumber, Netuid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { Clock } from "@assay/runtime/time/clock";
 import type { Duty } from "./duty.ts";
@@ -39,6 +39,7 @@ export class ChainViewDuty implements Duty {
   #neurons: readonly Neuron[] = [];
   #commitments: readonly ChainCommitment[] = [];
   #readAt: PhaseAt | null = null;
+  #writtenFor: BlockNumber | null = null;
 
   constructor(components: ChainViewComponents, options: ChainViewOptions) {
     this.#components = components;
@@ -46,10 +47,12 @@ export class ChainViewDuty implements Duty {
   }
 
   async run(head: ChainHead): Promise<void> {
+    if (head.number === this.#writtenFor) return;
     const at = phaseAt(head.number, this.#options.network.schedule);
     await this.#refresh(head, at);
     const roster = await this.#roster(at);
     await writeJsonAtomic(this.#components.layout.chainView, this.#view(at, roster));
+    this.#writtenFor = head.number;
   }
 
   async #refresh(head: ChainHead, at: PhaseAt): Promise<void> {
@@ -67,8 +70,10 @@ export class ChainViewDuty implements Duty {
     } else {
       return;
     }
+    const known = await ledger.groups.known();
     for (const [hotkey, group] of announcedGroups(this.#commitments)) {
-      if (group < this.#options.network.expertGroups) await ledger.groups.remember(hotkey, group, head.number);
+      if (group >= this.#options.network.expertGroups || known.get(hotkey) === group) continue;
+      await ledger.groups.remember(hotkey, group, head.number);
     }
   }
 

@@ -56,7 +56,8 @@ class Lane {
   #running: Promise<void> = Promise.resolve();
   #active = false;
   #again = false;
-  #failing: string | null = null;
+  /** Codes it failed with since it last worked. */
+  readonly #failing = new Set<string>();
 
   constructor(duty: Duty, components: CycleRunnerComponents) {
     this.#duty = duty;
@@ -91,17 +92,25 @@ class Lane {
     const timer = metrics.dutySeconds.startTimer({ duty });
     try {
       await this.#duty.run(head, signal);
-      if (this.#failing !== null) logger.info("Duty works again", { duty, block: head.number });
-      this.#failing = null;
+      if (this.#failing.size > 0) logger.info("Duty works again", { duty, block: head.number });
+      this.#failing.clear();
     } catch (error) {
       if (signal.aborted) return;
+      const code = failureCode(error);
       // Only a known failure heals by itself at the next block; anything else is a bug and ends the process.
-      if (!isAppError(error)) throw error;
-      metrics.dutyFailures.inc({ duty, code: error.code });
-      if (this.#failing !== error.code) logger.error("Duty failed; it is tried again at each block", { duty }, error);
-      this.#failing = error.code;
+      if (code === null) throw error;
+      metrics.dutyFailures.inc({ duty, code });
+      if (!this.#failing.has(code)) logger.error("Duty failed; it is tried again at each block", { duty }, error);
+      this.#failing.add(code);
     } finally {
       timer();
     }
   }
+}
+
+/** The code of a failure that may heal: ours by its own code, the operating system's (a full disk) by its. */
+function failureCode(error: unknown): string | null {
+  if (isAppError(error)) return error.code;
+  const isSystemError = error instanceof Error && "syscall" in error && "code" in error;
+  return isSystemError ? String(error.code) : null;
 }

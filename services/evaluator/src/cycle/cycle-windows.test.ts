@@ -17,7 +17,7 @@ test("with the four-phase table the merge has the first blocks of the next cycle
     submissionFirst: 40,
     submissionLast: 44,
     mergeFirst: 45,
-    mergeLast: 47,
+    mergeLast: 48,
     mergeGivenUpAfter: 49,
   });
 });

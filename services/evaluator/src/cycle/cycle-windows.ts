@@ -1,9 +1,6 @@
 import { type CycleSchedule, phaseWindow } from "@assay/core/cycle/phase";
 import type { BlockNumber } from "@assay/core/units";
 
-/** Blocks in which a merge may still be published when the schedule gives it no phase of its own. */
-const MERGE_BLOCKS_WITHOUT_PHASE = 2;
-
 /** The blocks that decide when a cycle's work after its submissions is due. */
 export interface CycleWindows {
   readonly submissionFirst: BlockNumber;
@@ -16,7 +13,12 @@ export interface CycleWindows {
   readonly mergeGivenUpAfter: BlockNumber;
 }
 
-/** Derives the windows of a cycle from the phase lengths alone. */
+/**
+ * Derives the windows of a cycle from the phase lengths alone.
+ *
+ * Without a phase of its own the merge has the next cycle's Distribute but for its last block: the block that seeds
+ * the evaluation is final only some blocks after submissions closed, so there is no time to lose.
+ */
 export function cycleWindows(cycle: number, schedule: CycleSchedule): CycleWindows {
   const submission = phaseWindow(cycle, "submission", schedule);
   const merge = phaseWindow(cycle, "merge", schedule);
@@ -26,7 +28,7 @@ export function cycleWindows(cycle: number, schedule: CycleSchedule): CycleWindo
     submissionFirst: submission.firstBlock,
     submissionLast: submission.lastBlock,
     mergeFirst: merge.firstBlock,
-    mergeLast: hasPhase ? merge.lastBlock : merge.firstBlock + MERGE_BLOCKS_WITHOUT_PHASE,
+    mergeLast: hasPhase ? merge.lastBlock : Math.max(merge.firstBlock, next.lastBlock - 1),
     mergeGivenUpAfter: next.lastBlock,
   };
 }

@@ -1,10 +1,12 @@
 import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
+import { announcedGroups } from "@assay/core/commitment/two-phase";
 import { phaseAt, phaseWindow } from "@assay/core/cycle/phase";
 import type { Network } from "@assay/core/network";
 import { planRound } from "@assay/core/round/plan";
 import type { Round } from "@assay/core/round/round";
-import type { BlockHash, Hotkey, Netuid } from "@assay/core/units";
+import type { ChainCommitment } from "@assay/core/round/snapshot";
+import type { BlockHash, ExpertGroup, Hotkey, Netuid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { currentVersion } from "../current-version.ts";
@@ -31,6 +33,8 @@ export class PlanRoundDuty implements Duty {
   readonly name = "plan-round";
   readonly #components: PlanRoundComponents;
   readonly #options: PlanRoundOptions;
+  /** A cycle for which it is too late to measure anything. */
+  #overCycle: number | null = null;
 
   constructor(components: PlanRoundComponents, options: PlanRoundOptions) {
     this.#components = components;
@@ -40,18 +44,20 @@ export class PlanRoundDuty implements Duty {
   async run(head: ChainHead): Promise<void> {
     const { chain, ledger, logger } = this.#components;
     const cycle = this.#newestOpenedCycle(head);
-    if (cycle < 0) return;
-    const window = phaseWindow(cycle, "submission", this.#options.network.schedule);
+    if (cycle < 0 || cycle === this.#overCycle) return;
+    const { schedule } = this.#options.network;
+    const window = phaseWindow(cycle, "submission", schedule);
     if ((await ledger.rounds.get(window.firstBlock as number)) !== null) return;
     const hash = await chain.finalizedBlockHash(window.firstBlock);
     // The second commitment replaces the first on chain, so the first is read where its phase ended.
-    const signaturesHash = await chain.finalizedBlockHash(
-      phaseWindow(cycle, "minerCommit1", this.#options.network.schedule).lastBlock,
-    );
+    const signaturesHash = await chain.finalizedBlockHash(phaseWindow(cycle, "minerCommit1", schedule).lastBlock);
     if (hash === null || signaturesHash === null) return;
 
     const round = await this.#plan(cycle, hash, signaturesHash);
-    if (head.number > round.evaluationDeadline) return;
+    if (head.number > round.evaluationDeadline) {
+      this.#overCycle = cycle;
+      return;
+    }
     await ledger.rounds.save(round);
     const committed = round.roster.filter((entry) => entry.commitment !== null).length;
     logger.info(`Submit phase opened at block ${round.submissionFirst}`, { round: round.id, cycle });
@@ -79,9 +85,24 @@ export class PlanRoundDuty implements Duty {
       cycle,
       schedule: network.schedule,
       groupCount: network.expertGroups,
-      knownGroups,
+      knownGroups: this.#groupsAsOf([signatureCommitments, snapshot.commitments], knownGroups),
       baseVersion: current.version,
       validatorHotkey: this.#options.validatorHotkey,
     });
+  }
+
+  /**
+   * The group of each hotkey as of the round's two blocks. What the ledger knows depends on when we looked at the chain,
+   * so it only counts for who names no group of ours there.
+   */
+  #groupsAsOf(
+    readings: readonly (readonly ChainCommitment[])[],
+    known: ReadonlyMap<Hotkey, ExpertGroup>,
+  ): ReadonlyMap<Hotkey, ExpertGroup> {
+    const groups = new Map(known);
+    for (const [hotkey, group] of readings.flatMap((reading) => [...announcedGroups(reading)])) {
+      if (group < this.#options.network.expertGroups) groups.set(hotkey, group);
+    }
+    return groups;
   }
 }

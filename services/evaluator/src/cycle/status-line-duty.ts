@@ -2,7 +2,9 @@ import type { ChainHead } from "@assay/chain/chain-client";
 import type { Inbox } from "@assay/checkpoint/inbox/inbox";
 import { phaseAt } from "@assay/core/cycle/phase";
 import type { Network } from "@assay/core/network";
+import type { Round } from "@assay/core/round/round";
 import type { Ledger } from "@assay/ledger/ledger";
+import type { LogFields } from "@assay/runtime/logging/log-record";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { JobBoard } from "../queue/job-board.ts";
 import type { Duty } from "./duty.ts";
@@ -35,22 +37,26 @@ export class StatusLineDuty implements Duty {
 
   async run(head: ChainHead): Promise<void> {
     if (head.number - this.#lastBlock < this.#options.everyBlocks) return;
-    this.#lastBlock = head.number;
-    const { ledger, inbox, evaluations, logger } = this.#components;
+    const { ledger, logger } = this.#components;
     const newest = (await ledger.rounds.open()).at(-1);
     const at = phaseAt(head.number, this.#options.network.schedule);
     const place = `${at.phase} ${head.number - at.firstBlock + 1}/${at.lastBlock - at.firstBlock + 1}`;
-    if (newest === undefined) return logger.info(`Block ${head.number} | ${place} | no open round`);
-    const { round } = newest;
+    if (newest === undefined) logger.info(`Block ${head.number} | ${place} | no open round`);
+    else logger.info(`Round ${newest.round.id} | ${place}`, await this.#standing(newest.round));
+    this.#lastBlock = head.number;
+  }
+
+  async #standing(round: Round): Promise<LogFields> {
+    const { ledger, inbox, evaluations } = this.#components;
     const { submissions, evaluations: measured } = await readRoundProgress(round, ledger, inbox);
     const queued = await evaluations.depth();
-    logger.info(`Round ${round.id} | ${place}`, {
+    return {
       assigned: round.roster.length,
       downloaded: submissions.filter(({ kind }) => kind === "accepted").length,
       scored: measured.filter(({ kind }) => kind === "scored").length,
       rejected: [...submissions, ...measured].filter(({ kind }) => kind === "rejected").length,
       queue: queued,
       device: queued > 0 ? "busy" : "idle",
-    });
+    };
   }
 }

@@ -1,6 +1,7 @@
 import { verifySignature } from "@assay/chain/verify-signature";
 import { decodeBase64Url } from "@assay/core/messages/base64url";
 import { committedHashMessage } from "@assay/core/messages/block-message";
+import { hasControlCharacter } from "@assay/core/messages/fields";
 import { pushLocation, submitMessageBytes } from "@assay/core/messages/submit-message";
 import type { RosterEntry, Round } from "@assay/core/round/round";
 import type { RejectionReason } from "@assay/core/scoring/outcome";
@@ -23,18 +24,17 @@ export function receiptFault(round: Round, entry: RosterEntry, receipt: Submissi
   if (receipt.signedBlock < round.submissionFirst || receipt.signedBlock > round.submissionLast) {
     return fault("block_window", `signed block ${receipt.signedBlock}`);
   }
-  if (!signedBy(entry.hotkey, receipt.signature, submitMessage(receipt))) {
+  const { source, group, signedBlock, signature } = receipt;
+  const location = source.kind === "push" ? pushLocation(source.sha256) : source.url;
+  if (hasControlCharacter(location)) return fault("url_refused", "a control character");
+  const message = submitMessageBytes({ hotkey: entry.hotkey, expertGroup: group, location, blockNumber: signedBlock });
+  if (!signedBy(entry.hotkey, signature, message)) {
     return fault("signature_invalid", "the submission's signature is not the hotkey's");
   }
   if (!signedBy(entry.hotkey, entry.commitment.signature, committedHashMessage(entry.commitment.hash))) {
     return fault("signature_invalid", "the committed signature does not cover the committed hash");
   }
   return null;
-}
-
-function submitMessage({ hotkey, group, signedBlock, source }: SubmissionReceipt): Uint8Array {
-  const location = source.kind === "push" ? pushLocation(source.sha256) : source.url;
-  return submitMessageBytes({ hotkey, expertGroup: group, location, blockNumber: signedBlock });
 }
 
 function signedBy(hotkey: string, signature: string, message: Uint8Array): boolean {
