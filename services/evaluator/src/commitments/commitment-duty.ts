@@ -1,11 +1,13 @@
 import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
+import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
 import type { Signer } from "@assay/chain/hotkey";
 import { encodeCommitment } from "@assay/core/commitment/payload";
 import { type PhaseWindow, phaseAt, phaseWindow } from "@assay/core/cycle/phase";
 import { encodeBase64Url } from "@assay/core/messages/base64url";
 import { committedHashMessage } from "@assay/core/messages/block-message";
 import type { Network } from "@assay/core/network";
-import type { Netuid } from "@assay/core/units";
+import type { ChainCommitment } from "@assay/core/round/snapshot";
+import type { BlockHash, Netuid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { MergeRecord } from "@assay/ledger/merges";
 import type { Logger } from "@assay/runtime/logging/logger";
@@ -24,11 +26,18 @@ export interface CommitmentDutyOptions {
   readonly network: Network;
 }
 
-type CommitmentStep = "validatorCommit1" | "validatorCommit2";
+const STEPS = ["validatorCommit1", "validatorCommit2"] as const;
+
+/** One commitment that is due: which, of what, and in which blocks. */
+interface DueCommitment {
+  readonly step: (typeof STEPS)[number];
+  readonly merge: MergeRecord;
+  readonly window: PhaseWindow;
+}
 
 /**
  * Puts the merged version's digest on chain in the two validator phases: first its signature, which tells nobody the
- * digest, then the digest itself. Each is read back; each only makes sense inside its own phase.
+ * digest, then the digest itself. Each is read back at a final block; each only makes sense inside its own phase.
  */
 export class CommitmentDuty implements Duty {
   readonly name = "commitments";
@@ -41,58 +50,103 @@ export class CommitmentDuty implements Duty {
   }
 
   async run(head: ChainHead, signal: AbortSignal): Promise<void> {
-    const { ledger } = this.#components;
-    const { cycle, phase } = phaseAt(head.number, this.#options.network.schedule);
-    if (phase !== "validatorCommit1" && phase !== "validatorCommit2") return;
-    if (await ledger.steps.done(cycle, phase)) return;
-    const merge = await ledger.merges.get(cycle);
-    if (merge === null) return;
-    await this.#commit(phase, merge, phaseWindow(cycle, phase, this.#options.network.schedule), signal);
+    const { cycle } = phaseAt(head.number, this.#options.network.schedule);
+    // The last phase of a cycle is over when the next cycle runs.
+    for (const each of [cycle - 1, cycle]) {
+      for (const due of await this.#due(each, head)) {
+        if (head.number <= due.window.lastBlock) await this.#commit(due, head, signal);
+        else await this.#lookBack(due, head);
+      }
+    }
   }
 
-  async #commit(step: CommitmentStep, merge: MergeRecord, window: PhaseWindow, signal: AbortSignal): Promise<void> {
-    const { chain, ledger, logger } = this.#components;
-    const { cycle, version } = merge;
-    if (!(await this.#isOnChain(step, merge, chain.head().hash, window))) {
-      const bytes = this.#payload(step, merge);
-      const receipt = await chain.submit(
-        { kind: "set_commitment", netuid: this.#options.netuid, bytes },
-        { signal, deadlineBlock: window.lastBlock },
-      );
-      if (!(await this.#isOnChain(step, merge, receipt.blockHash, window))) {
-        throw new EvaluatorError(EvaluatorErrorCode.CommitmentNotVerified, "The commitment on chain is not ours", {
-          retryable: true,
-          fields: { step, cycle },
-        });
-      }
-      const { block, hash: extrinsicHash } = receipt;
-      await ledger.commitments.record({
-        cycle,
-        step,
-        bytesHex: Buffer.from(bytes).toString("hex"),
-        block,
-        extrinsicHash,
-      });
+  /** What is not done yet of a cycle whose merge was published, its phase being open or over. */
+  async #due(cycle: number, head: ChainHead): Promise<readonly DueCommitment[]> {
+    const { ledger } = this.#components;
+    const due: DueCommitment[] = [];
+    for (const step of STEPS) {
+      const window = phaseWindow(cycle, step, this.#options.network.schedule);
+      const hasBegun = window.lastBlock >= window.firstBlock && head.number >= window.firstBlock;
+      if (!hasBegun || (await ledger.steps.done(cycle, step))) continue;
+      const merge = await ledger.merges.get(cycle);
+      if (merge !== null) due.push({ step, merge, window });
     }
-    await ledger.steps.mark(cycle, step, { block: chain.head().number });
-    logger.info(step === "validatorCommit1" ? "Committed signed model hash" : "Committed model hash", {
-      cycle,
-      version,
+    return due;
+  }
+
+  async #commit(due: DueCommitment, head: ChainHead, signal: AbortSignal): Promise<void> {
+    const { chain } = this.#components;
+    const final = await this.#ownCommitment(due, chain.finalizedHead().hash);
+    if (final !== null) return await this.#done(due, final, "");
+    // Sent by a process that was killed meanwhile: it becomes final by itself.
+    if ((await this.#ownCommitment(due, head.hash)) !== null) return;
+    const receipt = await chain.submit(
+      { kind: "set_commitment", netuid: this.#options.netuid, bytes: this.#payload(due) },
+      { signal, deadlineBlock: due.window.lastBlock },
+    );
+    const stored = await this.#ownCommitment(due, receipt.blockHash);
+    if (stored !== null) return await this.#done(due, stored, receipt.hash);
+    throw new EvaluatorError(EvaluatorErrorCode.CommitmentNotVerified, "The commitment on chain is not ours", {
+      retryable: true,
+      fields: { step: due.step, cycle: due.merge.cycle },
     });
   }
 
-  #payload(step: CommitmentStep, { digest, version }: MergeRecord): Uint8Array {
+  /** After the phase the chain says, as of the phase's end, whether we made it. */
+  async #lookBack(due: DueCommitment, head: ChainHead): Promise<void> {
+    const { chain, ledger, logger } = this.#components;
+    const { step, merge, window } = due;
+    const hash = await chain.finalizedBlockHash(window.lastBlock);
+    if (hash === null) return;
+    const stored = await this.#ownCommitment(due, hash).catch(nothingIfDiscarded);
+    if (stored !== null) return await this.#done(due, stored, "");
+    await ledger.events.append({ kind: "commitment_missed", block: head.number, fields: { step, cycle: merge.cycle } });
+    await ledger.steps.mark(merge.cycle, step, { block: head.number });
+    logger.warn("Commitment missed: its phase is over", { step, cycle: merge.cycle, version: merge.version });
+  }
+
+  async #done({ step, merge }: DueCommitment, { bytes, block }: ChainCommitment, extrinsicHash: string): Promise<void> {
+    const { ledger, logger } = this.#components;
+    const { cycle, version } = merge;
+    await ledger.commitments.record({
+      cycle,
+      step,
+      bytesHex: Buffer.from(bytes).toString("hex"),
+      block,
+      extrinsicHash,
+    });
+    await ledger.steps.mark(cycle, step, { block });
+    logger.info(step === "validatorCommit1" ? "Committed signed model hash" : "Committed model hash", {
+      cycle,
+      version,
+      block,
+    });
+  }
+
+  #payload({ step, merge: { digest, version } }: DueCommitment): Uint8Array {
     if (step === "validatorCommit2") return encodeCommitment({ hash: digest, version }, "validator");
     const signature = this.#components.signer.sign(committedHashMessage(digest));
     return encodeCommitment({ signature: encodeBase64Url(signature) }, "validator");
   }
 
-  /** Signatures differ each time, so what counts for the first step is that ours was made in this phase. */
-  async #isOnChain(step: CommitmentStep, merge: MergeRecord, at: string, window: PhaseWindow): Promise<boolean> {
+  /**
+   * Our commitment of this step as stored at a block; null when there is none.
+   *
+   * Signatures differ each time, so what counts for the first step is that ours was made in this phase.
+   */
+  async #ownCommitment(due: DueCommitment, at: BlockHash): Promise<ChainCommitment | null> {
     const { chain } = this.#components;
+    const { firstBlock, lastBlock } = due.window;
     const commitments = await chain.commitments(this.#options.netuid, at);
-    const own = commitments.find((each) => each.hotkey === chain.hotkey && each.block >= window.firstBlock);
-    if (own === undefined) return false;
-    return step === "validatorCommit1" || Buffer.from(own.bytes).equals(Buffer.from(this.#payload(step, merge)));
+    const own = commitments.find(({ hotkey }) => hotkey === chain.hotkey);
+    if (own === undefined || own.block < firstBlock || own.block > lastBlock) return null;
+    const isOurs = due.step === "validatorCommit1" || Buffer.from(own.bytes).equals(Buffer.from(this.#payload(due)));
+    return isOurs ? own : null;
   }
+}
+
+/** A node that has pruned that block cannot tell any more: then it counts as missed. */
+function nothingIfDiscarded(error: unknown): null {
+  if (error instanceof ChainError && error.code === ChainErrorCode.StateDiscarded) return null;
+  throw error;
 }

@@ -5,7 +5,7 @@ import type { Network } from "@assay/core/network";
 import type { Round } from "@assay/core/round/round";
 import { entriesStillRegistered, type ScoreBook } from "@assay/core/scoring/score-book";
 import { weightVector } from "@assay/core/scoring/weights";
-import type { Netuid } from "@assay/core/units";
+import type { BlockNumber, Netuid } from "@assay/core/units";
 import type { WeightIntent } from "@assay/ledger/intents";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { Logger } from "@assay/runtime/logging/logger";
@@ -15,6 +15,8 @@ import type { JobBoard } from "../queue/job-board.ts";
 
 /** Step under which a cycle's weights are marked as planned, or as not to be set. */
 const PLANNED_STEP = "weights-planned";
+/** After a job has used up its attempts, the intent rests this long: a chain that refuses us does so at each block. */
+const REST_BLOCKS = 5;
 
 export interface WeightDutyComponents {
   readonly chain: ChainClient;
@@ -34,6 +36,9 @@ export class WeightDuty implements Duty {
   readonly name = "weights";
   readonly #components: WeightDutyComponents;
   readonly #options: WeightDutyOptions;
+  /** Block at which an intent's job was first seen as failed. */
+  readonly #failedAt = new Map<string, BlockNumber>();
+  #started = false;
 
   constructor(components: WeightDutyComponents, options: WeightDutyOptions) {
     this.#components = components;
@@ -42,47 +47,63 @@ export class WeightDuty implements Duty {
 
   async run(head: ChainHead): Promise<void> {
     const { ledger } = this.#components;
+    if (!this.#started) await this.#restoreMetric();
     const newest = await ledger.rounds.latestClosed();
     if (newest !== null && !(await ledger.steps.done(newest.round.cycle, PLANNED_STEP))) {
       await this.#plan(newest.round, head);
+      await ledger.steps.mark(newest.round.cycle, PLANNED_STEP, { block: head.number });
     }
-    for (const intent of await ledger.intents.active()) await this.#keepAlive(intent);
+    for (const intent of await ledger.intents.active()) await this.#keepAlive(intent, head);
+  }
+
+  async #restoreMetric(): Promise<void> {
+    const { ledger, metrics } = this.#components;
+    metrics.setWeightsSuccess.set((await ledger.intents.latest())?.state === "verified" ? 1 : 0);
+    this.#started = true;
   }
 
   async #plan(round: Round, head: ChainHead): Promise<void> {
-    const { chain, ledger, logger } = this.#components;
+    const { chain, ledger } = this.#components;
     const { netuid, network } = this.#options;
+    const id = weightIntentId(netuid, round.id);
+    // Planned, and killed before the step was marked: the plan stands, read at its own block.
+    if ((await ledger.intents.get(id)) !== null) return;
     const snapshot = await chain.snapshot(netuid, head.hash);
     const book: ScoreBook = new Map((await ledger.scores.book()).map((state) => [state.uid, state]));
     const registered = entriesStillRegistered(book, snapshot.neurons);
     const { uids, weights } = weightVector([...registered].map(([uid, entry]) => [uid, entry.ema] as const));
-    if (uids.length === 0) {
-      await ledger.events.append({
-        kind: "weights_not_set",
-        block: head.number,
-        fields: { reason: "no_positive_score" },
-      });
-      logger.warn("No weights to set: no miner has a positive score", { round: round.id });
-    } else {
-      await ledger.intents.plan({
-        id: weightIntentId(netuid, round.id),
-        netuid,
-        roundId: round.id,
-        uids,
-        weights,
-        versionKey: snapshot.hyperparameters.weightsVersionKey,
-        plannedBlock: head.number,
-        deadlineBlock: head.number + cycleLength(network.schedule),
-      });
-    }
-    await ledger.steps.mark(round.cycle, PLANNED_STEP, { block: head.number });
+    if (uids.length === 0) return await this.#planNothing(round, head);
+    await ledger.intents.plan({
+      id,
+      netuid,
+      roundId: round.id,
+      uids,
+      weights,
+      versionKey: snapshot.hyperparameters.weightsVersionKey,
+      plannedBlock: head.number,
+      deadlineBlock: head.number + cycleLength(network.schedule),
+    });
   }
 
-  async #keepAlive(intent: WeightIntent): Promise<void> {
+  async #planNothing({ id: roundId }: Round, { number: block }: ChainHead): Promise<void> {
+    const { ledger, logger } = this.#components;
+    const fields = { roundId, reason: "no_positive_score" };
+    await ledger.events.append({ kind: "weights_not_set", block, fields });
+    logger.warn("No weights to set: no miner has a positive score", { round: roundId });
+  }
+
+  /** The intent is still open, so a job that ended without settling it (a lost Redis, used-up attempts) runs again. */
+  async #keepAlive(intent: WeightIntent, { number: block }: ChainHead): Promise<void> {
     const { weights } = this.#components;
     const id = weightJobId(intent.id);
     const state = await weights.settle(id, { intentId: intent.id, deadlineBlock: intent.deadlineBlock });
-    // The intent is still open, so a job that ended without settling it (a lost Redis, used-up attempts) runs again.
-    if (state.kind !== "open") await weights.forget(id);
+    if (state.kind === "open") return;
+    if (state.kind === "failed") {
+      const failedAt = this.#failedAt.get(id) ?? block;
+      this.#failedAt.set(id, failedAt);
+      if (block < Math.min(failedAt + REST_BLOCKS, intent.deadlineBlock)) return;
+    }
+    this.#failedAt.delete(id);
+    await weights.forget(id);
   }
 }
