@@ -1,14 +1,23 @@
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { HealthReport } from "@assay/runtime/metrics/admin-server";
-import type { RedisConnections } from "@assay/runtime/queue/connection";
 
-/** Whether this process can do its work: everything before it in the list of parts has started, and Redis answers. */
+/** What must be well for this process to do its work. */
+export interface ReadinessComponents {
+  readonly redis: { readonly ready: boolean };
+  /** How long the chain has been silent; only for a process that follows it. */
+  readonly chain?: { silentFor(): number | null };
+}
+
+/**
+ * Whether this process can do its work: everything before it in the list of parts has started, Redis answers, and the
+ * chain has new blocks.
+ */
 export class Readiness implements Startable {
-  readonly #redis: RedisConnections;
+  readonly #components: ReadinessComponents;
   #started = false;
 
-  constructor(redis: RedisConnections) {
-    this.#redis = redis;
+  constructor(components: ReadinessComponents) {
+    this.#components = components;
   }
 
   async start(): Promise<void> {
@@ -20,7 +29,11 @@ export class Readiness implements Startable {
   }
 
   report(): HealthReport {
+    const { redis, chain } = this.#components;
     if (!this.#started) return { ok: false, reason: "Starting or stopping" };
-    return this.#redis.ready ? { ok: true } : { ok: false, reason: "Redis does not answer" };
+    if (!redis.ready) return { ok: false, reason: "Redis does not answer" };
+    const silentFor = chain?.silentFor() ?? null;
+    if (silentFor === null) return { ok: true };
+    return { ok: false, reason: `The chain has had no new block for ${Math.floor(silentFor / 1000)} s` };
   }
 }

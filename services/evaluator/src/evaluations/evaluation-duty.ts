@@ -2,9 +2,11 @@ import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
 import { evaluationJobId } from "@assay/core/jobs/catalog";
 import type { Round } from "@assay/core/round/round";
 import { combinedSeed, roundSeed } from "@assay/core/round/seed";
-import type { DownloadOutcome, EvaluationOutcome } from "@assay/core/scoring/outcome";
+import type { DownloadOutcome } from "@assay/core/scoring/outcome";
+import type { EvaluationRecord } from "@assay/ledger/evaluations";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { RoundRecord } from "@assay/ledger/rounds";
+import type { Logger } from "@assay/runtime/logging/logger";
 import type { Duty } from "../cycle/duty.ts";
 import { EvaluatorErrorCode } from "../evaluator-error.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
@@ -17,12 +19,15 @@ export interface EvaluationDutyComponents {
   readonly ledger: Ledger;
   readonly evaluations: JobBoard<"evaluations">;
   readonly metrics: EvaluatorMetrics;
+  readonly logger: Logger;
 }
 
 /**
  * Sees to it that every accepted submission is measured, and writes down what came of it.
  *
- * Nothing is measured before submissions are closed and the block that seeds the held-out text is final.
+ * Nothing is measured before submissions are closed and the block that seeds the held-out text is final. A failure is
+ * recorded once the job's attempts are used up and is not tried again: no round waits for it, and it costs the miner
+ * nothing.
  */
 export class EvaluationDuty implements Duty {
   readonly name = "evaluations";
@@ -57,7 +62,7 @@ export class EvaluationDuty implements Duty {
   }
 
   async #settle(round: Round, seed: string, submission: Accepted): Promise<void> {
-    const { ledger, evaluations } = this.#components;
+    const { evaluations, logger } = this.#components;
     const { uid, hotkey } = submission;
     const entry = round.roster.find((each) => each.uid === uid);
     if (!entry) return;
@@ -72,19 +77,17 @@ export class EvaluationDuty implements Duty {
       seed,
       deadlineBlock: round.evaluationDeadline,
     });
-    if (state.kind === "open") return;
+    if (state.kind === "completed") await this.#record(state.outcome);
     if (state.kind === "failed") {
       const code = EvaluatorErrorCode.EvaluationFailed;
-      await ledger.evaluations.record({ kind: "failed", roundId: round.id, uid, hotkey, code, message: state.message });
-      this.#components.metrics.evaluations.inc({ kind: "failed", reason: "" });
-      return;
+      await this.#record({ kind: "failed", roundId: round.id, uid, hotkey, code, message: state.message });
+      logger.warn("Submission could not be measured", { round: round.id, uid, why: state.message });
     }
-    await ledger.evaluations.record(state.outcome);
-    this.#count(state.outcome);
   }
 
-  #count(outcome: EvaluationOutcome): void {
-    const reason = outcome.kind === "rejected" ? outcome.reason : "";
-    this.#components.metrics.evaluations.inc({ kind: outcome.kind, reason });
+  async #record(outcome: EvaluationRecord): Promise<void> {
+    const { ledger, metrics } = this.#components;
+    await ledger.evaluations.record(outcome);
+    metrics.evaluations.inc({ kind: outcome.kind, reason: outcome.kind === "rejected" ? outcome.reason : "" });
   }
 }

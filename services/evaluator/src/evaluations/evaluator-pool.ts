@@ -12,7 +12,7 @@ export class EvaluatorPool implements Evaluator {
 
   async start(signal: AbortSignal): Promise<void> {
     await Promise.all(this.#evaluators.map((evaluator) => evaluator.start(signal)));
-    this.#free.push(...this.#evaluators);
+    this.#free.splice(0, Number.POSITIVE_INFINITY, ...this.#evaluators);
   }
 
   async stop(): Promise<void> {

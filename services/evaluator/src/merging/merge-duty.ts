@@ -13,6 +13,7 @@ import { cycleWindows } from "../cycle/cycle-windows.ts";
 import type { Duty } from "../cycle/duty.ts";
 import { type RoundProgress, readRoundProgress } from "../cycle/round-progress.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
+import { agreementRate, NOT_AGREED_STEP } from "./agreement-rate.ts";
 import { type Best, bestOfEachGroup } from "./best-of-group.ts";
 import { publishMerge } from "./publish-merge.ts";
 
@@ -27,11 +28,8 @@ export interface MergeDutyComponents {
   readonly logger: Logger;
 }
 
-export interface MergeDutyOptions {
-  readonly network: Network;
-  /** Versions of the model that stay on disk. */
-  readonly keepVersions: number;
-}
+/** How a cycle's merge ended, as the metric names it. */
+type MergeResult = "published" | "nothing_to_merge" | "non_finite" | "given_up";
 
 /**
  * Makes the next version of the model from the best submission of each group, once per cycle.
@@ -42,23 +40,28 @@ export interface MergeDutyOptions {
 export class MergeDuty implements Duty {
   readonly name = "merge";
   readonly #components: MergeDutyComponents;
-  readonly #options: MergeDutyOptions;
+  readonly #network: Network;
+  #started = false;
 
-  constructor(components: MergeDutyComponents, options: MergeDutyOptions) {
+  constructor(components: MergeDutyComponents, network: Network) {
     this.#components = components;
-    this.#options = options;
+    this.#network = network;
   }
 
   async run(head: ChainHead, signal: AbortSignal): Promise<void> {
-    const { ledger, inbox } = this.#components;
+    const { ledger } = this.#components;
     const newest = await this.#newestRound();
-    if (newest === null || (await ledger.steps.done(newest.cycle, MERGE_STEP))) return;
-    const windows = cycleWindows(newest.cycle, this.#options.network.schedule);
+    if (newest === null) return;
+    if (!this.#started) await this.#measureAgreement(newest.cycle);
+    this.#started = true;
+    if (await ledger.steps.done(newest.cycle, MERGE_STEP)) return;
+    const windows = cycleWindows(newest.cycle, this.#network.schedule);
     if (head.number < windows.mergeFirst) return;
-    if (head.number > windows.mergeGivenUpAfter) return this.#giveUp(newest, head);
-    const progress = await readRoundProgress(newest, ledger, inbox);
+    if (head.number > windows.mergeGivenUpAfter) return await this.#end(newest, head, "given_up");
+    const progress = await readRoundProgress(newest, ledger, this.#components.inbox);
     const finished = progress.settled === progress.arrived.size && (await this.#hasSeed(newest));
-    if (finished || head.number >= windows.mergeLast) await this.#merge(newest, progress, head, signal);
+    if (!finished && head.number < windows.mergeLast) return;
+    await this.#end(newest, head, await this.#merge(newest, progress, head, signal));
   }
 
   async #newestRound(): Promise<Round | null> {
@@ -72,37 +75,25 @@ export class MergeDuty implements Duty {
     return record !== null && record.seed !== null;
   }
 
-  async #giveUp(round: Round, head: ChainHead): Promise<void> {
-    const { ledger, metrics, logger } = this.#components;
-    await ledger.events.append({ kind: "merge_given_up", block: head.number, fields: { roundId: round.id } });
-    await ledger.steps.mark(round.cycle, MERGE_STEP, { block: head.number });
-    metrics.merges.inc({ result: "given_up" });
-    logger.warn("Merge given up: the next cycle's miners have their model already", { round: round.id });
-  }
-
-  async #merge(round: Round, progress: RoundProgress, head: ChainHead, signal: AbortSignal): Promise<void> {
-    const { ledger, store, metrics, logger } = this.#components;
+  async #merge(round: Round, progress: RoundProgress, head: ChainHead, signal: AbortSignal): Promise<MergeResult> {
+    const { ledger, store, logger } = this.#components;
     const best = bestOfEachGroup(round, progress.evaluations);
     const current = await currentVersion(store);
     // A crash between publishing and writing it down: the version of this round is there already.
     const published = current.version > round.baseVersion ? await store.manifest(current.version) : null;
+    if (published?.cycle !== round.cycle && best.size === 0) return "nothing_to_merge";
     const manifest = published?.cycle === round.cycle ? published : await this.#publish(round, best, head, signal);
-    if (manifest === null) {
-      await ledger.steps.mark(round.cycle, MERGE_STEP, { block: head.number });
-      return;
-    }
+    if (manifest === null) return "non_finite";
+    const { version, digest } = manifest;
     const groups = [...best].map(([group, { uid }]) => ({ group, uid }));
-    await ledger.merges.record({ cycle: round.cycle, version: manifest.version, digest: manifest.digest, groups });
-    await ledger.steps.mark(round.cycle, MERGE_STEP, { block: head.number });
-    metrics.merges.inc({ result: "published" });
-    metrics.agreementRate.set(1);
+    await ledger.merges.record({ cycle: round.cycle, version, digest, groups });
     logger.info("Inter-validator merging complete: 1/1 validators synced", {
       round: round.id,
-      version: manifest.version,
+      version,
       groups: groups.length,
-      digest: manifest.digest.slice(0, 12),
+      digest: digest.slice(0, 12),
     });
-    await store.retain(this.#options.keepVersions, [round.baseVersion]);
+    return "published";
   }
 
   async #publish(
@@ -111,20 +102,36 @@ export class MergeDuty implements Duty {
     head: ChainHead,
     signal: AbortSignal,
   ): Promise<ModelManifest | null> {
-    const { store, metrics, logger } = this.#components;
-    if (best.size === 0) {
-      metrics.merges.inc({ result: "nothing_to_merge" });
-      logger.warn("Nothing to merge: no submission improved the model", { round: round.id });
-      return null;
-    }
+    const { store, logger } = this.#components;
     try {
       const plan = { round, best, block: head.number };
-      return await publishMerge(plan, { store, merge: this.#options.network.merge }, signal);
+      return await publishMerge(plan, { store, merge: this.#network.merge }, signal);
     } catch (error) {
       if (!(error instanceof CheckpointError) || error.code !== CheckpointErrorCode.MergeNonFinite) throw error;
-      metrics.merges.inc({ result: "non_finite" });
       logger.error("Merge left out: a value is not finite", { round: round.id }, error);
       return null;
     }
+  }
+
+  async #end(round: Round, head: ChainHead, result: MergeResult): Promise<void> {
+    const { ledger, metrics, logger } = this.#components;
+    const { id: roundId, cycle } = round;
+    const block = head.number;
+    if (result === "given_up" || result === "non_finite") await ledger.steps.mark(cycle, NOT_AGREED_STEP, { block });
+    if (result !== "published") await ledger.events.append({ kind: `merge_${result}`, block, fields: { roundId } });
+    await ledger.steps.mark(cycle, MERGE_STEP, { block });
+    metrics.merges.inc({ result });
+    await this.#measureAgreement(cycle);
+    if (result === "nothing_to_merge")
+      logger.warn("Nothing to merge: no submission improved the model", { round: roundId });
+    if (result === "given_up") {
+      logger.warn("Merge given up: the next cycle's miners have their model already", { round: roundId });
+    }
+  }
+
+  async #measureAgreement(newestCycle: number): Promise<void> {
+    const { ledger, metrics } = this.#components;
+    const rate = await agreementRate(ledger, newestCycle);
+    if (rate !== null) metrics.agreementRate.set(rate);
   }
 }

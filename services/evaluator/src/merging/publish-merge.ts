@@ -1,12 +1,14 @@
 import { copyFile, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError } from "@assay/checkpoint/atomic-write";
+import { CheckpointError, CheckpointErrorCode } from "@assay/checkpoint/checkpoint-error";
 import { mergeGroup } from "@assay/checkpoint/merge/merge-group";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import type { ModelManifest } from "@assay/core/model-manifest";
 import type { Network } from "@assay/core/network";
 import type { Round } from "@assay/core/round/round";
-import type { BlockNumber, ExpertGroup } from "@assay/core/units";
+import type { BlockNumber, ExpertGroup, ModelVersion } from "@assay/core/units";
+import { currentVersion } from "../current-version.ts";
 import type { Best } from "./best-of-group.ts";
 
 export interface MergePlan {
@@ -16,23 +18,44 @@ export interface MergePlan {
   readonly block: BlockNumber;
 }
 
+export interface MergeTools {
+  readonly store: CheckpointStore;
+  readonly merge: Network["merge"];
+}
+
 /**
  * Makes and publishes the next version: the outer step of each group with a submission, momentum carried along.
  *
- * Safe to repeat: what a killed attempt left is overwritten, and the same inputs give the same version.
+ * Safe to repeat: what a killed attempt left is overwritten, and the same inputs give the same version. A version that
+ * was made and never became current, by an attempt with other inputs, is passed over.
  *
  * @throws CheckpointError `CHECKPOINT_MERGE_NON_FINITE` when a value is not finite; nothing is published then.
  */
-export async function publishMerge(
+export async function publishMerge(plan: MergePlan, tools: MergeTools, signal: AbortSignal): Promise<ModelManifest> {
+  const { version: current } = await currentVersion(tools.store);
+  const next = Math.max(current, plan.round.baseVersion) + 1;
+  try {
+    return await publishAs(next, plan, tools, signal);
+  } catch (error) {
+    if (!(error instanceof CheckpointError) || error.code !== CheckpointErrorCode.VersionConflict) throw error;
+    const newest = (await tools.store.versions()).at(-1) ?? next;
+    return await publishAs(newest + 1, plan, tools, signal);
+  }
+}
+
+async function publishAs(
+  version: ModelVersion,
   { round, best, block }: MergePlan,
-  { store, merge }: { readonly store: CheckpointStore; readonly merge: Network["merge"] },
+  { store, merge }: MergeTools,
   signal: AbortSignal,
 ): Promise<ModelManifest> {
   const { layout } = store;
-  const version = round.baseVersion + 1;
   const work = join(layout.tmp, `merge-${round.cycle}`);
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true });
+  // Momentum of an attempt that merged other groups must not stay; that of a version that exists belongs to it.
+  const exists = (await store.versions()).includes(version);
+  if (!exists) await rm(layout.momentumFolder(version), { recursive: true, force: true });
   await mkdir(layout.momentumFolder(version), { recursive: true });
   try {
     const groupFiles = new Map<ExpertGroup, string>();

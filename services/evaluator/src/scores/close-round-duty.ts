@@ -32,6 +32,7 @@ export class CloseRoundDuty implements Duty {
   readonly name = "close-round";
   readonly #components: CloseRoundComponents;
   readonly #options: CloseRoundOptions;
+  #started = false;
 
   constructor(components: CloseRoundComponents, options: CloseRoundOptions) {
     this.#components = components;
@@ -40,14 +41,23 @@ export class CloseRoundDuty implements Duty {
 
   async run(head: ChainHead): Promise<void> {
     const { ledger, inbox, metrics } = this.#components;
+    if (!this.#started) await this.#restoreMetric();
     const open = await ledger.rounds.open();
     metrics.roundsOpen.set(open.length);
     // Oldest first, and no round before its predecessor: the moving average has an order.
-    for (const record of open) {
+    for (const [index, record] of open.entries()) {
       const progress = await readRoundProgress(record.round, ledger, inbox);
       if (!this.#isDue(head, record, progress)) return;
       await this.#close(head, record, progress);
+      metrics.roundsOpen.set(open.length - index - 1);
     }
+  }
+
+  async #restoreMetric(): Promise<void> {
+    const { ledger, metrics } = this.#components;
+    const newest = await ledger.rounds.latestClosed();
+    if (newest !== null) metrics.averageW.set(mean((await ledger.scores.rows(newest.round.id)).filter(isMeasured)));
+    this.#started = true;
   }
 
   #isDue(head: ChainHead, { round, seed }: RoundRecord, progress: RoundProgress): boolean {
@@ -62,7 +72,7 @@ export class CloseRoundDuty implements Duty {
     const findings = { round, ...progress, doorWasOpen: await door.wasOpen(round) };
     const scores = roundScores(findings, book, this.#options.weightOfOld);
     if (!(await ledger.scores.closeRound(round.id, scores))) return;
-    const measured = scores.rows.filter((row) => row.lossAfter !== null);
+    const measured = scores.rows.filter(isMeasured);
     metrics.averageW.set(mean(measured));
     const minutes = ((head.number - round.seedBlock) * this.#options.network.blockMillis) / 60_000;
     logger.info(`Evaluated ${progress.settled}/${progress.arrived.size} submissions in ${minutes.toFixed(1)} minutes`, {
@@ -72,6 +82,10 @@ export class CloseRoundDuty implements Duty {
       avgWI: Number(mean(measured).toFixed(6)),
     });
   }
+}
+
+function isMeasured(row: RoundScore): boolean {
+  return row.lossAfter !== null;
 }
 
 function mean(rows: readonly RoundScore[]): number {

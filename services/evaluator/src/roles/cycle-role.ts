@@ -1,0 +1,114 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { loadHotkey, type Signer } from "@assay/chain/hotkey";
+import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
+import { Inbox } from "@assay/checkpoint/inbox/inbox";
+import { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
+import { Ledger } from "@assay/ledger/ledger";
+import type { Startable } from "@assay/runtime/lifecycle/startable";
+import { OutcomeFollower } from "@assay/runtime/queue/outcome-follower";
+import { createQueue } from "@assay/runtime/queue/queues";
+import { createWorker } from "@assay/runtime/queue/worker";
+import { SystemClock } from "@assay/runtime/time/clock";
+import type { EvaluatorConfig } from "../config.ts";
+import { CycleRunner } from "../cycle/cycle-runner.ts";
+import { createDownloadProcessor } from "../downloads/download-processor.ts";
+import { HeadPulse } from "../head-pulse.ts";
+import { ModelImport } from "../model-import.ts";
+import { JobBoard } from "../queue/job-board.ts";
+import { createWeightProcessor } from "../weights/weight-processor.ts";
+import { createDuties, type DutyComponents } from "./duties.ts";
+import type { Ground, Role } from "./ground.ts";
+
+/** One request to the chain may take this long. */
+const REQUEST_DEADLINE_MILLIS = 15_000;
+/** Heads that may stay away before the connection counts as dead. */
+const SILENT_BLOCKS = 5;
+/** With fast blocks a busy machine alone makes such a pause. */
+const LEAST_SILENCE_MILLIS = 30_000;
+/** Connections to try for one pull, and the first pause between two. */
+const DOWNLOAD_ATTEMPTS = 5;
+const DOWNLOAD_RETRY_MILLIS = 500;
+/** Longest silence of a miner's server. */
+const DOWNLOAD_STALL_MILLIS = 15_000;
+
+/** Follows the chain and does everything but evaluate; exactly one per hotkey. */
+export async function cycleRole(ground: Ground): Promise<Role> {
+  const { config, network, layout, logger } = ground;
+  const signer = await loadHotkey(hotkeySource(config));
+  const silenceMillis = Math.max(network.blockMillis * SILENT_BLOCKS, LEAST_SILENCE_MILLIS);
+  const chain = createChain(ground, signer, silenceMillis);
+  const ledgerPath = config.ledger_path === "" ? join(layout.root, "ledger.sqlite") : resolve(config.ledger_path);
+  const ledger = await Ledger.open({ path: ledgerPath }, { logger });
+  const store = new CheckpointStore({ logger }, { root: layout.root, keepVersions: config.max_checkpoints_cached });
+  const inbox = new Inbox(layout.inbox);
+  const components: DutyComponents = { chain, signer, ledger, store, inbox, boards: createBoards(ground) };
+  const duties = createDuties(ground, components);
+  const runner = new CycleRunner({ chain, duties, metrics: ground.metrics, logger });
+  const pulse = new HeadPulse({ chain, clock: new SystemClock() }, { silenceMillis });
+  const model = { modelPath: resolve(config.model_path), groups: network.expertGroups };
+  return {
+    parts: [
+      ledger,
+      store,
+      new ModelImport({ store, logger }, model),
+      chain,
+      pulse,
+      ...createWorkers(ground, components),
+      ...createFollowers(ground, runner),
+      runner,
+    ],
+    chain: pulse,
+  };
+}
+
+function hotkeySource({ wallet }: EvaluatorConfig): Parameters<typeof loadHotkey>[0] {
+  if (wallet.hotkey_uri !== "") return { uri: wallet.hotkey_uri };
+  const walletPath = wallet.path.replace(/^~(?=\/|$)/, homedir());
+  return { walletPath, walletName: wallet.name, hotkeyName: wallet.hotkey };
+}
+
+function createChain({ config, logger }: Ground, signer: Signer, headSilenceMillis: number): PolkadotChainClient {
+  const endpoints = config.chain_endpoint.split(",").map((each) => each.trim());
+  return new PolkadotChainClient(
+    { logger, signer },
+    { endpoints, requestDeadlineMillis: REQUEST_DEADLINE_MILLIS, headSilenceMillis },
+  );
+}
+
+function createBoards({ config, redis }: Ground): DutyComponents["boards"] {
+  const options = { prefix: config.queue_prefix };
+  return {
+    downloads: new JobBoard(createQueue("downloads", redis.producer, options)),
+    evaluations: new JobBoard(createQueue("evaluations", redis.producer, options)),
+    weights: new JobBoard(createQueue("weights", redis.producer, options)),
+  };
+}
+
+/** The queues that this role works on itself: it holds the key, and it alone writes submissions. */
+function createWorkers(ground: Ground, { chain, ledger, store, inbox }: DutyComponents): readonly Startable[] {
+  const { config, layout, redis, metrics, logger } = ground;
+  const pull = {
+    deadlineMillis: config.downloads.timeout_seconds * 1000,
+    allowPrivateAddresses: config.downloads.allow_private_addresses,
+    attempts: DOWNLOAD_ATTEMPTS,
+    retryMillis: DOWNLOAD_RETRY_MILLIS,
+    stallMillis: DOWNLOAD_STALL_MILLIS,
+  };
+  const download = createDownloadProcessor({ chain, ledger, inbox, store, layout, logger }, { pull });
+  const setWeights = createWeightProcessor({ chain, ledger, metrics, logger });
+  const options = { prefix: config.queue_prefix, logger, lockMillis: config.queue_lock_seconds * 1000 };
+  return [
+    createWorker("downloads", redis.worker, download, { ...options, concurrency: config.downloads.concurrency }),
+    createWorker("weights", redis.worker, setWeights, { ...options, concurrency: 1 }),
+  ];
+}
+
+function createFollowers({ config, redis, logger }: Ground, runner: CycleRunner): readonly Startable[] {
+  const nudge = { completed: () => runner.nudge(), failed: () => runner.nudge() };
+  const options = { prefix: config.queue_prefix, logger };
+  return [
+    new OutcomeFollower("downloads", redis.worker, nudge, options),
+    new OutcomeFollower("evaluations", redis.worker, nudge, options),
+  ];
+}

@@ -1,0 +1,58 @@
+import type { ChainClient } from "@assay/chain/chain-client";
+import type { Signer } from "@assay/chain/hotkey";
+import type { Inbox } from "@assay/checkpoint/inbox/inbox";
+import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
+import type { Ledger } from "@assay/ledger/ledger";
+import { SystemClock } from "@assay/runtime/time/clock";
+import { CommitmentDuty } from "../commitments/commitment-duty.ts";
+import { ChainViewDuty } from "../cycle/chain-view-duty.ts";
+import type { Duty } from "../cycle/duty.ts";
+import { PhaseLogDuty } from "../cycle/phase-log-duty.ts";
+import { PlanRoundDuty } from "../cycle/plan-round-duty.ts";
+import { StatusLineDuty } from "../cycle/status-line-duty.ts";
+import { SubmissionDoor } from "../cycle/submission-door.ts";
+import { DownloadDuty } from "../downloads/download-duty.ts";
+import { EvaluationDuty } from "../evaluations/evaluation-duty.ts";
+import { MergeDuty } from "../merging/merge-duty.ts";
+import type { JobBoard } from "../queue/job-board.ts";
+import { RetentionDuty } from "../retention/retention-duty.ts";
+import { CloseRoundDuty } from "../scores/close-round-duty.ts";
+import { WeightDuty } from "../weights/weight-duty.ts";
+import type { Ground } from "./ground.ts";
+
+export interface DutyComponents {
+  readonly chain: ChainClient;
+  readonly signer: Signer;
+  readonly ledger: Ledger;
+  readonly store: CheckpointStore;
+  readonly inbox: Inbox;
+  readonly boards: {
+    readonly downloads: JobBoard<"downloads">;
+    readonly evaluations: JobBoard<"evaluations">;
+    readonly weights: JobBoard<"weights">;
+  };
+}
+
+/** Everything the validator does, in the order of a cycle. */
+export function createDuties(ground: Ground, { chain, signer, ledger, store, inbox, boards }: DutyComponents): Duty[] {
+  const { config, network, layout, metrics, logger } = ground;
+  const { netuid, max_checkpoints_cached: keepVersions } = config;
+  const door = new SubmissionDoor(ledger, network);
+  return [
+    new ChainViewDuty({ chain, ledger, layout, clock: new SystemClock() }, { netuid, network }),
+    new PhaseLogDuty({ metrics, logger }, network),
+    door,
+    new PlanRoundDuty({ chain, ledger, store, logger }, { netuid, network, validatorHotkey: signer.address }),
+    new DownloadDuty({ ledger, inbox, downloads: boards.downloads, metrics, logger }),
+    new EvaluationDuty({ chain, ledger, evaluations: boards.evaluations, metrics, logger }),
+    new CloseRoundDuty({ ledger, inbox, door, metrics, logger }, { network, weightOfOld: config.score_ema_alpha }),
+    new MergeDuty({ ledger, store, inbox, metrics, logger }, network),
+    new CommitmentDuty({ chain, signer, ledger, logger }, { netuid, network }),
+    new WeightDuty({ chain, ledger, weights: boards.weights, metrics, logger }, { netuid, network }),
+    new RetentionDuty({ ledger, store, logger }, { keepVersions }),
+    new StatusLineDuty(
+      { ledger, inbox, evaluations: boards.evaluations, logger },
+      { network, everyBlocks: config.status_every_blocks },
+    ),
+  ];
+}

@@ -1,0 +1,29 @@
+import { resolve } from "node:path";
+import { ChildEvaluator } from "@assay/evaluation/child-evaluator";
+import { createWorker } from "@assay/runtime/queue/worker";
+import { createEvaluationProcessor } from "../evaluations/evaluation-processor.ts";
+import { EvaluatorPool } from "../evaluations/evaluator-pool.ts";
+import { HeadView } from "../head-view.ts";
+import type { Ground, Role } from "./ground.ts";
+
+/** Evaluates submissions; needs Redis and the checkpoint directory, neither wallet nor chain nor ledger. */
+export function workerRole({ config, network, layout, redis, metrics, logger }: Ground): Role {
+  const options = {
+    evalDatasetPath: resolve(config.eval_dataset_path),
+    batchSize: config.eval_batch_size,
+    sequences: network.evaluation.sequences,
+    sequenceLength: network.evaluation.sequenceLength,
+    timeoutMillis: config.evaluation.timeout_seconds * 1000,
+    threads: config.evaluation.threads,
+  };
+  const evaluators = Array.from({ length: config.evaluation.workers }, () => new ChildEvaluator({ logger }, options));
+  const evaluator = new EvaluatorPool(evaluators);
+  const processor = createEvaluationProcessor({ head: new HeadView(layout), evaluator, layout, metrics, logger });
+  const worker = createWorker("evaluations", redis.worker, processor, {
+    concurrency: config.evaluation.workers,
+    prefix: config.queue_prefix,
+    lockMillis: config.queue_lock_seconds * 1000,
+    logger,
+  });
+  return { parts: [evaluator, worker] };
+}
