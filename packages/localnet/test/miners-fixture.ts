@@ -21,7 +21,7 @@ import { writeModelFolder, writeTensors } from "../src/training/model-folder.ts"
 import { createRandom } from "../src/training/random.ts";
 import { only } from "../src/training/tensors.ts";
 
-export const NETUID = 2;
+const NETUID = 2;
 const MAIN = fileURLToPath(new URL("../src/miners/main.ts", import.meta.url));
 
 /** Cycles of 60 blocks; long enough at 100 ms for two cores. */
@@ -40,7 +40,7 @@ export const NETWORK: Network = {
     validatorCommit2: 0,
   },
   expertGroups: 4,
-  evaluation: { maxBatches: 4, sequenceLength: 64 },
+  evaluation: { sequences: 32, sequenceLength: 64 },
   merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
 };
 
@@ -168,9 +168,7 @@ export class RunningMiner {
   private waiting: (() => void)[] = [];
 
   constructor(configFile: string) {
-    // As CommonJS, @polkadot/api loads in a third of the time, which counts where there are many processes.
-    const flags = ["--conditions=source", "--conditions=require"];
-    this.child = spawn(process.execPath, [...flags, MAIN, "--config", configFile], {
+    this.child = spawn(process.execPath, ["--conditions=source", MAIN, "--config", configFile], {
       stdio: ["ignore", "pipe", "inherit", "ipc"],
     });
     const { stdout } = this.child;

@@ -13,7 +13,7 @@ import { ModelSource } from "./model-source.ts";
 const EXIT_CODES = { stopped: 0, crashed: 1, configInvalid: 2, notRegistered: 3 } as const;
 
 const REQUEST_DEADLINE_MILLIS = 10_000;
-const HEAD_SILENCE_MILLIS = 60_000;
+const HEAD_SILENCE_MILLIS = 120_000;
 
 const facts: MinerFacts & { hotkey: string | null } = { uid: null, hotkey: null, cycle: null };
 const journal = createJournal(

@@ -58,6 +58,8 @@ export class Miner {
   /** Mines cycle after cycle until the signal is aborted. */
   async run(signal: AbortSignal): Promise<never> {
     await mkdir(this.config.workDirectory, { recursive: true });
+    // Before the first cycle: loading what training needs takes longer than training does.
+    if (trains(this.config.kind)) await this.openBench();
     await this.enter();
     await this.announceGroup(signal);
     for (let cycle = this.nextCycle(0); ; cycle = this.nextCycle(cycle + 1)) {

@@ -24,9 +24,9 @@ export const EXPECTED_REASON: Readonly<Record<MinerKind, string | null>> = {
   late: "late",
 };
 
-const WEAK = 4;
-const MEDIUM = 10;
-const STRONG = 24;
+const WEAK = 5;
+const MEDIUM = 14;
+const STRONG = 32;
 
 /** Honest miners of several strengths in every group, and one of each dishonest kind. Miner i has uid i + 1. */
 export const FULL_CAST: readonly Part[] = [

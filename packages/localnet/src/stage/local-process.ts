@@ -40,8 +40,7 @@ export class LocalProcess {
   constructor(options: LocalProcessOptions) {
     this.name = options.name;
     const flags = ["--conditions=source", "--disable-warning=ExperimentalWarning"];
-    const { PATH = "", HOME = "" } = process.env;
-    const NODE_COMPILE_CACHE = process.env["NODE_COMPILE_CACHE"] ?? COMPILE_CACHE;
+    const { PATH = "", HOME = "", NODE_COMPILE_CACHE = COMPILE_CACHE } = process.env;
     this.#child = spawn(process.execPath, [...flags, options.module, ...options.args], {
       stdio: ["pipe", "pipe", "pipe", "ipc"],
       env: { PATH, HOME, NODE_COMPILE_CACHE, ...options.env },

@@ -1,10 +1,8 @@
 import { writeHeldOut } from "../text/corpus.ts";
-import { TINY_CONFIG, trainBase } from "../training/base-model.ts";
+import { BASE_STEPS, TINY_CONFIG, trainBase } from "../training/base-model.ts";
 import { writeModelFolder } from "../training/model-folder.ts";
 import type { StageFolders } from "./stage-files.ts";
 
-/** Steps of pre-training: enough that the model knows letters and short words, and experts have much to learn. */
-const BASE_STEPS = 180;
 const BASE_SEED = 20_260_101;
 const REPORT_EVERY = 30;
 
