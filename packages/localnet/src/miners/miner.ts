@@ -132,7 +132,8 @@ export class Miner {
     const { source, journal, fileServer } = this.components;
     const { kind, workDirectory } = this.config;
     const startedAt = performance.now();
-    const given = await this.within(cycle, "distribute", signal, (window) => source.fetchModel(trains(kind), window));
+    // The server also serves in Train, for those that come late.
+    const given = await this.within(cycle, "train", signal, (window) => source.fetchModel(trains(kind), window));
     journal("downloaded", { version: given.version, ms: since(startedAt) });
 
     const trainedFrom = performance.now();
