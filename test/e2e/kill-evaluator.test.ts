@@ -20,7 +20,7 @@ import { LocalSubnet, VALIDATOR_UID } from "@assay/localnet/stage/local-subnet";
 import { prepareModel } from "@assay/localnet/stage/prepare-model";
 import { makeFolders, type StageFolders } from "@assay/localnet/stage/stage-files";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 
 /** Every phase is long enough for the evaluator to come back within it on a slow machine. */
 const network: Network = {
@@ -74,8 +74,17 @@ afterAll(async () => {
 test("an evaluator killed once in every phase of a cycle sets the weights that the submissions deserve", async () => {
   await subnet.run();
   for (const phase of PHASES) await killIn(phase, 0);
-  const reports = await reportsOf(2);
-  const expected = await expectedWeights(reports.length);
+  const reports: CycleReport[] = [];
+  const expected: Record<string, number>[] = [];
+  const averages = new Map<number, number>();
+  const ledger = await Ledger.open({ path: subnet.ledgerPath }, { logger });
+  onTestFinished(async () => await ledger.stop());
+  const sources = { ledger, chain, parts, validatorUid: VALIDATOR_UID };
+  for await (const report of followCycles(sources, { count: 2, network }, abort.signal)) {
+    reports.push(report);
+    // At once: the submissions are deleted when the next round has been closed.
+    expected.push(await expectedWeights(report.cycle, ledger, averages));
+  }
   expect(reports.map(({ weights }) => weights.onChain)).toEqual(expected);
   expect(reports.every(weightsAgree)).toBe(true);
   for (const { miners } of reports) {
@@ -96,43 +105,26 @@ async function killIn(phase: Phase, cycle: number): Promise<void> {
   await subnet.startEvaluator();
 }
 
-async function reportsOf(count: number): Promise<readonly CycleReport[]> {
-  const ledger = await Ledger.open({ path: subnet.ledgerPath }, { logger });
-  try {
-    const sources = { ledger, chain, parts, validatorUid: VALIDATOR_UID };
-    const reports: CycleReport[] = [];
-    for await (const report of followCycles(sources, { count, network }, abort.signal)) reports.push(report);
-    return reports;
-  } finally {
-    await ledger.stop();
-  }
-}
-
-/** What an evaluation of the same submissions without any interruption gives, cycle by cycle. */
-async function expectedWeights(cycles: number): Promise<readonly Record<string, number>[]> {
-  const ledger = await Ledger.open({ path: subnet.ledgerPath }, { logger });
-  const evaluator = new InProcessEvaluator(
-    { logger },
-    { evalDatasetPath: folders.heldOut, batchSize: 8, ...network.evaluation, timeoutMillis: 120_000, threads: 1 },
-  );
+/** What an evaluation of the same submissions without any interruption gives for a cycle. */
+async function expectedWeights(
+  cycle: number,
+  ledger: Ledger,
+  averages: Map<number, number>,
+): Promise<Record<string, number>> {
+  const record = await ledger.rounds.get(phaseWindow(cycle, "submission", network.schedule).firstBlock as number);
+  if (record === null) throw new Error(`No round of cycle ${cycle}`);
+  const options = { evalDatasetPath: folders.heldOut, batchSize: 8, timeoutMillis: 120_000, threads: 1 };
+  const evaluator = new InProcessEvaluator({ logger }, { ...options, ...network.evaluation });
   await evaluator.start(abort.signal);
-  const averages = new Map<number, number>();
-  const expected: Record<string, number>[] = [];
   try {
-    for (let cycle = 0; cycle < cycles; cycle++) {
-      const record = await ledger.rounds.get(phaseWindow(cycle, "submission", network.schedule).firstBlock as number);
-      if (record === null) throw new Error(`No round of cycle ${cycle}`);
-      for (const [uid, w] of await measure(record.round, evaluator)) {
-        averages.set(uid, emaNext(averages.get(uid) ?? null, w, 0.9));
-      }
-      const { uids, weights } = weightVector(averages);
-      expected.push(Object.fromEntries(uids.map((uid, index) => [uid, weights[index] ?? 0])));
+    for (const [uid, w] of await measure(record.round, evaluator)) {
+      averages.set(uid, emaNext(averages.get(uid) ?? null, w, 0.9));
     }
   } finally {
     await evaluator.stop();
-    await ledger.stop();
   }
-  return expected;
+  const { uids, weights } = weightVector(averages);
+  return Object.fromEntries(uids.map((uid, index) => [uid, weights[index] ?? 0]));
 }
 
 async function measure(round: Round, evaluator: InProcessEvaluator): Promise<ReadonlyMap<number, number>> {

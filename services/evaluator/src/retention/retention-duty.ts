@@ -21,8 +21,8 @@ export interface RetentionDutyOptions {
 }
 
 /**
- * Frees the disk once per cycle, when its round is closed and merged: old versions, submissions that were measured, and
- * downloads that never ended. What an open round still needs stays.
+ * Frees the disk once per cycle, when its round is closed and merged: old versions, older rounds' submissions, and
+ * downloads that never ended. The newest closed round stays for whoever wants to look again, and what an open one needs.
  */
 export class RetentionDuty implements Duty {
   readonly name = "retention";
@@ -42,7 +42,7 @@ export class RetentionDuty implements Duty {
     const open = (await ledger.rounds.open()).map(({ round }) => round);
     const pinned = open.map(({ baseVersion }) => baseVersion);
     const versions = await store.retain(this.#options.keepVersions, pinned);
-    const oldestNeeded = open[0]?.id ?? closed.id + 1;
+    const oldestNeeded = Math.min(open[0]?.id ?? closed.id, closed.id);
     const rounds = await store.expireSubmissions(oldestNeeded);
     await expireRounds(unfinishedDownloads(store.layout), oldestNeeded);
     await ledger.steps.mark(closed.cycle, RETENTION_STEP, { block: head.number });
