@@ -22,6 +22,7 @@ export function useRedis(): void {
 
 /** The queues of one test, on keys of its own. */
 export interface Queues {
+  readonly url: string;
   readonly redis: RedisConnections;
   readonly prefix: string;
   queue<N extends QueueName>(name: N): JobQueue<N>;
@@ -50,6 +51,7 @@ export async function openQueues(): Promise<Queues> {
     await redis.stop();
   });
   return {
+    url: server.url,
     redis,
     prefix,
     queue,

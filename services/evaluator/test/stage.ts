@@ -10,7 +10,7 @@ import type { Network } from "@assay/core/network";
 import type { SubnetHyperparameters } from "@assay/core/round/snapshot";
 import { Ledger } from "@assay/ledger/ledger";
 import { createMemoryLogger, type MemoryLogger } from "@assay/runtime/logging/memory-logger";
-import { FakeChain } from "@assay/testing/fake/fake-chain";
+import { FakeChain, type PendingCall } from "@assay/testing/fake/fake-chain";
 import { FakeChainClient } from "@assay/testing/fake/fake-chain-client";
 import { writeTinyModel } from "@assay/testing/model/tiny-model";
 import { Registry } from "prom-client";
@@ -38,12 +38,22 @@ export interface StageOptions {
   readonly firstBlock?: number;
 }
 
+/** A chain that says how many calls were handed in. */
+export class CountingChain extends FakeChain {
+  calls = 0;
+
+  override enqueue(call: PendingCall): void {
+    super.enqueue(call);
+    this.calls += 1;
+  }
+}
+
 /** A subnet in memory, and a validator's ledger, store and inbox on disk. Gone after the test. */
 export interface Stage {
   readonly folder: string;
   readonly layout: CheckpointLayout;
   readonly network: Network;
-  readonly chain: FakeChain;
+  readonly chain: CountingChain;
   readonly client: FakeChainClient;
   readonly validator: Player;
   /** All miners; their UIDs begin at 1. */
@@ -63,7 +73,7 @@ export interface Stage {
 export async function openStage(options: StageOptions = {}): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), "assay-stage-"));
   const { validator, miners } = await players(options.miners ?? 3);
-  const chain = new FakeChain({
+  const chain = new CountingChain({
     netuid: NETUID,
     neurons: [
       { hotkey: validator.hotkey, stakeRao: 10n ** 12n, permit: true },
@@ -77,7 +87,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
   const layout = new CheckpointLayout(folder);
   const logger = createMemoryLogger("evaluator");
   const registry = new Registry();
-  const store = await openStore(layout, logger, options.model ?? false);
+  const store = await openStore(layout, options.model ?? false);
   const stage: Stage = {
     folder,
     layout,
@@ -112,7 +122,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
 }
 
 /** The hotkey of a secret URI as a neuron of a slot. */
-export async function player(uid: number, uri: string): Promise<Player> {
+async function player(uid: number, uri: string): Promise<Player> {
   const signer = await loadHotkey({ uri });
   return { uid, signer, hotkey: signer.address };
 }
@@ -146,7 +156,8 @@ function networkWith(schedule: CycleSchedule): Network {
   };
 }
 
-async function openStore(layout: CheckpointLayout, logger: MemoryLogger, model: boolean): Promise<CheckpointStore> {
+async function openStore(layout: CheckpointLayout, model: boolean): Promise<CheckpointStore> {
+  const logger = createMemoryLogger();
   const store = new CheckpointStore({ logger }, { root: layout.root, keepVersions: 2 });
   await store.start();
   if (!model) return store;

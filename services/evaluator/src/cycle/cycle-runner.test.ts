@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { AppError } from "@assay/core/app-error";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { Registry } from "prom-client";
@@ -24,7 +25,7 @@ function stage(run: Duty["run"]) {
     number += 1;
     for (const listener of listeners) listener(chain.head());
   };
-  return { runner, advance, logger };
+  return { runner, advance, logger, metrics };
 }
 
 describe("a duty's lane", () => {
@@ -75,5 +76,43 @@ describe("a duty's lane", () => {
     );
     await runner.start();
     await expect(runner.stop()).resolves.toBeUndefined();
+  });
+
+  test("failures that take turns are each said once, and counted each time", async () => {
+    const codes = ["CHAIN_DISCONNECTED", "CHAIN_REQUEST_DEADLINE"];
+    let runs = 0;
+    let ended = Promise.withResolvers<void>();
+    const { runner, advance, logger, metrics } = stage(async () => {
+      queueMicrotask(() => ended.resolve());
+      throw new AppError(codes[runs++ % 2] ?? "", "The chain is away", { retryable: true });
+    });
+    await runner.start();
+    for (let block = 0; block < 5; block += 1) {
+      await ended.promise;
+      await setImmediate();
+      ended = Promise.withResolvers<void>();
+      advance();
+    }
+    await ended.promise;
+    await runner.stop();
+    expect(logger.records).toHaveLength(2);
+    const { values } = await metrics.dutyFailures.get();
+    expect(values.map(({ labels, value }) => [labels.code, value])).toEqual([
+      ["CHAIN_DISCONNECTED", 3],
+      ["CHAIN_REQUEST_DEADLINE", 3],
+    ]);
+  });
+
+  test("a failure of the operating system is one that may heal, not a bug", async () => {
+    const ended = Promise.withResolvers<void>();
+    const { runner, logger, metrics } = stage(async () => {
+      queueMicrotask(() => ended.resolve());
+      throw Object.assign(new Error("no space left on device"), { code: "ENOSPC", syscall: "write" });
+    });
+    await runner.start();
+    await ended.promise;
+    await runner.stop();
+    expect(logger.lines()[0]).toMatch(/^\[ERROR\] Duty failed; it is tried again at each block \| duty: test/);
+    expect((await metrics.dutyFailures.get()).values).toMatchObject([{ labels: { code: "ENOSPC" }, value: 1 }]);
   });
 });

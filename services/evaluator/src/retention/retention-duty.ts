@@ -39,12 +39,11 @@ export class RetentionDuty implements Duty {
     const closed = (await ledger.rounds.latestClosed())?.round;
     if (closed === undefined || !(await ledger.steps.done(closed.cycle, MERGE_STEP))) return;
     if (await ledger.steps.done(closed.cycle, RETENTION_STEP)) return;
-    const open = (await ledger.rounds.open()).map(({ round }) => round);
-    const pinned = open.map(({ baseVersion }) => baseVersion);
+    const pinned = (await ledger.rounds.open()).map(({ round }) => round.baseVersion);
     const versions = await store.retain(this.#options.keepVersions, pinned);
-    const oldestNeeded = Math.min(open[0]?.id ?? closed.id, closed.id);
-    const rounds = await store.expireSubmissions(oldestNeeded);
-    await expireRounds(unfinishedDownloads(store.layout), oldestNeeded);
+    // Rounds close in their order, so every open one is newer.
+    const rounds = await store.expireSubmissions(closed.id);
+    await expireRounds(unfinishedDownloads(store.layout), closed.id);
     await ledger.steps.mark(closed.cycle, RETENTION_STEP, { block: head.number });
     logger.info("Disk freed", { round: closed.id, versions: versions.length, submissions: rounds });
   }

@@ -1,0 +1,73 @@
+import { existsSync } from "node:fs";
+import { isConfigError } from "@assay/runtime/config/config-error";
+import { loadConfig } from "@assay/runtime/config/load";
+import { describe, expect, test } from "vitest";
+import { checkEvaluatorConfig, evaluatorSchema, networkFile } from "./config.ts";
+
+function load(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  return loadConfig({ service: "evaluator", schema: evaluatorSchema, args, env, check: checkEvaluatorConfig });
+}
+
+function problemsOf(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  try {
+    load(args, env);
+  } catch (error) {
+    if (isConfigError(error)) return error.problems.map(({ path, message }) => `${path} ${message}`);
+    throw error;
+  }
+  return [];
+}
+
+test("the published keys have their published defaults", () => {
+  const { values } = load([]);
+  expect(values).toMatchObject({
+    role: "all",
+    wallet: { name: "my-wallet", hotkey: "my-validator-hotkey" },
+    eval_batch_size: 8,
+    score_ema_alpha: 0.9,
+    consensus_timeout: 60,
+    max_checkpoints_cached: 50,
+    server_port: 8080,
+  });
+});
+
+describe("a value out of its bounds is refused", () => {
+  test.each([
+    ["--score-ema-alpha=1", "score_ema_alpha must be at least 0 and less than 1"],
+    ["--score-ema-alpha=-0.1", "score_ema_alpha must be at least 0 and less than 1"],
+    ["--netuid=65536", "netuid must be at most 65535"],
+    ["--eval-batch-size=0", "eval_batch_size must be at least 1"],
+    ["--max-checkpoints-cached=0", "max_checkpoints_cached must be at least 1"],
+    ["--consensus-timeout=0", "consensus_timeout must be at least 1"],
+    ["--evaluation-workers=0", "evaluation.workers must be at least 1"],
+    ["--chain-endpoint=http://node", "chain_endpoint must be ws:// or wss:// addresses, separated by commas"],
+    ["--chain-endpoint=ws://a,", "chain_endpoint must be ws:// or wss:// addresses, separated by commas"],
+  ])("%s", (arg, problem) => {
+    expect(problemsOf([arg])).toEqual([problem]);
+  });
+
+  test("and all of them at once, a Redis URL without repeating the password in it", () => {
+    const problems = problemsOf(["--netuid=70000"], { REDIS_URL: "http://:pa55@redis", QUEUE_LOCK_SECONDS: "0" });
+    expect(problems).toEqual([
+      "netuid must be at most 65535",
+      "redis_url must begin with redis://, rediss:// or unix://",
+      "queue_lock_seconds must be at least 1",
+    ]);
+  });
+});
+
+test.each(["all", "cycle", "worker"])("the role %s is one", (role) => {
+  expect(load([`--role=${role}`]).values.role).toBe(role);
+});
+
+test("another role is none", () => {
+  expect(problemsOf(["--role=boss"])).toEqual([expect.stringMatching(/^role /)]);
+});
+
+test.each(["finney", "test", "localnet", "seed-45"])("the network %s comes with the service", (name) => {
+  expect(existsSync(networkFile(name))).toBe(true);
+});
+
+test("another network is the path of its file", () => {
+  expect(networkFile("./mine.yaml")).toBe("./mine.yaml");
+});

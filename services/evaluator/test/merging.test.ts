@@ -1,0 +1,241 @@
+import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { readTensors } from "@assay/checkpoint/safetensors/read";
+import type { Round } from "@assay/core/round/round";
+import { changedTensors, randomTensors } from "@assay/testing/model/tiny-model";
+import { describe, expect, test } from "vitest";
+import { agreementRate } from "../src/merging/agreement-rate.ts";
+import { MergeDuty } from "../src/merging/merge-duty.ts";
+import { RetentionDuty } from "../src/retention/retention-duty.ts";
+import { onRoster, saveRound, scored } from "./rounds.ts";
+import { metric, never, openStage, type Player, type Stage } from "./stage.ts";
+import { offer, writeCheckpoint } from "./submissions.ts";
+
+const DOWN = "model.layers.0.mlp.experts.0.down_proj.weight";
+
+function merger({ client, ledger, store, inbox, metrics, logger, network }: Stage) {
+  const duty = new MergeDuty({ ledger, store, inbox, metrics, logger }, network);
+  return () => duty.run(client.head(), never);
+}
+
+function retainer({ client, ledger, store, logger }: Stage, keepVersions = 1) {
+  const duty = new RetentionDuty({ ledger, store, logger }, { keepVersions });
+  return () => duty.run(client.head());
+}
+
+/** A round of the cycle with miners 1 and 2 in groups 0 and 1, on top of the current version. */
+async function openRound(stage: Stage, cycle = 0): Promise<Round> {
+  const baseVersion = (await stage.store.current())?.version ?? 0;
+  const roster = [onRoster(stage.miner(1), 0), onRoster(stage.miner(2), 1)];
+  const round = await saveRound(stage, cycle, { roster, baseVersion });
+  await stage.ledger.rounds.setSeed(round.id, "5eed");
+  return round;
+}
+
+/** An inspected submission, measured with these losses. */
+async function submit(stage: Stage, round: Round, miner: Player, losses: readonly [number, number], delta = 0.5) {
+  const group = miner.uid - 1;
+  const tensors = changedTensors(randomTensors(), (_, values) => values.map((value) => value + delta));
+  const { path } = await writeCheckpoint(stage, group, tensors);
+  const target = stage.layout.submission(round.id, miner.hotkey);
+  await mkdir(dirname(target), { recursive: true });
+  await copyFile(path, target);
+  await offer(stage, "http://miner.example/", { miner, group, roundId: round.id });
+  await stage.ledger.evaluations.record(scored(round, miner, losses));
+}
+
+async function firstValue(path: string): Promise<number | undefined> {
+  return (await readTensors(path)).tensors.get(DOWN)?.values[0];
+}
+
+describe("a merge", () => {
+  test("takes the best of each group, once per cycle, and says so", async () => {
+    const stage = await openStage({ model: true });
+    const round = await openRound(stage);
+    await submit(stage, round, stage.miner(1), [4, 3]);
+    await submit(stage, round, stage.miner(2), [4, 4]);
+    const run = merger(stage);
+    stage.chain.buildUntil(36);
+    await run();
+    expect(await stage.store.current()).toMatchObject({ version: 0 });
+
+    stage.chain.buildUntil(37);
+    await run();
+    await run();
+    const { digest } = await stage.store.manifest(1);
+    expect(await stage.store.current()).toEqual({ version: 1, digest });
+    expect(await stage.ledger.merges.get(0)).toEqual({ cycle: 0, version: 1, digest, groups: [{ group: 0, uid: 1 }] });
+    const before = (await firstValue(stage.layout.versionGroup(0, 0))) ?? Number.NaN;
+    // One Nesterov step from zero momentum: lr (1 + mu) of the whole way.
+    expect(await firstValue(stage.layout.versionGroup(1, 0))).toBeCloseTo(before + 0.5 * 0.7 * 1.9, 5);
+    const [, untouched] = (await stage.store.manifest(1)).groups;
+    expect(untouched?.sha256).toBe((await stage.store.manifest(0)).groups[1]?.sha256);
+    expect(stage.logger.lines()).toEqual([
+      `[INFO] Inter-validator merging complete: 1/1 validators synced | round: 31 | version: 1 | groups: 1 | digest: ${digest.slice(0, 12)}`,
+    ]);
+    expect(await metric(stage, "evaluator_merges_total", { result: "published" })).toBe(1);
+    expect(await metric(stage, "consensus_agreement_rate")).toBe(1);
+  });
+
+  test("waits for what is not measured yet until its phase ends, then takes what there is", async () => {
+    const stage = await openStage({ model: true });
+    const round = await openRound(stage);
+    await submit(stage, round, stage.miner(1), [4, 3]);
+    await offer(stage, "http://miner.example/", { miner: stage.miner(2), group: 1, roundId: round.id });
+    const run = merger(stage);
+    stage.chain.buildUntil(38);
+    await run();
+    expect(await stage.store.current()).toMatchObject({ version: 0 });
+    stage.chain.buildUntil(39);
+    await run();
+    expect(await stage.store.current()).toMatchObject({ version: 1 });
+  });
+
+  test("carries the momentum of every group along", async () => {
+    const stage = await openStage({ model: true });
+    const first = await openRound(stage, 0);
+    await submit(stage, first, stage.miner(1), [4, 3]);
+    stage.chain.buildUntil(37);
+    await merger(stage)();
+    await stage.ledger.scores.closeRound(first.id, { states: [], rows: [] });
+    const momentum = await firstValue(stage.layout.momentum(1, 0));
+    expect(momentum).toBeCloseTo(-0.5, 5);
+
+    const second = await openRound(stage, 1);
+    await submit(stage, second, stage.miner(2), [4, 3]);
+    stage.chain.buildUntil(82);
+    await merger(stage)();
+    expect(await stage.store.current()).toMatchObject({ version: 2 });
+    expect(await firstValue(stage.layout.momentum(2, 0))).toBe(momentum);
+    expect(await readdir(stage.layout.momentumFolder(2))).toEqual(["group-0.safetensors", "group-1.safetensors"]);
+  });
+
+  test("that was published by a process that died before writing it down is written down, not repeated", async () => {
+    const stage = await openStage({ model: true });
+    const round = await openRound(stage);
+    await submit(stage, round, stage.miner(1), [4, 3]);
+    const groupFiles = new Map([[0, stage.layout.submission(31, stage.miner(1).hotkey)]]);
+    const { digest } = await stage.store.publish({ version: 1, parent: 0, cycle: 0, block: 37, groupFiles });
+    stage.chain.buildUntil(38);
+    await merger(stage)();
+    expect(await stage.ledger.merges.get(0)).toMatchObject({ version: 1, digest });
+    expect(await stage.store.versions()).toEqual([0, 1]);
+  });
+
+  test("passes over a version that was made from other submissions and never became current", async () => {
+    const stage = await openStage({ model: true });
+    const round = await openRound(stage);
+    await submit(stage, round, stage.miner(1), [4, 3]);
+    const base = await readFile(stage.layout.current);
+    const other = new Map([[1, (await writeCheckpoint(stage, 1, 9)).path]]);
+    await stage.store.publish({ version: 1, parent: 0, cycle: 0, block: 36, groupFiles: other });
+    await writeFile(stage.layout.current, base);
+    stage.chain.buildUntil(38);
+    await merger(stage)();
+    expect(await stage.ledger.merges.get(0)).toMatchObject({ version: 2, groups: [{ group: 0, uid: 1 }] });
+    expect(await stage.store.manifest(2)).toMatchObject({ parent: 0, cycle: 0 });
+    expect(await stage.store.current()).toMatchObject({ version: 2 });
+  });
+});
+
+describe("nothing is published", () => {
+  test("when nobody improved the model: there was nothing to agree on", async () => {
+    const stage = await openStage({ model: true });
+    const round = await openRound(stage);
+    await submit(stage, round, stage.miner(1), [4, 4]);
+    stage.chain.buildUntil(37);
+    await merger(stage)();
+    expect(await stage.store.versions()).toEqual([0]);
+    expect(await stage.ledger.merges.get(0)).toBe(null);
+    expect(await stage.ledger.steps.done(0, "merge")).toBe(true);
+    expect(stage.logger.lines()).toEqual(["[WARN] Nothing to merge: no submission improved the model | round: 31"]);
+    expect(await metric(stage, "evaluator_merges_total", { result: "nothing_to_merge" })).toBe(1);
+    expect(await agreementRate(stage.ledger, 0)).toBe(null);
+  });
+
+  test("when a value is not finite", async () => {
+    const stage = await openStage({ model: true });
+    const round = await openRound(stage);
+    await submit(stage, round, stage.miner(1), [4, 3], 3e38);
+    stage.chain.buildUntil(37);
+    await merger(stage)();
+    expect(await stage.store.versions()).toEqual([0]);
+    expect(await stage.ledger.events.recent(1)).toMatchObject([{ kind: "merge_non_finite", fields: { roundId: 31 } }]);
+    expect(stage.logger.records.map(({ level, message }) => [level, message])).toEqual([
+      ["error", "Merge left out: a value is not finite"],
+    ]);
+    expect(await metric(stage, "consensus_agreement_rate")).toBe(0);
+  });
+
+  test("when the next cycle's miners have their model already", async () => {
+    const stage = await openStage({ model: true });
+    const round = await openRound(stage);
+    await submit(stage, round, stage.miner(1), [4, 3]);
+    stage.chain.buildUntil(50);
+    await merger(stage)();
+    expect(await stage.store.versions()).toEqual([0]);
+    expect(await stage.ledger.events.recent(1)).toMatchObject([{ kind: "merge_given_up", block: 50 }]);
+    expect(await metric(stage, "evaluator_merges_total", { result: "given_up" })).toBe(1);
+  });
+});
+
+test("the agreement rate is counted from the ledger, also after a restart", async () => {
+  const stage = await openStage({ model: true });
+  const { merges, steps } = stage.ledger;
+  await merges.record({ cycle: 0, version: 1, digest: "d", groups: [] });
+  await steps.mark(1, "merge-not-agreed", { block: 90 });
+  await steps.mark(2, "merge", { block: 130 });
+  await merges.record({ cycle: 3, version: 2, digest: "e", groups: [] });
+  await merges.record({ cycle: 4, version: 3, digest: "f", groups: [] });
+  expect(await agreementRate(stage.ledger, 4)).toBe(0.75);
+  expect(await agreementRate(stage.ledger, 1)).toBe(0.5);
+  await openRound(stage, 5);
+  await merger(stage)();
+  expect(await metric(stage, "consensus_agreement_rate")).toBe(0.75);
+});
+
+describe("retention", () => {
+  test("frees the disk once the round is closed and merged, and keeps what an open round needs and the newest closed one", async () => {
+    const stage = await openStage({ model: true });
+    const first = await openRound(stage, 0);
+    await submit(stage, first, stage.miner(1), [4, 3]);
+    const unfinished = join(stage.layout.tmp, "downloads", "31");
+    await mkdir(unfinished, { recursive: true });
+    const run = retainer(stage);
+    stage.chain.buildUntil(37);
+    await stage.ledger.scores.closeRound(first.id, { states: [], rows: [] });
+    await run();
+    expect(await stage.store.versions()).toEqual([0]);
+    expect(await readdir(stage.layout.submissions)).toEqual(["31"]);
+
+    await merger(stage)();
+    const second = await openRound(stage, 1);
+    await submit(stage, second, stage.miner(2), [4, 3]);
+    await run();
+    expect(await stage.store.versions()).toEqual([1]);
+    expect(await readdir(stage.layout.submissions)).toEqual(["31", "76"]);
+    expect(stage.logger.lines().at(-1)).toBe("[INFO] Disk freed | round: 31 | versions: 1 | submissions: 0");
+
+    stage.chain.buildUntil(82);
+    await merger(stage)();
+    await run();
+    expect(await stage.store.versions()).toEqual([1, 2]);
+    await stage.ledger.scores.closeRound(second.id, { states: [], rows: [] });
+    await run();
+    expect(await stage.store.versions()).toEqual([2]);
+    expect(await readdir(stage.layout.submissions)).toEqual(["76"]);
+    expect(await readdir(dirname(unfinished))).toEqual([]);
+  });
+
+  test("keeps the base of a round that is still measured, however few versions are wanted", async () => {
+    const stage = await openStage({ model: true });
+    const closed = await openRound(stage, 0);
+    await openRound(stage, 1);
+    const groupFiles = new Map([[0, (await writeCheckpoint(stage, 0, 9)).path]]);
+    await stage.store.publish({ version: 1, parent: 0, cycle: 0, block: 37, groupFiles });
+    await stage.ledger.scores.closeRound(closed.id, { states: [], rows: [] });
+    await stage.ledger.steps.mark(0, "merge", { block: 37 });
+    await retainer(stage)();
+    expect(await stage.store.versions()).toEqual([0, 1]);
+  });
+});

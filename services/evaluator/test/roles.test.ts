@@ -1,0 +1,103 @@
+import { existsSync } from "node:fs";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { NINE_PHASE_45 } from "@assay/core/cycle/phase";
+import { expect, test } from "vitest";
+import { eventually, openQueues, useRedis } from "./queues.ts";
+import { startProcess } from "./service-process.ts";
+import { openStage, type Stage } from "./stage.ts";
+import { writeCheckpoint } from "./submissions.ts";
+
+useRedis();
+
+const ENTRY = "services/evaluator/src/main.ts";
+const CHAIN = "packages/localnet/src/chain/main.ts";
+
+/** Rules and held-out text of a small network, in the stage's folder. */
+async function writeNetwork({ folder, network }: Stage): Promise<{ readonly network: string; readonly text: string }> {
+  const files = { network: join(folder, "network.yaml"), text: join(folder, "held-out.jsonl") };
+  await writeFile(files.network, JSON.stringify({ ...network, schedule: { ...NINE_PHASE_45, train: 2_000 } }));
+  const lines = Array.from({ length: 40 }, (_, line) =>
+    JSON.stringify({ text: `Line ${line} sees the sea and bees.` }),
+  );
+  await writeFile(files.text, lines.join("\n"));
+  return files;
+}
+
+test("a worker evaluates without wallet, chain and ledger, and loads none of their libraries", async () => {
+  const stage = await openStage({ model: true });
+  const queues = await openQueues();
+  const files = await writeNetwork(stage);
+  const { hotkey } = stage.miner(1);
+  const { path, sha256 } = await writeCheckpoint(stage, 1, 7);
+  await mkdir(dirname(stage.layout.submission(31, hotkey)), { recursive: true });
+  await copyFile(path, stage.layout.submission(31, hotkey));
+  const root = stage.layout.root;
+  const worker = startProcess({
+    entry: ENTRY,
+    args: [
+      "--role=worker",
+      `--network=${files.network}`,
+      `--checkpoint-cache-dir=${root}`,
+      `--eval-dataset-path=${files.text}`,
+      `--ledger-path=${join(root, "worker-ledger.sqlite")}`,
+      "--admin-port=0",
+      "--wallet-path=/nonexistent",
+    ],
+    cwd: stage.folder,
+    env: { REDIS_URL: queues.url, QUEUE_PREFIX: queues.prefix },
+    forbidden: ["better-sqlite3", "kysely", "@polkadot/api", "@polkadot/keyring"],
+  });
+  await worker.line(/Service started/);
+  const queue = queues.queue("evaluations");
+  await queue.add("evaluation-31-1", {
+    roundId: 31,
+    uid: 1,
+    hotkey,
+    group: 1,
+    baseVersion: 0,
+    submissionPath: stage.layout.submissionRelative(31, hotkey),
+    submissionSha256: sha256,
+    seed: "5eed",
+    deadlineBlock: 69,
+  });
+  await eventually(async () => {
+    const job = await queue.find("evaluation-31-1");
+    expect(job?.outcome).toMatchObject({ kind: "scored", uid: 1, lossBefore: expect.any(Number) });
+  });
+  expect(existsSync(join(root, "worker-ledger.sqlite"))).toBe(false);
+  expect(await worker.stop()).toBe(0);
+});
+
+test("the cycle role follows the chain without held-out text and without ONNX Runtime", async () => {
+  const stage = await openStage({ model: true });
+  const queues = await openQueues();
+  const files = await writeNetwork(stage);
+  const chain = startProcess({ entry: CHAIN, args: ["--block-millis=300"], cwd: stage.folder });
+  const { ws } = JSON.parse(await chain.line(/"ready":true/)) as { readonly ws: string };
+  const cycle = startProcess({
+    entry: ENTRY,
+    args: [
+      "--role=cycle",
+      `--chain-endpoint=${ws}`,
+      "--netuid=2",
+      `--network=${files.network}`,
+      `--model-path=${join(stage.folder, "model")}`,
+      `--checkpoint-cache-dir=${stage.layout.root}`,
+      "--eval-dataset-path=/nonexistent",
+      `--ledger-path=${join(stage.folder, "cycle-ledger.sqlite")}`,
+      "--admin-port=0",
+    ],
+    cwd: stage.folder,
+    env: { REDIS_URL: queues.url, QUEUE_PREFIX: queues.prefix, HOTKEY_URI: "//Validator//0" },
+    forbidden: ["onnxruntime-node"],
+  });
+  const listening = await cycle.line(/Admin server listening/);
+  await cycle.line(/Service started/);
+  await cycle.line(/Current block: \d+, phase: (DISTRIBUTE|TRAIN)/);
+  await eventually(() => expect(existsSync(stage.layout.chainView)).toBe(true));
+  const ready = await fetch(`${/url: (\S+)/.exec(listening)?.[1]}/ready`);
+  expect([ready.status, await ready.json()]).toEqual([200, { status: "ok" }]);
+  expect(cycle.lines.join("\n")).not.toContain("//Validator//0");
+  expect(await cycle.stop()).toBe(0);
+});

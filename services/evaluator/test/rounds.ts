@@ -1,0 +1,40 @@
+import type { RosterEntry, Round } from "@assay/core/round/round";
+import type { EvaluationOutcome } from "@assay/core/scoring/outcome";
+import type { Player, Stage } from "./stage.ts";
+
+/** Saves the round of a cycle of the nine-phase table: ids 31, 76, 121. */
+export async function saveRound(
+  { ledger }: Pick<Stage, "ledger">,
+  cycle: number,
+  parts: Partial<Pick<Round, "roster" | "baseVersion">> = {},
+): Promise<Round> {
+  const first = 31 + 45 * cycle;
+  const round: Round = {
+    id: first,
+    cycle,
+    snapshotHash: "0x00",
+    submissionFirst: first,
+    submissionLast: first + 2,
+    seedBlock: first + 3,
+    evaluationDeadline: first + 38,
+    baseVersion: 0,
+    roster: [],
+    ...parts,
+  };
+  await ledger.rounds.save(round);
+  return round;
+}
+
+/** A miner that committed in both phases. */
+export function onRoster({ uid, hotkey }: Player, group: number, hash: string = "ab".repeat(32)): RosterEntry {
+  return { uid, hotkey, group, commitment: { hash, signature: "s".repeat(86) } };
+}
+
+/** A submission measured with these losses. */
+export function scored(
+  { id: roundId }: Round,
+  { uid, hotkey }: Player,
+  [lossBefore, lossAfter]: readonly [before: number, after: number],
+): EvaluationOutcome {
+  return { kind: "scored", roundId, uid, hotkey, lossBefore, lossAfter, tokens: 96 };
+}
