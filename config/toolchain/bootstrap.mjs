@@ -72,7 +72,7 @@ function ensurePackages() {
 }
 
 function ensureRedis() {
-  if (process.env["REDIS_URL"]) return say("Using the Redis that REDIS_URL names");
+  if (process.env.REDIS_URL) return say("Using the Redis that REDIS_URL names");
   if (run("redis-server", ["--version"], { stdio: "ignore" }).status === 0) return;
   const isRoot = process.getuid?.() === 0;
   if (!isRoot || run("apt-get", ["--version"], { stdio: "ignore" }).status !== 0) {

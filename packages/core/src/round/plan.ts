@@ -63,7 +63,7 @@ export function planRound(facts: RoundFacts): Round {
  *
  * Later than the merge, which takes what is finished by then; earlier than the next round's work.
  */
-export function lastEvaluationBlock(cycle: number, schedule: CycleSchedule): BlockNumber {
+function lastEvaluationBlock(cycle: number, schedule: CycleSchedule): BlockNumber {
   return phaseWindow(cycle + 1, "minerCommit1", schedule).firstBlock - 1;
 }
 
