@@ -24,9 +24,9 @@ export const EXPECTED_REASON: Readonly<Record<MinerKind, string | null>> = {
   late: "late",
 };
 
-const WEAK = 5;
-const MEDIUM = 14;
-const STRONG = 32;
+const WEAK = 4;
+const MEDIUM = 12;
+const STRONG = 28;
 
 /** Honest miners of several strengths in every group, and one of each dishonest kind. Miner i has uid i + 1. */
 export const FULL_CAST: readonly Part[] = [
@@ -35,7 +35,7 @@ export const FULL_CAST: readonly Part[] = [
   honest(0, WEAK),
   honest(1, STRONG, "pull"),
   honest(1, WEAK),
-  honest(2, STRONG),
+  honest(2, MEDIUM),
   honest(3, MEDIUM),
   dishonest("no_change", 0),
   dishonest("worse", 1),
