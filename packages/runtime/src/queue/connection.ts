@@ -128,8 +128,9 @@ const CONNECTION_CODES = new Set([
   "EHOSTUNREACH",
   "NR_CLOSED",
 ]);
+/** At the end Redis's own words for "not now": memory or disk full, starting, a replica. */
 const CONNECTION_MESSAGES =
-  /Connection is closed|Stream isn't writeable|Command timed out|max retries per request|connect E|closed the connection/;
+  /Connection is closed|Stream isn't writeable|Command timed out|max retries per request|connect E|closed the connection|^(OOM|MISCONF|LOADING|READONLY|MASTERDOWN|TRYAGAIN)\b/;
 
 async function whenReady(connection: Redis): Promise<void> {
   if (connection.status === "ready") return;

@@ -90,8 +90,10 @@ export class JobQueue<N extends QueueName> {
   }
 
   async find(id: string): Promise<QueuedJob<N> | null> {
+    // The state first: a job read before it ended would lack the outcome that its state promises.
+    const state = await available(this.#queue.getJobState(id));
     const job = await available(this.#queue.getJob(id));
-    return job === undefined ? null : toQueuedJob<N>(id, job, await available(job.getState()));
+    return job === undefined ? null : toQueuedJob<N>(id, job, state);
   }
 
   /** Jobs that ended, oldest first: what an outcome follower that was away catches up from. */

@@ -28,13 +28,7 @@ export class JobBoard<Name extends QueueName> {
       return { kind: "open" };
     }
     if (job.outcome !== null) return { kind: "completed", outcome: job.outcome };
-    return job.state === "failed" ? await this.#failure(id) : { kind: "open" };
-  }
-
-  /** A job is read before its state: only one read after it failed surely has the last attempt's message. */
-  async #failure(id: string): Promise<JobStanding<JobOutcome<Name>>> {
-    const job = await this.#queue.find(id);
-    return job?.state === "failed" ? { kind: "failed", message: job.failure ?? "" } : { kind: "open" };
+    return job.state === "failed" ? { kind: "failed", message: job.failure ?? "" } : { kind: "open" };
   }
 
   /** Forgets an ended job, so that asking for it again runs it again. */
