@@ -20,9 +20,10 @@ afterEach(async () => {
 });
 
 function start(args: readonly string[], env: Record<string, string>): ChildProcess {
+  const { PATH } = process.env;
   const child = spawn(process.execPath, ["--conditions=source", MAIN, ...args], {
     cwd: directory,
-    env: { PATH: process.env["PATH"], REDIS_URL: `unix://${directory}/no-redis.sock`, ...env },
+    env: { PATH, REDIS_URL: `unix://${directory}/no-redis.sock`, ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
   running = child;

@@ -21,8 +21,10 @@ test.each([
   [Object.assign(new Error("connect"), { code: "ECONNREFUSED" }), true],
   [new Error("Connection is closed."), true],
   [new Error("Stream isn't writeable and enableOfflineQueue options is false"), true],
+  [new Error("OOM command not allowed when used memory > 'maxmemory'."), true],
+  [new Error("LOADING Redis is loading the dataset in memory"), true],
   [new Error("ERR wrong number of arguments"), false],
   ["text", false],
-])("%s says that Redis is away: %s", (error, away) => {
+])("%s says that Redis is away or cannot take commands now: %s", (error, away) => {
   expect(isConnectionError(error)).toBe(away);
 });
