@@ -67,6 +67,8 @@ class ProcessRun {
 
   async live(compose: (context: ProcessContext) => Promise<readonly Startable[]>): Promise<number> {
     const started: Startable[] = [];
+    // A service without a socket or timer of its own would otherwise end by itself, also while it starts.
+    const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
     try {
       const parts = await compose({
         signal: this.#stopping.signal,
@@ -78,8 +80,6 @@ class ProcessRun {
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#ended.resolve(reportStartFailure(this.#logger, error));
     }
-    // A service without a socket or timer of its own would otherwise end by itself.
-    const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
     const code = await this.#ended.promise;
     clearInterval(alive);
     return (await this.#stop(started)) ? code : EXIT_CODES.crashed;
