@@ -1,3 +1,4 @@
+import { bestSubmissions } from "@assay/core/merging/pseudo-gradient";
 import type { Round } from "@assay/core/round/round";
 import { scoreOf } from "@assay/core/scoring/score";
 import type { ExpertGroup, Hotkey, Uid } from "@assay/core/units";
@@ -15,13 +16,18 @@ export function bestOfEachGroup(
   round: Round,
   evaluations: readonly EvaluationRecord[],
 ): ReadonlyMap<ExpertGroup, Best> {
-  const best = new Map<ExpertGroup, Best>();
-  for (const entry of round.roster) {
-    const evaluation = evaluations.find((each) => each.uid === entry.uid);
+  const candidates = new Map<ExpertGroup, { uid: Uid; hotkey: Hotkey; score: number }[]>();
+  for (const { uid, hotkey, group } of round.roster) {
+    const evaluation = evaluations.find((each) => each.uid === uid);
     if (evaluation?.kind !== "scored") continue;
-    const w = scoreOf(evaluation.lossBefore, evaluation.lossAfter);
-    // The roster is ordered by UID, so an equal score does not replace.
-    if (w > (best.get(entry.group)?.w ?? 0)) best.set(entry.group, { uid: entry.uid, hotkey: entry.hotkey, w });
+    const score = scoreOf(evaluation.lossBefore, evaluation.lossAfter);
+    candidates.set(group, [...(candidates.get(group) ?? []), { uid, hotkey, score }]);
   }
-  return new Map([...best].sort(([a], [b]) => a - b));
+  return new Map(
+    [...candidates]
+      .sort(([a], [b]) => a - b)
+      .flatMap(([group, submissions]) =>
+        bestSubmissions(submissions, 1).map(({ uid, hotkey, score }) => [group, { uid, hotkey, w: score }] as const),
+      ),
+  );
 }
