@@ -2,10 +2,10 @@ import { ChildProcess } from "@assay/runtime/child/child-process";
 import { moduleUrl } from "@assay/runtime/child/module-url";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { DatasetLog } from "./dataset-log.ts";
-import type { EngineOptions, EngineResult } from "./engine/engine.ts";
-import { Turns } from "./engine/turns.ts";
 import type { EvaluationRequest, Evaluator, EvaluatorOptions, Measurement } from "./evaluator.ts";
 import { checkDatasetPath, notRunning } from "./in-process-evaluator.ts";
+import type { MeasuredText, MeasurerOptions } from "./measurer.ts";
+import { Turns } from "./turns.ts";
 
 /**
  * Measures in a process of its own, which only gets paths and numbers.
@@ -16,13 +16,13 @@ import { checkDatasetPath, notRunning } from "./in-process-evaluator.ts";
  */
 export class ChildEvaluator implements Evaluator {
   readonly #options: EvaluatorOptions;
-  readonly #child: ChildProcess<EvaluationRequest, EngineResult>;
+  readonly #child: ChildProcess<EvaluationRequest, MeasuredText>;
   readonly #datasets: DatasetLog;
   readonly #turns = new Turns();
   #running = false;
 
   constructor({ logger }: { readonly logger: Logger }, options: EvaluatorOptions) {
-    const { timeoutMillis: _, ...engineOptions } = options;
+    const { timeoutMillis: _, ...measurerOptions } = options;
     this.#options = options;
     this.#datasets = new DatasetLog({ logger: logger.child({ module: "evaluation" }) });
     this.#child = new ChildProcess(
@@ -30,7 +30,7 @@ export class ChildEvaluator implements Evaluator {
       {
         name: "evaluation",
         module: moduleUrl(import.meta.url, "./child/entry"),
-        args: [JSON.stringify(engineOptions satisfies EngineOptions)],
+        args: [JSON.stringify(measurerOptions satisfies MeasurerOptions)],
       },
     );
   }

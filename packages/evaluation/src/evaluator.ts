@@ -1,4 +1,5 @@
-import type { ExpertGroup, ModelVersion, NatsPerToken, Sha256Hex } from "@assay/core/units";
+import type { MeasuredLosses } from "@assay/core/scoring/outcome";
+import type { ExpertGroup, ModelVersion, Sha256Hex } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 
 /** What is measured: one group's tensors put in place of the base model's. */
@@ -20,15 +21,7 @@ export interface EvaluationRequest {
 
 /** A submission's measure. A rejection is the miner's fault; whatever else goes wrong is thrown. */
 export type Measurement =
-  | {
-      readonly kind: "measured";
-      /** Loss of the base model, computed on the same path: an unchanged submission gives exactly the same number. */
-      readonly lossBefore: NatsPerToken;
-      readonly lossAfter: NatsPerToken;
-      /** Tokens counted in each of the two losses. */
-      readonly tokens: number;
-      readonly batches: number;
-    }
+  | (MeasuredLosses & { readonly kind: "measured" })
   | { readonly kind: "rejected"; readonly reason: "non_finite_loss"; readonly detail: string };
 
 /** Measures submissions on a device, one at a time. */

@@ -2,9 +2,10 @@ import { access } from "node:fs/promises";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { DatasetLog } from "./dataset-log.ts";
 import { Engine } from "./engine/engine.ts";
-import { Turns } from "./engine/turns.ts";
 import { EvaluationError, EvaluationErrorCode } from "./evaluation-error.ts";
 import type { EvaluationRequest, Evaluator, EvaluatorOptions, Measurement } from "./evaluator.ts";
+import { Measurer } from "./measurer.ts";
+import { Turns } from "./turns.ts";
 
 /**
  * Measures in the calling process: for tools and tests.
@@ -16,7 +17,7 @@ export class InProcessEvaluator implements Evaluator {
   readonly #options: EvaluatorOptions;
   readonly #datasets: DatasetLog;
   readonly #turns = new Turns();
-  #engine: Engine | null = null;
+  #measurer: Measurer | null = null;
 
   constructor({ logger }: { readonly logger: Logger }, options: EvaluatorOptions) {
     this.#options = options;
@@ -26,27 +27,27 @@ export class InProcessEvaluator implements Evaluator {
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await checkDatasetPath(this.#options.evalDatasetPath);
-    this.#engine = new Engine(this.#options);
+    this.#measurer = new Measurer(new Engine(this.#options), this.#options);
   }
 
   async stop(): Promise<void> {
-    const engine = this.#engine;
-    this.#engine = null;
-    await engine?.release();
+    const measurer = this.#measurer;
+    this.#measurer = null;
+    await measurer?.release();
   }
 
   async evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<Measurement> {
-    const engine = this.#engine;
-    if (engine === null) throw notRunning();
-    return await this.#turns.take(() => this.#evaluateInTime(engine, request, signal), signal);
+    const measurer = this.#measurer;
+    if (measurer === null) throw notRunning();
+    return await this.#turns.take(() => this.#evaluateInTime(measurer, request, signal), signal);
   }
 
-  async #evaluateInTime(engine: Engine, request: EvaluationRequest, signal: AbortSignal): Promise<Measurement> {
+  async #evaluateInTime(measurer: Measurer, request: EvaluationRequest, signal: AbortSignal): Promise<Measurement> {
     const { timeoutMillis } = this.#options;
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(tooLong(timeoutMillis)), timeoutMillis);
     try {
-      const { measurement, dataset } = await engine.evaluate(request, AbortSignal.any([signal, deadline.signal]));
+      const { measurement, dataset } = await measurer.evaluate(request, AbortSignal.any([signal, deadline.signal]));
       this.#datasets.note(dataset);
       return measurement;
     } finally {

@@ -14,10 +14,11 @@ import {
   writeVersionFolder,
 } from "@assay/testing/model/tiny-model";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Engine, type EngineOptions } from "../src/engine/engine.ts";
+import { Engine } from "../src/engine/engine.ts";
 import { LayerwiseForward, lookup } from "../src/engine/forward.ts";
 import { ModelSessions } from "../src/engine/sessions.ts";
 import { loadBaseModel } from "../src/engine/weights.ts";
+import { Measurer, type MeasurerOptions } from "../src/measurer.ts";
 import { type ModelConfig, modelConfigJson } from "../src/model/config.ts";
 import { groupTensors } from "../src/model/tensor-names.ts";
 import { InferenceSession, Tensor } from "../src/onnx/runtime.ts";
@@ -30,7 +31,7 @@ const NEVER = new AbortController().signal;
 const SEQUENCE = 12;
 
 let directory: string;
-let options: EngineOptions;
+let options: MeasurerOptions;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "assay-engine-"));
   const evalDatasetPath = join(directory, "held-out.jsonl");
@@ -61,7 +62,7 @@ describe("the layer-wise engine", () => {
     await writeVersionFolder(version, { config, groups, tensors });
     const group = groups - 1;
     const submission = await writeSubmission(`${version}.safetensors`, { config, groups, group, tensors });
-    const engine = new Engine(options);
+    const engine = new Measurer(new Engine(options), options);
     const { measurement } = await engine.evaluate(
       { base: { directory: version, version: 0 }, group, submission, seed: "5eed" },
       NEVER,
@@ -112,7 +113,7 @@ describe("the layer-wise engine", () => {
         group: 0,
         tensors: submitted,
       });
-      const engine = new Engine(options);
+      const engine = new Measurer(new Engine(options), options);
       const request = { base: { directory: version, version: 0 }, group: 0, seed: "5eed" };
       const one = await engine.evaluate({ ...request, submission: wide }, NEVER);
       const other = await engine.evaluate({ ...request, submission: narrowed }, NEVER);
@@ -140,7 +141,7 @@ describe("the layer-wise engine", () => {
     await writeVersionFolder(version, { groups: 2, tensors });
     const submission = await writeSubmission(`${version}.safetensors`, { groups: 2, group: 0, tensors });
     await damage(version);
-    const engine = new Engine(options);
+    const engine = new Measurer(new Engine(options), options);
 
     await expect(
       engine.evaluate({ base: { directory: version, version: 0 }, group: 0, submission, seed: "5eed" }, NEVER),

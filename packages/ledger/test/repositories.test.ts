@@ -92,7 +92,13 @@ describe("submissions", () => {
 describe("evaluations", () => {
   const key = { roundId: 40, uid: 1, hotkey: ALICE };
   const failed: EvaluationRecord = { ...key, kind: "failed", code: "CHILD_EXITED", message: "The child died" };
-  const scored: EvaluationRecord = { ...key, kind: "scored", lossBefore: 4.321, lossAfter: 3.512, tokens: 4096 };
+  const losses = {
+    lossBefore: 4.321,
+    lossAfter: 3.512,
+    tokens: 2,
+    batchLosses: [{ tokens: 2, before: 8.642, after: 7.024 }],
+  };
+  const scored = { ...key, kind: "scored" as const, ...losses, band: 1e-5, datasetSha256: "da", seconds: 0.31 };
 
   test("our failure gives way to a real outcome, which then stays", async () => {
     await using fixture = await LedgerFixture.create();

@@ -9,6 +9,7 @@ import { Engine } from "@assay/evaluation/engine/engine";
 import { LayerwiseForward, lookup } from "@assay/evaluation/engine/forward";
 import { ModelSessions } from "@assay/evaluation/engine/sessions";
 import { loadBaseModel } from "@assay/evaluation/engine/weights";
+import { Measurer } from "@assay/evaluation/measurer";
 import { groupTensors, sharedTensors } from "@assay/evaluation/model/tensor-names";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TEXT_GROUPS, trainingText, writeHeldOut } from "../src/text/corpus.ts";
@@ -58,13 +59,8 @@ describe("a trained model in the validator's engine", { timeout: 120_000 }, () =
   });
 
   test("the engine scores honest miners in the order of their steps, and one that climbs at 0", async () => {
-    const engine = new Engine({
-      evalDatasetPath: join(directory, "held-out"),
-      batchSize: 8,
-      sequences: 32,
-      sequenceLength: 64,
-      threads: 1,
-    });
+    const options = { batchSize: 8, sequences: 32, sequenceLength: 64, threads: 1 };
+    const engine = new Measurer(new Engine(options), { ...options, evalDatasetPath: join(directory, "held-out") });
     const scores: Record<string, number[]> = {};
     for (const group of TEXT_GROUPS) {
       const text = await trainingText(group);
@@ -111,7 +107,7 @@ describe("a trained model in the validator's engine", { timeout: 120_000 }, () =
     expect(await digest()).toBe(await digest());
   });
 
-  async function score(engine: Engine, group: number, tensors: ModelTensors): Promise<number> {
+  async function score(engine: Measurer, group: number, tensors: ModelTensors): Promise<number> {
     const path = join(directory, "submission.safetensors");
     const { sha256 } = await writeTensors(path, tensors);
     const request = { base: { directory, version: 0 }, group, submission: { path, sha256 }, seed: "5eed" };

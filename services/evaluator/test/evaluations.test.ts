@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { AppError } from "@assay/core/app-error";
 import { combinedSeed, roundSeed } from "@assay/core/round/seed";
 import type { Measurement } from "@assay/evaluation/evaluator";
+import { measuredLosses } from "@assay/testing/builders/measured-losses";
 import { FakeEvaluator } from "@assay/testing/fake/fake-evaluator";
 import { describe, expect, test } from "vitest";
 import { EvaluationDuty } from "../src/evaluations/evaluation-duty.ts";
@@ -13,7 +14,7 @@ import { metric, openStage, type Stage } from "./stage.ts";
 useRedis();
 
 const sha256 = "cd".repeat(32);
-const measured: Measurement = { kind: "measured", lossBefore: 4.321, lossAfter: 3.512, tokens: 96, batches: 3 };
+const measured: Measurement = { kind: "measured", ...measuredLosses(4.321, 3.512) };
 
 interface Lab extends Stage {
   readonly queues: Queues;

@@ -1,5 +1,6 @@
 import type { RosterEntry, Round } from "@assay/core/round/round";
 import type { EvaluationOutcome } from "@assay/core/scoring/outcome";
+import { measuredLosses } from "@assay/testing/builders/measured-losses";
 import type { Player, Stage } from "./stage.ts";
 
 /** Saves the round of a cycle of the nine-phase table: ids 31, 76, 121. */
@@ -36,5 +37,5 @@ export function scored(
   { uid, hotkey }: Player,
   [lossBefore, lossAfter]: readonly [before: number, after: number],
 ): EvaluationOutcome {
-  return { kind: "scored", roundId, uid, hotkey, lossBefore, lossAfter, tokens: 96 };
+  return { kind: "scored", roundId, uid, hotkey, ...measuredLosses(lossBefore, lossAfter), seconds: 1 };
 }

@@ -48,16 +48,34 @@ export type DownloadOutcome = OutcomeKey &
     | { readonly kind: "expired" }
   );
 
+/** One batch's cross-entropies in nats, summed over its tokens, without and with the submission. */
+export interface BatchLoss {
+  readonly tokens: number;
+  readonly before: number;
+  readonly after: number;
+}
+
+/** Two losses on the same held-out text, and what they rest on. */
+export interface MeasuredLosses {
+  readonly lossBefore: NatsPerToken;
+  readonly lossAfter: NatsPerToken;
+  /** Tokens that were counted in each of the two losses. */
+  readonly tokens: number;
+  /** In the order that the seed gives; the two losses are their sums divided by all tokens. */
+  readonly batchLosses: readonly BatchLoss[];
+  /** Largest difference that another machine, thread count or batch size makes in either loss. */
+  readonly band: NatsPerToken;
+  /** Names the held-out text: equal digests on two validators mean the same text. */
+  readonly datasetSha256: Sha256Hex;
+}
+
 /** One submission measured, or why not. */
 export type EvaluationOutcome = OutcomeKey &
   (
-    | {
-        readonly kind: "scored";
-        readonly lossBefore: NatsPerToken;
-        readonly lossAfter: NatsPerToken;
-        /** Tokens that were counted in each of the two losses. */
-        readonly tokens: number;
-      }
+    | (MeasuredLosses & {
+        readonly kind: "scored" /** Wall-clock time of the measurement. */;
+        readonly seconds: number;
+      })
     | { readonly kind: "rejected"; readonly reason: RejectionReason; readonly detail: string }
     | { readonly kind: "expired" }
   );

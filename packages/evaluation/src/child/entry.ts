@@ -1,7 +1,9 @@
 import { serveRequests } from "@assay/runtime/child/serve-requests";
-import { Engine, type EngineOptions, type EngineResult } from "../engine/engine.ts";
+import { Engine } from "../engine/engine.ts";
 import type { EvaluationRequest } from "../evaluator.ts";
+import { type MeasuredText, Measurer, type MeasurerOptions } from "../measurer.ts";
 
-const engine = new Engine(JSON.parse(process.argv[2] ?? "null") as EngineOptions);
+const options = JSON.parse(process.argv[2] ?? "null") as MeasurerOptions;
+const measurer = new Measurer(new Engine(options), options);
 
-serveRequests<EvaluationRequest, EngineResult>((request, signal) => engine.evaluate(request, signal));
+serveRequests<EvaluationRequest, MeasuredText>((request, signal) => measurer.evaluate(request, signal));

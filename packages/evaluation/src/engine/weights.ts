@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { groupFileName, SHARED_FILE } from "@assay/checkpoint/layout";
 import { type Float32Tensor, readTensors } from "@assay/checkpoint/safetensors/read";
@@ -7,6 +7,7 @@ import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import { type ModelConfig, parseModelConfig } from "../model/config.ts";
 import { expertOf, modelTensors } from "../model/tensor-names.ts";
 import { Tensor } from "../onnx/runtime.ts";
+import { readConfig } from "../text/held-out-text.ts";
 
 /** Weights by name, each a view of the buffer that its file was read into. */
 export type Weights = ReadonlyMap<string, Tensor>;
@@ -63,15 +64,6 @@ export function overlayOf(tensors: ReadonlyMap<string, Float32Tensor>, base: Bas
     });
   }
   return asTensors(tensors);
-}
-
-async function readConfig(directory: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(join(directory, "config.json"), "utf8"));
-  } catch (cause) {
-    const fields = { directory, file: "config.json" };
-    throw new EvaluationError(EvaluationErrorCode.ModelInvalid, "Configuration cannot be read", { fields, cause });
-  }
 }
 
 /** Ascending: tokens add their experts in this order, on every validator. */

@@ -47,7 +47,8 @@ export function createEvaluationProcessor(components: EvaluationProcessorCompone
       logger.info("Rejected submission", { ...facts, reason: measured.reason, detail: measured.detail });
       return { ...key, kind: "rejected", reason: measured.reason, detail: measured.detail };
     }
-    const { lossBefore, lossAfter, tokens } = measured;
+    const { kind: _, ...losses } = measured;
+    const { lossBefore, lossAfter, tokens } = losses;
     logger.info(`Evaluating ${shortHotkey(job.hotkey)}`, {
       lossBefore: lossBefore.toFixed(3),
       lossAfter: lossAfter.toFixed(3),
@@ -55,6 +56,6 @@ export function createEvaluationProcessor(components: EvaluationProcessorCompone
       ...facts,
       tokens,
     });
-    return { ...key, kind: "scored", lossBefore, lossAfter, tokens };
+    return { ...key, ...losses, kind: "scored", seconds: facts.seconds };
   };
 }

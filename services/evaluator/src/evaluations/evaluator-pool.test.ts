@@ -1,4 +1,5 @@
 import type { EvaluationRequest, Evaluator, Measurement } from "@assay/evaluation/evaluator";
+import { measuredLosses } from "@assay/testing/builders/measured-losses";
 import { FakeEvaluator } from "@assay/testing/fake/fake-evaluator";
 import { expect, test } from "vitest";
 import { EvaluatorPool } from "./evaluator-pool.ts";
@@ -10,7 +11,7 @@ const request: EvaluationRequest = {
   submission: { path: "/submissions/31/a", sha256: "ab" },
   seed: "5eed",
 };
-const measured: Measurement = { kind: "measured", lossBefore: 4, lossAfter: 3, tokens: 1, batches: 1 };
+const measured: Measurement = { kind: "measured", ...measuredLosses(4, 3) };
 
 async function startPool(evaluators: readonly Evaluator[]): Promise<EvaluatorPool> {
   const pool = new EvaluatorPool(evaluators);

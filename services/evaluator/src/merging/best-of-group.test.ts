@@ -1,4 +1,5 @@
 import type { Round } from "@assay/core/round/round";
+import { measuredLosses } from "@assay/testing/builders/measured-losses";
 import { expect, test } from "vitest";
 import { bestOfEachGroup } from "./best-of-group.ts";
 
@@ -15,9 +16,8 @@ const scored = (uid: number, lossAfter: number) => ({
   uid,
   hotkey: `hotkey-${uid}`,
   kind: "scored" as const,
-  lossBefore: 4,
-  lossAfter,
-  tokens: 1,
+  ...measuredLosses(4, lossAfter),
+  seconds: 1,
 });
 
 test("each group takes its best improvement, on equal scores the lower uid, ordered by group", () => {

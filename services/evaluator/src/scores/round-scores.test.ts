@@ -1,4 +1,5 @@
 import type { RosterEntry, Round } from "@assay/core/round/round";
+import { measuredLosses } from "@assay/testing/builders/measured-losses";
 import { describe, expect, test } from "vitest";
 import { type RoundFindings, roundScores } from "./round-scores.ts";
 
@@ -33,7 +34,7 @@ const findings = (parts: Partial<RoundFindings> & Pick<RoundFindings, "round">):
 
 describe("the rows of a round", () => {
   test("a measured submission earns its share of the base loss, by the published example", () => {
-    const evaluations = [{ ...key(1), kind: "scored" as const, lossBefore: 4.321, lossAfter: 3.512, tokens: 100 }];
+    const evaluations = [{ ...key(1), kind: "scored" as const, ...measuredLosses(4.321, 3.512), seconds: 1 }];
     const { rows } = roundScores(
       findings({ round: round([entry(1)]), evaluations, arrived: new Set([1]) }),
       new Map(),
@@ -48,7 +49,7 @@ describe("the rows of a round", () => {
     ["unchanged", 4.321],
     ["worse", 5],
   ])("an %s model earns nothing for no improvement", (_, lossAfter) => {
-    const evaluations = [{ ...key(1), kind: "scored" as const, lossBefore: 4.321, lossAfter, tokens: 100 }];
+    const evaluations = [{ ...key(1), kind: "scored" as const, ...measuredLosses(4.321, lossAfter), seconds: 1 }];
     const { rows } = roundScores(findings({ round: round([entry(1)]), evaluations }), new Map(), 0.9);
     expect(rows[0]).toMatchObject({ w: 0, reason: "no_improvement" });
   });
@@ -88,7 +89,7 @@ describe("the standings after a round", () => {
   });
 
   test("a new owner of the slot starts from nothing", () => {
-    const evaluations = [{ ...key(1), kind: "scored" as const, lossBefore: 4, lossAfter: 3, tokens: 1 }];
+    const evaluations = [{ ...key(1), kind: "scored" as const, ...measuredLosses(4, 3), seconds: 1 }];
     const book = new Map([[1, { uid: 1, hotkey: "somebody-else", ema: 0.9, points: 9 }]]);
     const { states } = roundScores(findings({ round: round([entry(1)]), evaluations }), book, 0.9);
     expect(states).toEqual([{ uid: 1, hotkey: "hotkey-1", ema: 0.25, points: 1, lastRound: 60 }]);

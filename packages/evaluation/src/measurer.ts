@@ -1,0 +1,117 @@
+import type { BatchLoss } from "@assay/core/scoring/outcome";
+import type { NatsPerToken } from "@assay/core/units";
+import { EvaluationError, EvaluationErrorCode } from "./evaluation-error.ts";
+import type { EvaluationRequest, EvaluatorOptions, Measurement } from "./evaluator.ts";
+import type { BatchSet, LossBackend } from "./loss-backend.ts";
+import type { DatasetReport } from "./text/dataset.ts";
+import { HeldOutText } from "./text/held-out-text.ts";
+import { Turns } from "./turns.ts";
+
+/** What a measurement needs of {@link EvaluatorOptions}; keeping time is the evaluator's business. */
+export type MeasurerOptions = Omit<EvaluatorOptions, "timeoutMillis">;
+
+export interface MeasuredText {
+  readonly measurement: Measurement;
+  /** The held-out text that was measured on. */
+  readonly dataset: DatasetReport;
+}
+
+/** Turns losses into measurements: chooses the text, keeps the base's losses, judges what is not finite. */
+export class Measurer {
+  readonly #backend: LossBackend;
+  readonly #text: HeldOutText;
+  readonly #turns = new Turns();
+  /** The base's losses of the current version, by group and batches. */
+  readonly #before = new Map<string, readonly number[]>();
+  #directory: string | null = null;
+
+  constructor(backend: LossBackend, options: MeasurerOptions) {
+    this.#backend = backend;
+    this.#text = new HeldOutText(options);
+  }
+
+  /** One measurement at a time; calls wait for their turn. */
+  async evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<MeasuredText> {
+    return await this.#turns.take(() => this.#measure(request, signal), signal);
+  }
+
+  /** Frees everything loaded; the next measurement starts anew. */
+  async release(): Promise<void> {
+    const never = new AbortController().signal;
+    await this.#turns.take(async () => {
+      this.#before.clear();
+      this.#text.release();
+      await this.#backend.release();
+    }, never);
+  }
+
+  async #measure(request: EvaluationRequest, signal: AbortSignal): Promise<MeasuredText> {
+    const { base, group, submission, seed } = request;
+    const { dataset, batches } = await this.#text.of({ directory: base.directory, group, seed }, signal);
+    const before = await this.#lossesBefore(request, batches, signal);
+    const after = await this.#backend.losses({ base, group, submission, batches }, signal);
+    const bad = firstNonFinite(after);
+    if (bad !== -1) {
+      const detail = `Batch ${bad + 1} of ${after.length} has a loss that is not finite`;
+      return { dataset, measurement: { kind: "rejected", reason: "non_finite_loss", detail } };
+    }
+    return { dataset, measurement: this.#measured(batches, { before, after }, dataset) };
+  }
+
+  async #lossesBefore(
+    { base, group }: EvaluationRequest,
+    batches: BatchSet,
+    signal: AbortSignal,
+  ): Promise<readonly number[]> {
+    if (this.#directory !== base.directory) this.#before.clear();
+    this.#directory = base.directory;
+    const key = `${group} ${batches.key}`;
+    const known = this.#before.get(key);
+    if (known !== undefined) return known;
+    const before = await this.#backend.losses({ base, group, submission: null, batches }, signal);
+    const bad = firstNonFinite(before);
+    if (bad !== -1 || sumOf(before) <= 0) {
+      const fields = { directory: base.directory, group, loss: sumOf(before), badBatch: bad === -1 ? null : bad };
+      throw new EvaluationError(EvaluationErrorCode.BaseLossInvalid, "Base model's loss is not a positive number", {
+        fields,
+      });
+    }
+    this.#before.set(key, before);
+    return before;
+  }
+
+  /** Both means are taken over all tokens: sums are added in float64, in the order of the batches, and divided once. */
+  #measured(
+    { batches }: BatchSet,
+    { before, after }: { readonly before: readonly number[]; readonly after: readonly number[] },
+    { sha256: datasetSha256 }: DatasetReport,
+  ): Measurement {
+    const batchLosses = batches.map(
+      ({ targets }, index): BatchLoss => ({
+        tokens: targets.length,
+        before: before[index] ?? Number.NaN,
+        after: after[index] ?? Number.NaN,
+      }),
+    );
+    const tokens = batchLosses.reduce((sum, batch) => sum + batch.tokens, 0);
+    const mean = (losses: readonly number[]): NatsPerToken => sumOf(losses) / tokens;
+    const { band } = this.#backend;
+    return {
+      kind: "measured",
+      lossBefore: mean(before),
+      lossAfter: mean(after),
+      tokens,
+      batchLosses,
+      band,
+      datasetSha256,
+    };
+  }
+}
+
+function firstNonFinite(losses: readonly number[]): number {
+  return losses.findIndex((loss) => !Number.isFinite(loss));
+}
+
+function sumOf(losses: readonly number[]): number {
+  return losses.reduce((sum, loss) => sum + loss, 0);
+}
