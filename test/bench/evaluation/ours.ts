@@ -1,7 +1,7 @@
 import { openModelSource, openSlice } from "@assay/checkpoint/model/model-source";
 import { openBaseWeights, readEmbeddingRows } from "@assay/evaluation/engine/base-weights";
 import { batchSums, chunksOf } from "@assay/evaluation/engine/chunks";
-import { Engine, RUN_LIMITS } from "@assay/evaluation/engine/engine";
+import { Engine, type EngineOptions, RUN_LIMITS } from "@assay/evaluation/engine/engine";
 import { LayerwiseForward } from "@assay/evaluation/engine/forward";
 import { embeddingPlace, modelUnits, submissionUnits } from "@assay/evaluation/engine/model-places";
 import { ModelSessions } from "@assay/evaluation/engine/sessions";
@@ -21,12 +21,16 @@ const GROUP = 0;
 const ONE_THREAD = 1;
 
 /** The engine as workers use it: opens the file, reads it while it computes. */
-export function ourEngine({ workload, model }: Pick<Stage, "workload" | "model">): {
+export function ourEngine(
+  { workload, model }: Pick<Stage, "workload" | "model">,
+  change: Partial<EngineOptions> = {},
+): {
   readonly measure: (submission: EvaluationRequest["submission"] | null) => Promise<number>;
   readonly release: () => Promise<void>;
 } {
   const { groups, sequenceLength } = workload;
-  const engine = new Engine({ groups, sequenceLength, threads: ONE_THREAD, baseMemoryBytes: Number.POSITIVE_INFINITY });
+  const baseMemoryBytes = Number.POSITIVE_INFINITY;
+  const engine = new Engine({ groups, sequenceLength, threads: ONE_THREAD, baseMemoryBytes, ...change });
   const batches = stageBatches(workload);
   const base = { directory: model, version: 0 };
   return {
