@@ -1,6 +1,7 @@
 import type { ExpertGroup } from "@assay/core/units";
 import type { ModelConfig } from "../model/config.ts";
-import { describeModel, type ModelDescription, type WeightInput } from "../model/description.ts";
+import { describeModel, type ModelDescription } from "../model/description.ts";
+import type { WeightInput } from "../model/weight-input.ts";
 import { Tensor } from "../onnx/runtime.ts";
 import type { Batch } from "../text/batches.ts";
 import type { ModelSessions } from "./sessions.ts";

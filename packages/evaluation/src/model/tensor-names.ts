@@ -1,7 +1,8 @@
 import type { ExpertGroup } from "@assay/core/units";
 import type { ModelConfig } from "./config.ts";
-import { describeModel, type WeightInput } from "./description.ts";
+import { describeModel } from "./description.ts";
 import type { ExpertTensorLayout } from "./expert-layout.ts";
+import type { WeightInput } from "./weight-input.ts";
 
 /** One tensor of a model. Matrices are stored as Hugging Face stores them: `[outputs, inputs]`, row-major. */
 export interface ModelTensor {
@@ -14,7 +15,8 @@ export interface ModelTensor {
   readonly expert: { readonly layer: number; readonly index: number | null } | null;
 }
 
-const EXPERT_NAME = /^model\.layers\.(\d+)\.mlp\.experts\.(\d+)\.(?:gate|up|down)_proj\.weight$/;
+const EXPERT_NAME =
+  /^model\.(?:language_model\.)?layers\.(\d+)\.(?:mlp|block_sparse_moe)\.experts\.(\d+)\.(?:(?:gate|up|down)_proj|w[123])\.weight$/;
 
 /** Every tensor of a model, in the order in which it is used. Tied embeddings leave out the head. */
 export function modelTensors(config: ModelConfig, layout: ExpertTensorLayout = "per_expert"): readonly ModelTensor[] {
@@ -59,8 +61,8 @@ export function groupTensors(
 }
 
 /** The tensors that no expert group trains. */
-export function sharedTensors(config: ModelConfig): readonly ModelTensor[] {
-  return modelTensors(config).filter(({ expert }) => expert === null);
+export function sharedTensors(config: ModelConfig, layout: ExpertTensorLayout = "per_expert"): readonly ModelTensor[] {
+  return modelTensors(config, layout).filter(({ expert }) => expert === null);
 }
 
 /** Which routed expert a tensor of this name belongs to; null if it is none's. */
