@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ModelConfig } from "./config.ts";
-import { expertGroup, expertOf, groupTensors, type ModelTensor, modelTensors, sharedTensors } from "./tensor-names.ts";
+import { expertGroup, groupTensors, type ModelTensor, modelTensors, sharedTensors } from "./tensor-names.ts";
 
 const config: ModelConfig = {
   architecture: "qwen3_moe",
@@ -84,10 +84,5 @@ describe("tensor names", () => {
 
   test("groups that cannot be equal are refused", () => {
     expect(() => expertGroup(config, 3, 0)).toThrow("4 experts cannot be cut into 3 equal groups");
-  });
-
-  test("an expert is read from a tensor's name", () => {
-    expect(expertOf("model.layers.3.mlp.experts.11.up_proj.weight")).toEqual({ layer: 3, index: 11 });
-    expect(expertOf("model.layers.3.mlp.gate.weight")).toBeNull();
   });
 });

@@ -15,9 +15,6 @@ export interface ModelTensor {
   readonly expert: { readonly layer: number; readonly index: number | null } | null;
 }
 
-const EXPERT_NAME =
-  /^model\.(?:language_model\.)?layers\.(\d+)\.(?:mlp|block_sparse_moe)\.experts\.(\d+)\.(?:(?:gate|up|down)_proj|w[123])\.weight$/;
-
 /** Every tensor of a model, in the order in which it is used. Tied embeddings leave out the head. */
 export function modelTensors(config: ModelConfig, layout: ExpertTensorLayout = "per_expert"): readonly ModelTensor[] {
   const model = describeModel(config, layout);
@@ -63,12 +60,6 @@ export function groupTensors(
 /** The tensors that no expert group trains. */
 export function sharedTensors(config: ModelConfig, layout: ExpertTensorLayout = "per_expert"): readonly ModelTensor[] {
   return modelTensors(config, layout).filter(({ expert }) => expert === null);
-}
-
-/** Which routed expert a tensor of this name belongs to; null if it is none's. */
-export function expertOf(name: string): { readonly layer: number; readonly index: number } | null {
-  const match = EXPERT_NAME.exec(name);
-  return match === null ? null : { layer: Number(match[1]), index: Number(match[2]) };
 }
 
 function groupSize({ experts }: ModelConfig, groups: number): number {
