@@ -30,6 +30,10 @@ export function randomSequences(
   );
 }
 
+/** One projection of an expert by itself. */
+export const EXPERT_TENSOR =
+  /^(?<prefix>.*layers[.](?<layer>\d+)[.])(?:mlp|block_sparse_moe)[.]experts[.](?<expert>\d+)[.](?<projection>\w+)[.]weight$/;
+
 /** `[inputs, outputs]` is how Qwen3-VL-MoE is stored, `[outputs, inputs]` how newer Transformers keep the others. */
 export type StackLayout = "inputs_first" | "outputs_first";
 
@@ -38,7 +42,7 @@ export function stacked(tensors: PlainTensors, layout: StackLayout): Map<string,
   const result = new Map<string, PlainTensor>();
   const layers = new Map<string, PlainTensor[][]>();
   for (const [name, tensor] of tensors) {
-    const [, layer, expert, projection] = EXPERT_TENSOR.exec(name) ?? [];
+    const { prefix: layer, expert, projection } = EXPERT_TENSOR.exec(name)?.groups ?? {};
     if (layer === undefined || projection === undefined) {
       result.set(name.replace(".block_sparse_moe.", ".mlp."), tensor);
       continue;
@@ -69,7 +73,6 @@ export function stacked(tensors: PlainTensors, layout: StackLayout): Map<string,
   return result;
 }
 
-const EXPERT_TENSOR = /^(.*layers[.]\d+[.])(?:mlp|block_sparse_moe)[.]experts[.](\d+)[.](\w+)[.]weight$/;
 const PROJECTIONS = [
   ["gate_proj", "w1"],
   ["up_proj", "w3"],
