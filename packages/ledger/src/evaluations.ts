@@ -1,5 +1,7 @@
+import type { MeasuredSpeed } from "@assay/core/round/evaluation-plan";
 import type { EvaluationOutcome, OutcomeKey } from "@assay/core/scoring/outcome";
 import type { RoundId } from "@assay/core/units";
+import { sql } from "kysely";
 import type { LedgerDatabase } from "./ledger-database.ts";
 import { listOutcomes, type Recording, recordOutcome } from "./outcome-table.ts";
 
@@ -24,6 +26,19 @@ export class EvaluationRepository {
     return this.#database.transact((transaction) =>
       recordOutcome(transaction, { table: "evaluations", replaceable: "failed" }, outcome),
     );
+  }
+
+  /** How long the newest measurements took, newest round first; without those whose miner is not on its round's roster. */
+  recentSpeeds(limit: number): Promise<readonly MeasuredSpeed[]> {
+    return this.#database.transact(async (transaction) => {
+      const { rows } = await sql<MeasuredSpeed>`
+        SELECT json_extract(entry.value, '$.group') AS "group", json_extract(outcome, '$.seconds') AS seconds
+        FROM (SELECT * FROM evaluations WHERE kind = 'scored' ORDER BY round_id DESC, uid DESC LIMIT ${limit}) AS newest
+        JOIN rounds ON rounds.id = newest.round_id
+        JOIN json_each(rounds.plan, '$.roster') AS entry ON json_extract(entry.value, '$.uid') = newest.uid
+        ORDER BY round_id DESC, newest.uid`.execute(transaction);
+      return rows;
+    });
   }
 
   /** All outcomes of a round, by uid. */

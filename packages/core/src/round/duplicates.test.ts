@@ -42,6 +42,13 @@ describe("of equal files of one group", () => {
 
 test("the first committers are every file once", () => {
   const silent: RosterEntry = { uid: 9, hotkey: "hotkey-9", group: 0, commitment: null };
-  const roster = [entry(1, 107), entry(3, 105), entry(7, 103, other), entry(8, 102, same, 1), silent, { ...silent, uid: 10 }];
+  const roster = [
+    entry(1, 107),
+    entry(3, 105),
+    entry(7, 103, other),
+    entry(8, 102, same, 1),
+    silent,
+    { ...silent, uid: 10 },
+  ];
   expect(firstCommitters(roster).map(({ uid }) => uid)).toEqual([3, 7, 8]);
 });

@@ -1,25 +1,26 @@
 import { describe, expect, test } from "vitest";
-import { type Candidate, type EvaluationFacts, median, planEvaluations } from "./evaluation-plan.ts";
+import {
+  type Candidate,
+  forecastEvaluations,
+  median,
+  type OrderFacts,
+  orderEvaluations,
+  type SpeedFacts,
+} from "./evaluation-plan.ts";
 
 const candidate = (uid: number, group = 0): Candidate => ({ uid, hotkey: `hotkey-${uid}`, group });
-const standing = (uid: number, ema: number, lastRound: number) =>
-  [uid, { hotkey: `hotkey-${uid}`, ema, lastRound }] as const;
+const standing = (uid: number, ema: number, lastRound: number, hotkey: string = `hotkey-${uid}`) =>
+  [uid, { hotkey, ema, lastRound }] as const;
 
-function plan(facts: Partial<EvaluationFacts<Candidate>>) {
-  const { candidates = [] } = facts;
-  const own = new Set(candidates.map(({ hotkey }) => hotkey));
-  return planEvaluations({
-    candidates,
-    own,
+const uids = (candidates: readonly Candidate[], facts: Partial<OrderFacts> = {}) =>
+  orderEvaluations(candidates, {
+    own: new Set(candidates.map(({ hotkey }) => hotkey)),
     standings: new Map(),
-    speeds: [{ group: 0, seconds: 10 }],
-    slots: 1,
-    secondsLeft: 100,
     ...facts,
-  });
-}
+  }).map(({ uid }) => uid);
 
-const uids = (facts: Partial<EvaluationFacts<Candidate>>) => plan(facts).order.map(({ uid }) => uid);
+const forecast = (order: readonly Candidate[], facts: Partial<SpeedFacts>) =>
+  forecastEvaluations(order, { speeds: [{ group: 0, seconds: 10 }], slots: 1, secondsLeft: 100, ...facts });
 
 describe("the order", () => {
   test("begins with each group's leader, then whoever waited longest, newcomers before all", () => {
@@ -31,26 +32,22 @@ describe("the order", () => {
       standing(5, 0.4, 121),
       standing(6, 0.1, 121),
     ]);
-    expect(uids({ candidates, standings })).toEqual([5, 2, 4, 3, 1, 6]);
+    expect(uids(candidates, { standings })).toEqual([5, 2, 4, 3, 1, 6]);
   });
 
   test("puts what others are assigned last, their leaders too", () => {
     const candidates = [candidate(1), candidate(2), candidate(3, 1)];
     const standings = new Map([standing(3, 0.5, 31), standing(1, 0.1, 76), standing(2, 0.05, 31)]);
-    expect(uids({ candidates, standings, own: new Set(["hotkey-1", "hotkey-2"]) })).toEqual([1, 2, 3]);
+    expect(uids(candidates, { standings, own: new Set(["hotkey-1", "hotkey-2"]) })).toEqual([1, 2, 3]);
   });
 
   test("gives a slot's new owner neither its predecessor's lead nor its turn", () => {
-    const standings = new Map([
-      [1, { hotkey: "gone", ema: 0.9, lastRound: 121 }] as const,
-      standing(2, 0.1, 76),
-      standing(3, 0, 76),
-    ]);
-    expect(uids({ candidates: [candidate(1), candidate(2), candidate(3)], standings })).toEqual([2, 1, 3]);
+    const standings = new Map([standing(1, 0.9, 121, "gone"), standing(2, 0.1, 76), standing(3, 0, 76)]);
+    expect(uids([candidate(1), candidate(2), candidate(3)], { standings })).toEqual([2, 1, 3]);
   });
 
   test("falls back on the UID, whatever order the candidates came in", () => {
-    expect(uids({ candidates: [candidate(9), candidate(2), candidate(5)] })).toEqual([2, 5, 9]);
+    expect(uids([candidate(9), candidate(2), candidate(5)])).toEqual([2, 5, 9]);
   });
 });
 
@@ -65,24 +62,24 @@ describe("the forecast", () => {
     [8, 10, 4, 10],
     [1, -5, 0, 40],
   ])("with %i slots and %d seconds left %i of four fit, and all take %d", (slots, secondsLeft, fit, seconds) => {
-    expect(plan({ candidates: four, slots, secondsLeft }).forecast).toEqual({ fit, seconds });
+    expect(forecast(four, { slots, secondsLeft })).toEqual({ fit, seconds, deviceSeconds: 40 });
   });
 
   test("takes each group's own median, and all groups' for one that was never measured", () => {
     const speeds = [1, 2, 90].map((seconds) => ({ group: 0, seconds })).concat({ group: 1, seconds: 8 });
-    expect(plan({ candidates: [candidate(1, 0)], speeds }).forecast).toEqual({ fit: 1, seconds: 2 });
-    expect(plan({ candidates: [candidate(1, 1)], speeds }).forecast).toEqual({ fit: 1, seconds: 8 });
-    expect(plan({ candidates: [candidate(1, 2)], speeds }).forecast).toEqual({ fit: 1, seconds: 5 });
+    expect(forecast([candidate(1, 0)], { speeds })?.seconds).toBe(2);
+    expect(forecast([candidate(1, 1)], { speeds })?.seconds).toBe(8);
+    expect(forecast([candidate(1, 2)], { speeds })?.seconds).toBe(5);
   });
 
   test("is none while the speed or the number of slots is unknown", () => {
-    expect(plan({ candidates: four, speeds: [] })).toMatchObject({ forecast: null, order: four });
-    expect(plan({ candidates: four, slots: null }).forecast).toBe(null);
+    expect(forecast(four, { speeds: [] })).toBe(null);
+    expect(forecast(four, { slots: null })).toBe(null);
   });
 
   test("without a slot is that nothing fits, and without candidates that nothing is to do", () => {
-    expect(plan({ candidates: four, slots: 0 }).forecast).toEqual({ fit: 0, seconds: null });
-    expect(plan({ candidates: [] }).forecast).toEqual({ fit: 0, seconds: 0 });
+    expect(forecast(four, { slots: 0 })).toEqual({ fit: 0, seconds: null, deviceSeconds: 40 });
+    expect(forecast([], {})).toEqual({ fit: 0, seconds: 0, deviceSeconds: 0 });
   });
 });
 

@@ -21,12 +21,15 @@ export interface MeasuredSpeed {
   readonly seconds: number;
 }
 
-/** What the order and the forecast of a round's evaluations follow from. */
-export interface EvaluationFacts<C extends Candidate> {
-  readonly candidates: readonly C[];
+/** What the order of a round's evaluations follows from. */
+export interface OrderFacts {
   /** Whom the assignment gives to this validator; the others come after. */
   readonly own: ReadonlySet<Hotkey>;
   readonly standings: ReadonlyMap<Uid, Standing>;
+}
+
+/** What the forecast follows from. */
+export interface SpeedFacts {
   /** Recent measurements; without any there is no forecast. */
   readonly speeds: readonly MeasuredSpeed[];
   /** How many measurements run side by side; null when that cannot be known. */
@@ -35,41 +38,24 @@ export interface EvaluationFacts<C extends Candidate> {
 }
 
 export interface EvaluationForecast {
-  /** How many of the candidates end before the deadline, in the plan's order. */
+  /** How many of the candidates end before the deadline. */
   readonly fit: number;
   /** Until the last of all candidates ends, past the deadline or not; null without a slot. */
   readonly seconds: number | null;
-}
-
-export interface EvaluationPlan<C extends Candidate> {
-  /** All candidates, the most urgent first. */
-  readonly order: readonly C[];
-  /** Null while speed or slots are unknown: nothing is guessed. */
-  readonly forecast: EvaluationForecast | null;
+  /** Of all measurements together, side by side or not. */
+  readonly deviceSeconds: number;
 }
 
 /**
- * In which order submissions are measured, and how many end before the deadline.
+ * The order in which submissions are measured, the most urgent first.
  *
  * Own assignment before others'; in each the leaders first (the best average of every group, as the merge takes one per
- * group), then whoever has waited longest for a point, newcomers before all; then the UID. A measurement is expected to
- * take the median of its group's recent ones, or of all where its group has none.
+ * group), then whoever has waited longest for a point, newcomers before all; then the UID.
  */
-export function planEvaluations<C extends Candidate>(facts: EvaluationFacts<C>): EvaluationPlan<C> {
-  const order = inOrder(facts);
-  return { order, forecast: forecastOf(order, facts) };
-}
-
-/** The middle value, the mean of both in the middle of an even number, null of none. */
-export function median(values: readonly number[]): number | null {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle];
-  if (upper === undefined) return null;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
-}
-
-function inOrder<C extends Candidate>({ candidates, own, standings }: EvaluationFacts<C>): readonly C[] {
+export function orderEvaluations<C extends Candidate>(
+  candidates: readonly C[],
+  { own, standings }: OrderFacts,
+): readonly C[] {
   const standingOf = ({ uid, hotkey }: C) => {
     const standing = standings.get(uid);
     return standing?.hotkey === hotkey ? standing : null;
@@ -87,6 +73,40 @@ function inOrder<C extends Candidate>({ candidates, own, standings }: Evaluation
   return ranked.sort((a, b) => compareRanks(a.rank, b.rank)).map(({ candidate }) => candidate);
 }
 
+/**
+ * How many submissions end before the deadline when they are measured in this order, each on the slot that is free
+ * first. A measurement is expected to take the median of its group's recent ones, or of all where its group has none.
+ *
+ * @returns null while speed or slots are unknown: nothing is guessed
+ */
+export function forecastEvaluations(
+  order: readonly Candidate[],
+  { speeds, slots, secondsLeft }: SpeedFacts,
+): EvaluationForecast | null {
+  const secondsOf = expectedSeconds(speeds);
+  if (slots === null || secondsOf === null) return null;
+  const expected = order.map(({ group }) => secondsOf(group));
+  const deviceSeconds = expected.reduce((sum, seconds) => sum + seconds, 0);
+  if (slots === 0) return { fit: 0, seconds: null, deviceSeconds };
+  const freeAt: number[] = Array(slots).fill(0);
+  const ends = expected.map((seconds) => {
+    const slot = freeAt.indexOf(Math.min(...freeAt));
+    const end = (freeAt[slot] ?? 0) + seconds;
+    freeAt[slot] = end;
+    return end;
+  });
+  return { fit: ends.filter((end) => end <= secondsLeft).length, seconds: Math.max(...freeAt), deviceSeconds };
+}
+
+/** The middle value, the mean of both in the middle of an even number, null of none. */
+export function median(values: readonly number[]): number | null {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle];
+  if (upper === undefined) return null;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+}
+
 /** The candidate of each group with the highest average above zero. */
 function leadersOf<C extends Candidate>(candidates: readonly C[], emaOf: (candidate: C) => number): readonly C[] {
   const leaders = new Map<ExpertGroup, C>();
@@ -99,24 +119,6 @@ function leadersOf<C extends Candidate>(candidates: readonly C[], emaOf: (candid
 
 function compareRanks(a: readonly number[], b: readonly number[]): number {
   return a.map((value, index) => value - (b[index] ?? 0)).find((difference) => difference !== 0) ?? 0;
-}
-
-/** Each in turn on the slot that is free first. */
-function forecastOf<C extends Candidate>(
-  order: readonly C[],
-  { speeds, slots, secondsLeft }: EvaluationFacts<C>,
-): EvaluationForecast | null {
-  const secondsOf = expectedSeconds(speeds);
-  if (slots === null || secondsOf === null) return null;
-  if (slots === 0) return { fit: 0, seconds: null };
-  const freeAt: number[] = Array(slots).fill(0);
-  const ends = order.map(({ group }) => {
-    const slot = freeAt.indexOf(Math.min(...freeAt));
-    const end = (freeAt[slot] ?? 0) + secondsOf(group);
-    freeAt[slot] = end;
-    return end;
-  });
-  return { fit: ends.filter((end) => end <= secondsLeft).length, seconds: Math.max(...freeAt) };
 }
 
 function expectedSeconds(speeds: readonly MeasuredSpeed[]): ((group: ExpertGroup) => number) | null {
