@@ -32,11 +32,16 @@ export class EvaluationRepository {
   recentSpeeds(limit: number): Promise<readonly MeasuredSpeed[]> {
     return this.#database.transact(async (transaction) => {
       const { rows } = await sql<MeasuredSpeed>`
-        SELECT json_extract(entry.value, '$.group') AS "group", json_extract(outcome, '$.seconds') AS seconds
-        FROM (SELECT * FROM evaluations WHERE kind = 'scored' ORDER BY round_id DESC, uid DESC LIMIT ${limit}) AS newest
-        JOIN rounds ON rounds.id = newest.round_id
-        JOIN json_each(rounds.plan, '$.roster') AS entry ON json_extract(entry.value, '$.uid') = newest.uid
-        ORDER BY round_id DESC, newest.uid`.execute(transaction);
+        WITH newest AS MATERIALIZED (
+          SELECT round_id, uid, json_extract(outcome, '$.seconds') AS seconds FROM evaluations
+          WHERE kind = 'scored' ORDER BY round_id DESC, uid DESC LIMIT ${limit}
+        ), entries AS MATERIALIZED (
+          SELECT rounds.id AS round_id, json_extract(value, '$.uid') AS uid, json_extract(value, '$.group') AS expert_group
+          FROM rounds JOIN json_each(rounds.plan, '$.roster')
+          WHERE rounds.id IN (SELECT round_id FROM newest)
+        )
+        SELECT expert_group AS "group", seconds FROM newest JOIN entries USING (round_id, uid)
+        ORDER BY round_id DESC, uid`.execute(transaction);
       return rows;
     });
   }

@@ -7,7 +7,7 @@ import { OutcomeFollower } from "@assay/runtime/queue/outcome-follower";
 import { createQueue, type JobQueue } from "@assay/runtime/queue/queues";
 import { createWorker, type JobProcessor, type QueueWorker } from "@assay/runtime/queue/worker";
 import { type PrivateRedis, startPrivateRedis } from "@assay/testing/redis/private-redis";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
 const never = new AbortController().signal;
 const payload: DownloadJob = { roundId: 7, uid: 3, hotkey: "5F", deadlineBlock: 100 };
@@ -160,17 +160,6 @@ test("a failed job of a queue without a pause takes its own place again, before 
   await worker.start(never);
   await ended;
   expect(order).toEqual(["1/1", "2/1", "2/2", "3/1", "4/1"]);
-});
-
-test("the slots of a queue are those of the workers that are connected to it, also after they reconnected", async () => {
-  expect(await queue.slots()).toBe(0);
-  const first = await work(async () => outcome);
-  await work(async () => outcome);
-  await vi.waitFor(async () => expect(await queue.slots()).toBe(4));
-  await first.stop();
-  await vi.waitFor(async () => expect(await queue.slots()).toBe(2));
-  await redis.producer.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
-  await vi.waitFor(async () => expect(await queue.slots()).toBe(2), { timeout: 10_000 });
 });
 
 test("a worker that stops lets a short job end", async () => {

@@ -41,9 +41,9 @@ export function createEvaluatorMetrics(registry: Registry) {
       labelNames: ["kind", "reason"],
       registers,
     }),
-    evaluationSlots: unknownAtFirst(
+    evaluationConcurrency: unknownAtFirst(
       new Gauge({
-        name: "evaluator_evaluation_slots",
+        name: "evaluator_evaluation_concurrency",
         help: "Evaluations that the connected workers run side by side, at the newest forecast; absent while unknown",
         registers,
       }),

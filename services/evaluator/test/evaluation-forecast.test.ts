@@ -27,7 +27,7 @@ async function forecastMetrics(lab: Lab): Promise<readonly (number | undefined)[
   return [
     await metric(lab, "evaluator_round_submissions_forecast"),
     await metric(lab, "evaluator_round_evaluation_seconds_forecast"),
-    await metric(lab, "evaluator_evaluation_slots"),
+    await metric(lab, "evaluator_evaluation_concurrency"),
   ];
 }
 
@@ -40,12 +40,12 @@ describe("the forecast", () => {
     const lab = await openLab(async () => measured, { miners: 4, roster: four, accepted: [1, 2] });
     await closeAnother(lab, 30);
     await lab.startWorker();
-    await eventually(async () => expect(await lab.queues.queue("evaluations").slots()).toBe(2));
+    await eventually(async () => expect(await lab.queues.queue("evaluations").concurrency()).toBe(2));
     lab.chain.buildUntil(33);
     await lab.run();
     await lab.run();
     expect(linesOf(lab, "Evaluation forecast")).toEqual([
-      "[INFO] Evaluation forecast | round: 31 | basis: committed | submissions: 4 | fit: 4 | seconds: 60 | slots: 2 | seconds_left: 420",
+      "[INFO] Evaluation forecast | round: 31 | basis: committed | submissions: 4 | fit: 4 | seconds: 60 | concurrency: 2 | seconds_left: 420",
     ]);
     expect(await forecastMetrics(lab)).toEqual([4, 120, 2]);
     expect(await metric(lab, "evaluator_round_submissions_evaluated")).toBe(0);
@@ -53,7 +53,7 @@ describe("the forecast", () => {
     lab.chain.buildUntil(36);
     await lab.run();
     expect(linesOf(lab, "Evaluation forecast")[1]).toBe(
-      "[INFO] Evaluation forecast | round: 31 | basis: accepted | submissions: 2 | fit: 2 | seconds: 30 | slots: 2 | seconds_left: 396",
+      "[INFO] Evaluation forecast | round: 31 | basis: accepted | submissions: 2 | fit: 2 | seconds: 30 | concurrency: 2 | seconds_left: 396",
     );
     expect(await forecastMetrics(lab)).toEqual([2, 60, 2]);
     await eventually(async () => {
@@ -66,11 +66,11 @@ describe("the forecast", () => {
   test("is no number while nothing was ever measured", async () => {
     const lab = await openLab();
     await lab.startWorker();
-    await eventually(async () => expect(await lab.queues.queue("evaluations").slots()).toBe(2));
+    await eventually(async () => expect(await lab.queues.queue("evaluations").concurrency()).toBe(2));
     lab.chain.buildUntil(33);
     await lab.run();
     expect(linesOf(lab, "Evaluation forecast")).toEqual([
-      "[INFO] Evaluation forecast | round: 31 | basis: committed | submissions: 2 | fit: unknown | seconds: unknown | slots: 2 | seconds_left: 420",
+      "[INFO] Evaluation forecast | round: 31 | basis: committed | submissions: 2 | fit: unknown | seconds: unknown | concurrency: 2 | seconds_left: 420",
     ]);
     expect(await forecastMetrics(lab)).toEqual([undefined, undefined, 2]);
   });
@@ -79,13 +79,13 @@ describe("the forecast", () => {
     const lab = await openLab(async () => measured, { miners: 4, roster: four });
     await closeAnother(lab, 150);
     await lab.startWorker(1);
-    await eventually(async () => expect(await lab.queues.queue("evaluations").slots()).toBe(1));
+    await eventually(async () => expect(await lab.queues.queue("evaluations").concurrency()).toBe(1));
     for (const block of [32, 33, 36]) {
       lab.chain.buildUntil(block);
       await lab.run();
     }
     expect(linesOf(lab, "[WARN]")).toEqual([
-      "[WARN] Not all submissions fit before the deadline: add workers or faster devices | round: 31 | basis: committed | submissions: 4 | fit: 2 | seconds: 600 | slots: 1 | seconds_left: 420",
+      "[WARN] Not all submissions fit before the deadline: add workers or faster devices | round: 31 | basis: committed | submissions: 4 | fit: 2 | seconds: 600 | concurrency: 1 | seconds_left: 420",
     ]);
     expect((await forecastMetrics(lab))[0]).toBe(2);
   });

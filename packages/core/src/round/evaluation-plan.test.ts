@@ -20,7 +20,7 @@ const uids = (candidates: readonly Candidate[], facts: Partial<OrderFacts> = {})
   }).map(({ uid }) => uid);
 
 const forecast = (order: readonly Candidate[], facts: Partial<SpeedFacts>) =>
-  forecastEvaluations(order, { speeds: [{ group: 0, seconds: 10 }], slots: 1, secondsLeft: 100, ...facts });
+  forecastEvaluations(order, { speeds: [{ group: 0, seconds: 10 }], concurrency: 1, secondsLeft: 100, ...facts });
 
 describe("the order", () => {
   test("begins with each group's leader, then whoever waited longest, newcomers before all", () => {
@@ -41,7 +41,7 @@ describe("the order", () => {
     expect(uids(candidates, { standings, own: new Set(["hotkey-1", "hotkey-2"]) })).toEqual([1, 2, 3]);
   });
 
-  test("gives a slot's new owner neither its predecessor's lead nor its turn", () => {
+  test("gives a UID's new owner neither its predecessor's lead nor its turn", () => {
     const standings = new Map([standing(1, 0.9, 121, "gone"), standing(2, 0.1, 76), standing(3, 0, 76)]);
     expect(uids([candidate(1), candidate(2), candidate(3)], { standings })).toEqual([2, 1, 3]);
   });
@@ -61,9 +61,12 @@ describe("the forecast", () => {
     [3, 19, 3, 20],
     [8, 10, 4, 10],
     [1, -5, 0, 40],
-  ])("with %i slots and %d seconds left %i of four fit, and all take %d", (slots, secondsLeft, fit, seconds) => {
-    expect(forecast(four, { slots, secondsLeft })).toEqual({ fit, seconds, deviceSeconds: 40 });
-  });
+  ])(
+    "with %i at once and %d seconds left %i of four fit, and all take %d",
+    (concurrency, secondsLeft, fit, seconds) => {
+      expect(forecast(four, { concurrency, secondsLeft })).toEqual({ fit, seconds, deviceSeconds: 40 });
+    },
+  );
 
   test("takes each group's own median, and all groups' for one that was never measured", () => {
     const speeds = [1, 2, 90].map((seconds) => ({ group: 0, seconds })).concat({ group: 1, seconds: 8 });
@@ -72,13 +75,13 @@ describe("the forecast", () => {
     expect(forecast([candidate(1, 2)], { speeds })?.seconds).toBe(5);
   });
 
-  test("is none while the speed or the number of slots is unknown", () => {
+  test("is none while the speed or the concurrency is unknown", () => {
     expect(forecast(four, { speeds: [] })).toBe(null);
-    expect(forecast(four, { slots: null })).toBe(null);
+    expect(forecast(four, { concurrency: null })).toBe(null);
   });
 
-  test("without a slot is that nothing fits, and without candidates that nothing is to do", () => {
-    expect(forecast(four, { slots: 0 })).toEqual({ fit: 0, seconds: null, deviceSeconds: 40 });
+  test("without a worker is that nothing fits, and without candidates that nothing is to do", () => {
+    expect(forecast(four, { concurrency: 0 })).toEqual({ fit: 0, seconds: null, deviceSeconds: 40 });
     expect(forecast([], {})).toEqual({ fit: 0, seconds: 0, deviceSeconds: 0 });
   });
 });

@@ -7,7 +7,7 @@ export interface Candidate {
   readonly group: ExpertGroup;
 }
 
-/** What is known of a slot's miner from earlier rounds. */
+/** What earlier rounds left of a UID's miner. */
 export interface Standing {
   readonly hotkey: Hotkey;
   readonly ema: number;
@@ -33,14 +33,14 @@ export interface SpeedFacts {
   /** Recent measurements; without any there is no forecast. */
   readonly speeds: readonly MeasuredSpeed[];
   /** How many measurements run side by side; null when that cannot be known. */
-  readonly slots: number | null;
+  readonly concurrency: number | null;
   readonly secondsLeft: number;
 }
 
 export interface EvaluationForecast {
   /** How many of the candidates end before the deadline. */
   readonly fit: number;
-  /** Until the last of all candidates ends, past the deadline or not; null without a slot. */
+  /** Until the last of all candidates ends, past the deadline or not; null when none ever begins. */
   readonly seconds: number | null;
   /** Of all measurements together, side by side or not. */
   readonly deviceSeconds: number;
@@ -74,25 +74,25 @@ export function orderEvaluations<C extends Candidate>(
 }
 
 /**
- * How many submissions end before the deadline when they are measured in this order, each on the slot that is free
+ * How many submissions end before the deadline when they are measured in this order, each by the worker that is free
  * first. A measurement is expected to take the median of its group's recent ones, or of all where its group has none.
  *
- * @returns null while speed or slots are unknown: nothing is guessed
+ * @returns null while speed or concurrency is unknown: nothing is guessed
  */
 export function forecastEvaluations(
   order: readonly Candidate[],
-  { speeds, slots, secondsLeft }: SpeedFacts,
+  { speeds, concurrency, secondsLeft }: SpeedFacts,
 ): EvaluationForecast | null {
   const secondsOf = expectedSeconds(speeds);
-  if (slots === null || secondsOf === null) return null;
+  if (concurrency === null || secondsOf === null) return null;
   const expected = order.map(({ group }) => secondsOf(group));
   const deviceSeconds = expected.reduce((sum, seconds) => sum + seconds, 0);
-  if (slots === 0) return { fit: 0, seconds: null, deviceSeconds };
-  const freeAt: number[] = Array(slots).fill(0);
+  if (concurrency === 0) return { fit: 0, seconds: null, deviceSeconds };
+  const freeAt: number[] = Array(concurrency).fill(0);
   const ends = expected.map((seconds) => {
-    const slot = freeAt.indexOf(Math.min(...freeAt));
-    const end = (freeAt[slot] ?? 0) + seconds;
-    freeAt[slot] = end;
+    const first = freeAt.indexOf(Math.min(...freeAt));
+    const end = (freeAt[first] ?? 0) + seconds;
+    freeAt[first] = end;
     return end;
   });
   return { fit: ends.filter((end) => end <= secondsLeft).length, seconds: Math.max(...freeAt), deviceSeconds };

@@ -4,7 +4,7 @@ import type { Redis } from "ioredis";
 import { isConnectionError } from "./connection.ts";
 import type { JobOutcome, JobPayload } from "./job-outcomes.ts";
 import { QueueError, QueueErrorCode } from "./queue-error.ts";
-import { totalSlots } from "./worker-slots.ts";
+import { totalConcurrency } from "./worker-concurrency.ts";
 
 export interface QueueOptions {
   /** Begins every key, so that several validators can share one Redis. */
@@ -133,9 +133,14 @@ export class JobQueue<N extends QueueName> {
   }
 
   /** How many jobs the connected workers take at once, on whatever host; null if Redis does not list its clients. */
-  async slots(): Promise<number | null> {
-    const workers = await available(this.#queue.getWorkers());
-    return totalSlots(workers.map(({ rawname }) => rawname));
+  async concurrency(): Promise<number | null> {
+    try {
+      const workers = await available(this.#queue.getWorkers());
+      return totalConcurrency(workers.map(({ rawname }) => rawname));
+    } catch (error) {
+      if (error instanceof Error && error.name === "ReplyError") return null;
+      throw error;
+    }
   }
 
   /** The connection stays open: it is not the queue's. */

@@ -8,7 +8,7 @@ import { withDeadline } from "../time/deadline.ts";
 import { isConnectionError } from "./connection.ts";
 import { failureText } from "./job-failure.ts";
 import type { JobOutcome, JobPayload } from "./job-outcomes.ts";
-import { slotsName } from "./worker-slots.ts";
+import { concurrencyName } from "./worker-concurrency.ts";
 
 /** A job as its processor sees it. */
 export interface ReceivedJob<N extends QueueName> {
@@ -89,7 +89,7 @@ export class QueueWorker<N extends QueueName> implements Startable {
       {
         connection: this.#copy,
         prefix,
-        name: slotsName(concurrency),
+        name: concurrencyName(concurrency),
         concurrency,
         skipVersionCheck: false,
         lockDuration: lockMillis ?? DEFAULT_LOCK_MILLIS,

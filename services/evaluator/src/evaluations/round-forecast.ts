@@ -89,7 +89,7 @@ export class RoundForecast {
     const from = Math.max(head.number, round.seedBlock);
     return {
       speeds: await ledger.evaluations.recentSpeeds(RECENT_MEASUREMENTS),
-      slots: await evaluations.slots(),
+      concurrency: await evaluations.concurrency(),
       secondsLeft: Math.max(0, ((round.evaluationDeadline - from) * blockMillis) / 1000),
     };
   }
@@ -100,10 +100,10 @@ export class RoundForecast {
   }
 
   /** A series that nobody can know is taken away: 0 would be a number like any other. */
-  #show(forecast: EvaluationForecast | null, measured: readonly EvaluationRecord[], { slots }: SpeedFacts): void {
+  #show(forecast: EvaluationForecast | null, measured: readonly EvaluationRecord[], { concurrency }: SpeedFacts): void {
     const { metrics } = this.#components;
-    if (slots === null) metrics.evaluationSlots.remove();
-    else metrics.evaluationSlots.set(slots);
+    if (concurrency === null) metrics.evaluationConcurrency.remove();
+    else metrics.evaluationConcurrency.set(concurrency);
     if (forecast === null) {
       metrics.roundSubmissionsForecast.remove();
       metrics.roundSecondsForecast.remove();
@@ -121,7 +121,7 @@ export class RoundForecast {
       submissions,
       fit: forecast?.fit ?? "unknown",
       seconds: rounded(forecast?.seconds ?? null),
-      slots: facts.slots ?? "unknown",
+      concurrency: facts.concurrency ?? "unknown",
       secondsLeft: rounded(facts.secondsLeft),
     };
     if (!this.#told.has(basis)) logger.info("Evaluation forecast", numbers);

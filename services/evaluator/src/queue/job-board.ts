@@ -51,7 +51,7 @@ export class JobBoard<Name extends QueueName> {
   }
 
   /** Jobs that the connected workers take at once; null when Redis does not tell. */
-  async slots(): Promise<number | null> {
-    return await this.#queue.slots();
+  async concurrency(): Promise<number | null> {
+    return await this.#queue.concurrency();
   }
 }
