@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AppError } from "@assay/core/app-error";
+import type { EvaluationRequest, Measurement } from "@assay/evaluation/evaluator";
 import { describe, expect, test } from "vitest";
 import { roundScores } from "../src/scores/round-scores.ts";
 import { type Lab, measured, openLab, settle } from "./evaluation-lab.ts";
@@ -57,22 +58,29 @@ describe("equal files of one group", () => {
     expect(states).toContainEqual({ uid: 1, hotkey, ema: 0, points: 1, lastRound: 31 });
   });
 
-  test("pay nobody instead when the first one's evaluation fails for our reasons", async () => {
-    const lab = await openLab(
-      async ({ submission }) => {
-        if (submission.sha256 !== same) return measured;
-        throw new AppError("CHILD_EXITED", "The child is gone");
-      },
-      { roster },
-    );
+  test("pay nobody instead when the first one's evaluation failed for our reasons", async () => {
+    const measure = async ({ submission }: EvaluationRequest): Promise<Measurement> => {
+      if (submission.sha256 !== same) return measured;
+      throw new AppError("CHILD_EXITED", "The child is gone");
+    };
+    const lab = await openLab(measure, { roster, accepted: [2, 3] });
     lab.chain.buildUntil(36);
     await lab.startWorker();
-    await settle(lab);
+    await eventually(async () => {
+      await lab.run();
+      expect(await outcomes(lab)).toEqual([
+        [2, "scored"],
+        [3, "failed"],
+      ]);
+    });
+    await lab.accept(1);
+    await lab.run();
     expect(await outcomes(lab)).toEqual([
       [1, "duplicate"],
       [2, "scored"],
       [3, "failed"],
     ]);
+    expect(lab.evaluator.requests).toHaveLength(2);
   });
 
   test("wait for an earlier one that arrived and is not fetched yet, whatever becomes of it", async () => {

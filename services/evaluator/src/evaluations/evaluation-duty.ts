@@ -98,7 +98,9 @@ export class EvaluationDuty implements Duty {
     const arrived = new Set(receipts.map(({ uid }) => uid));
     const { toMeasure, duplicates } = roundWork(round, { submissions, evaluations: before, arrived });
     for (const { entry, first } of duplicates) await this.#rejectDuplicate(round, entry, first);
-    for (const entry of toMeasure) await this.#settle(round, seed, entry, watched.ranks.get(entry.uid) ?? 1);
+    for (const entry of toMeasure) {
+      await this.#settle(round, seed, entry, watched.ranks.get(entry.uid) ?? watched.ranks.size);
+    }
     const evaluations = await ledger.evaluations.list(round.id);
     const ended = new Set(evaluations.map(({ uid }) => uid));
     await watched.forecast.ofAccepted(
