@@ -151,7 +151,7 @@ function networkWith(schedule: CycleSchedule): Network {
     blockMillis: 12_000,
     schedule,
     expertGroups: GROUPS,
-    evaluation: { sequences: 6, sequenceLength: 16 },
+    evaluation: { sequences: 6, sequenceLength: 16, policy: "relative_reduction" },
     merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
   };
 }
