@@ -31,6 +31,10 @@ export type Stop =
  */
 const TIE: NatsPerToken = 2e-5;
 
+/** Of the error level. The smaller part suffers more from noise that is askew, which differences of two cancel. */
+const OUTRANKED_PART = 0.8;
+const WORSE_PART = 0.2;
+
 /** With fewer batches there is no spread to compare with. */
 const LEAST_BATCHES = 3;
 
@@ -42,10 +46,12 @@ const LEAST_BATCHES = 3;
  * of Student's t times its standard error.
  *
  * The error level is a bound on the probability, over all looks at one group in one round, that (a) any submission is
- * stopped as outranked that belongs to the first `keep` by expected improvement, or (b) any submission is stopped as
- * worse than the base that is not. Half of it goes to each: (a) shares its half among `looks · keep · (entrants - 1)`
- * comparisons, (b) among `looks · entrants`. The expectation is over held-out text as the seed draws it, and batch means
- * count as normally distributed.
+ * stopped as outranked that belongs to the first `keep` by expected improvement, the lower UID first among equals, or
+ * (b) any submission is stopped as worse than the base that is not. Four fifths go to (a), shared evenly among
+ * `looks · keep · (entrants - 1)` comparisons, and one fifth to (b), shared among `looks · entrants`. The expectation is
+ * over held-out text as the seed draws it. Batches count as normally distributed, which is why they are of several
+ * sequences: with noise as askew as a mean of eight exponential draws, (b) was seen to exceed its part and the sum was
+ * not.
  *
  * With `keep` contestants or fewer nobody stops. The order of the contestants changes nothing, and equal losses give
  * equal decisions on every machine. Losses within their band of each other may decide differently only where a
@@ -59,8 +65,8 @@ export function decideStage(contestants: readonly Contestant[], rules: StageRule
   const { keep, looks, entrants, errorLevel } = rules;
   if (!(keep >= 1 && looks >= 1 && entrants >= contestants.length)) throw new RangeError("Rules that cannot be");
   if (contestants.length <= keep) return new Map();
-  const outranked = new Comparison(errorLevel / 2 / (looks * keep * (entrants - 1)));
-  const worse = new Comparison(errorLevel / 2 / (looks * entrants));
+  const outranked = new Comparison((errorLevel * OUTRANKED_PART) / (looks * keep * (entrants - 1)));
+  const worse = new Comparison((errorLevel * WORSE_PART) / (looks * entrants));
   const byUid = [...contestants].sort((a, b) => a.uid - b.uid);
   const stops = new Map<Uid, Stop>();
   for (const contestant of byUid) {
