@@ -53,9 +53,9 @@ async function openLab(measure: () => Promise<Measurement> = async () => measure
   return lab;
 }
 
-function runner({ client, ledger, metrics, logger }: Stage, queues: Queues): () => Promise<void> {
+function runner({ client, ledger, inbox, network, metrics, logger }: Stage, queues: Queues): () => Promise<void> {
   const evaluations = queues.board("evaluations");
-  const duty = new EvaluationDuty({ chain: client, ledger, evaluations, metrics, logger });
+  const duty = new EvaluationDuty({ chain: client, ledger, inbox, evaluations, metrics, logger }, network);
   return () => duty.run(client.head());
 }
 

@@ -1,5 +1,7 @@
 import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
+import type { Inbox } from "@assay/checkpoint/inbox/inbox";
 import { evaluationJobId } from "@assay/core/jobs/catalog";
+import type { Network } from "@assay/core/network";
 import type { Round } from "@assay/core/round/round";
 import { combinedSeed, roundSeed } from "@assay/core/round/seed";
 import type { DownloadOutcome } from "@assay/core/scoring/outcome";
@@ -11,12 +13,15 @@ import type { Duty } from "../cycle/duty.ts";
 import { EvaluatorErrorCode } from "../evaluator-error.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
 import type { JobBoard } from "../queue/job-board.ts";
+import { StagedEvaluations } from "./staged-evaluations.ts";
+import { stagedStanding } from "./staged-standing.ts";
 
 type Accepted = Extract<DownloadOutcome, { kind: "accepted" }>;
 
 export interface EvaluationDutyComponents {
   readonly chain: Pick<ChainClient, "finalizedBlockHash">;
   readonly ledger: Ledger;
+  readonly inbox: Inbox;
   readonly evaluations: JobBoard<"evaluations">;
   readonly metrics: EvaluatorMetrics;
   readonly logger: Logger;
@@ -32,15 +37,21 @@ export interface EvaluationDutyComponents {
 export class EvaluationDuty implements Duty {
   readonly name = "evaluations";
   readonly #components: EvaluationDutyComponents;
+  /** Null where the network measures everybody on all batches. */
+  readonly #staged: StagedEvaluations | null;
 
-  constructor(components: EvaluationDutyComponents) {
+  constructor(components: EvaluationDutyComponents, { evaluation }: Pick<Network, "evaluation">) {
+    const { sequential: rules, sequences } = evaluation;
     this.#components = components;
+    this.#staged = rules === undefined ? null : new StagedEvaluations(components, { rules, sequences });
   }
 
-  async run(_head: ChainHead): Promise<void> {
+  async run(head: ChainHead): Promise<void> {
     for (const record of await this.#components.ledger.rounds.open()) {
       const seed = await this.#seedOf(record);
-      if (seed !== null) await this.#advance(record.round, seed);
+      if (seed === null) continue;
+      if (this.#staged === null) await this.#advance(record.round, seed);
+      else await this.#advanceStages(this.#staged, record.round, { seed, head });
     }
   }
 
@@ -59,6 +70,17 @@ export class EvaluationDuty implements Duty {
     for (const submission of await ledger.submissions.list(round.id)) {
       if (submission.kind === "accepted" && !done.has(submission.uid)) await this.#settle(round, seed, submission);
     }
+  }
+
+  async #advanceStages(
+    staged: StagedEvaluations,
+    round: Round,
+    { seed, head }: { readonly seed: string; readonly head: ChainHead },
+  ): Promise<void> {
+    const { ledger, inbox } = this.#components;
+    const standing = await stagedStanding(round, { ledger, inbox });
+    const closing = head.number >= round.evaluationDeadline;
+    for (const outcome of await staged.advance({ round, seed, closing, ...standing })) await this.#record(outcome);
   }
 
   async #settle(round: Round, seed: string, submission: Accepted): Promise<void> {
