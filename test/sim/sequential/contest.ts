@@ -1,6 +1,7 @@
+import type { BatchLoss } from "@assay/core/scoring/outcome";
 import { scoreOf } from "@assay/core/scoring/score";
 import { onCommonText } from "@assay/core/scoring/sequential/common-text";
-import { decideStage } from "@assay/core/scoring/sequential/decide-stage";
+import { contestStanding, type StageResult } from "@assay/core/scoring/sequential/contest";
 import { type SequentialRules, type Stage, stagesOf } from "@assay/core/scoring/sequential/stages";
 import type { Uid } from "@assay/core/units";
 import type { Competitor } from "./field.ts";
@@ -30,20 +31,32 @@ export function measureInStages(field: readonly Competitor[], rules: SequentialR
   return resultOf(measured, new Set(stopped.map(({ uid }) => uid)));
 }
 
+/** Measures whatever the contest asks for until it asks for nothing; batches seen by each. */
 function contest(
   members: readonly Competitor[],
   stages: readonly Stage[],
   rules: SequentialRules,
 ): readonly Competitor[] {
-  const ended: Competitor[] = [];
-  let running = members;
-  for (const { firstBatch, batches } of stages.slice(0, -1)) {
-    const seen = running.map((each) => ({ ...each, batchLosses: each.batchLosses.slice(0, firstBatch + batches) }));
-    const stops = decideStage(seen, { ...rules, looks: stages.length - 1, entrants: members.length });
-    ended.push(...seen.filter(({ uid }) => stops.has(uid)));
-    running = running.filter(({ uid }) => !stops.has(uid));
+  const results = new Map(members.map(({ uid }) => [uid, [] as StageResult[]]));
+  const losses = new Map(members.map(({ uid, batchLosses }) => [uid, batchLosses]));
+  for (;;) {
+    const entrants = [...results].map(([uid, ofStages]) => ({ uid, results: ofStages }));
+    const standing = contestStanding(entrants, { ...rules, stages: stages.length }, { complete: true, closing: false });
+    if (standing.asks.length === 0) break;
+    for (const { uid, stage } of standing.asks) {
+      results.get(uid)?.push(measuredOf(losses.get(uid) ?? [], stages[stage]));
+    }
   }
-  return [...ended, ...running];
+  return members.map((member) => {
+    const seen = results.get(member.uid)?.flatMap((result) => (result.kind === "measured" ? result.batchLosses : []));
+    return { ...member, batchLosses: seen ?? [] };
+  });
+}
+
+function measuredOf(losses: readonly BatchLoss[], stage: Stage | undefined): StageResult {
+  const { firstBatch, batches } = stage ?? { firstBatch: 0, batches: 0 };
+  const batchesLeft = losses.length - firstBatch - batches;
+  return { kind: "measured", batchLosses: losses.slice(firstBatch, firstBatch + batches), batchesLeft };
 }
 
 function resultOf(measured: readonly Competitor[], stopped: ReadonlySet<Uid>): Result {

@@ -32,12 +32,15 @@ describe("the critical value", () => {
     expect(criticalValue(0.01, 10)).toBeLessThan(criticalValue(0.01, 9));
   });
 
+  test("is beyond everything for a probability that float64 cannot tell from 0", () => {
+    expect(criticalValue(1e-11, 8)).toBe(Number.POSITIVE_INFINITY);
+  });
+
   test.each([
     [0.05, 1],
     [0.05, 2.5],
     [0.5, 8],
     [0, 8],
-    [1e-11, 8],
     [Number.NaN, 8],
   ])("does not exist for probability %d at %d degrees", (probability, degrees) => {
     expect(() => criticalValue(probability, degrees)).toThrow(RangeError);

@@ -1,3 +1,4 @@
+/** Below, the sum's rounding would show. */
 const LEAST_PROBABILITY = 1e-10;
 const HALVINGS = 60;
 
@@ -9,11 +10,13 @@ const HALVINGS = 60;
  * 26.7.4). An odd number counts as the even one below it, which makes the value larger.
  *
  * @param degrees of freedom, at least 2
- * @throws RangeError for fewer degrees or a probability outside [1e-10, 0.5) (a caller's bug).
+ * @returns infinity for a probability below 1e-10, which nothing measured here can speak to
+ * @throws RangeError for fewer degrees or a probability outside (0, 0.5) (a caller's bug).
  */
 export function criticalValue(probability: number, degrees: number): number {
   if (!(Number.isSafeInteger(degrees) && degrees >= 2)) throw new RangeError(`Too few degrees of freedom: ${degrees}`);
-  if (!(probability >= LEAST_PROBABILITY && probability < 0.5)) throw new RangeError(`Not a level: ${probability}`);
+  if (!(probability > 0 && probability < 0.5)) throw new RangeError(`Not a level: ${probability}`);
+  if (probability < LEAST_PROBABILITY) return Number.POSITIVE_INFINITY;
   const even = degrees - (degrees % 2);
   let high = 1;
   while (upperTail(high, even) > probability) high *= 2;

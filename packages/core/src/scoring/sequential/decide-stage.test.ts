@@ -59,6 +59,11 @@ describe("who stops", () => {
     expect(decideStage(field, { ...rules, looks: 9, entrants: 256 }).size).toBe(0);
   });
 
+  test("is nobody where so much is compared that no difference could be beyond chance", () => {
+    const field = [improving(1, [0.5, 0.5, 0.5]), improving(2, [0.1, 0.1, 0.1])];
+    expect(decideStage(field, { ...rules, errorLevel: 0.0001, looks: 1e6 }).size).toBe(0);
+  });
+
   test.each([{ keep: 0 }, { looks: 0 }, { entrants: 1 }])("is not asked with %j", (parts) => {
     const field = [improving(1, [1, 1, 1]), improving(2, [1, 1, 1])];
     expect(() => decideStage(field, { ...rules, ...parts })).toThrow(RangeError);

@@ -67,30 +67,23 @@ export function decideStage(contestants: readonly Contestant[], rules: StageRule
   if (contestants.length <= keep) return new Map();
   const outranked = new Comparison((errorLevel * OUTRANKED_PART) / (looks * keep * (entrants - 1)));
   const worse = new Comparison((errorLevel * WORSE_PART) / (looks * entrants));
-  const byUid = [...contestants].sort((a, b) => a.uid - b.uid);
+  const field = [...contestants].sort((a, b) => a.uid - b.uid).map(perToken);
   const stops = new Map<Uid, Stop>();
-  for (const contestant of byUid) {
-    const by = byUid.filter((other) => outranked.isAbove(advantages(other, contestant))).map(({ uid }) => uid);
-    if (worse.isAbove(damages(contestant))) stops.set(contestant.uid, { reason: "worse_than_base" });
-    else if (by.length >= keep) stops.set(contestant.uid, { reason: "outranked", by });
+  for (const { uid, before, after } of field) {
+    const by = field.filter((other) => outranked.isBetter(other.after, after)).map((other) => other.uid);
+    if (worse.isBetter(before, after)) stops.set(uid, { reason: "worse_than_base" });
+    else if (by.length >= keep) stops.set(uid, { reason: "outranked", by });
   }
   return stops;
 }
 
-/** Nats per token by which `one` beats `other`, on each batch that both have. The base's losses cancel exactly. */
-function advantages(one: Contestant, other: Contestant): readonly NatsPerToken[] {
-  const common = Math.min(one.batchLosses.length, other.batchLosses.length);
-  return other.batchLosses
-    .slice(0, common)
-    .map(({ after, tokens }, index) => (after - (one.batchLosses[index]?.after ?? Number.NaN)) / tokens);
+function perToken({ uid, batchLosses }: Contestant) {
+  const before = batchLosses.map((batch): NatsPerToken => batch.before / batch.tokens);
+  const after = batchLosses.map((batch): NatsPerToken => batch.after / batch.tokens);
+  return { uid, before, after };
 }
 
-/** Nats per token that a submission adds to the base's loss, on each batch. */
-function damages({ batchLosses }: Contestant): readonly NatsPerToken[] {
-  return batchLosses.map(({ before, after, tokens }) => (after - before) / tokens);
-}
-
-/** One-sided comparisons, each at the same level. */
+/** One-sided comparisons of losses on the same batches, each at the same level. */
 class Comparison {
   readonly #level: number;
   readonly #criticalValues = new Map<number, number>();
@@ -99,14 +92,22 @@ class Comparison {
     this.#level = level;
   }
 
-  /** Whether the differences' expectation is above 0, beyond chance and a tie. */
-  isAbove(differences: readonly NatsPerToken[]): boolean {
-    const { length } = differences;
-    if (length < LEAST_BATCHES) return false;
-    const mean = sumOf(differences) / length;
+  /**
+   * Whether one loses less than the other, beyond chance and a tie, on the batches that both have.
+   *
+   * Added in the order of the batches, so that every machine has the same sums.
+   */
+  isBetter(one: readonly NatsPerToken[], other: readonly NatsPerToken[]): boolean {
+    const batches = Math.min(one.length, other.length);
+    if (batches < LEAST_BATCHES) return false;
+    const advantage = (batch: number) => (other[batch] ?? Number.NaN) - (one[batch] ?? Number.NaN);
+    let sum = 0;
+    for (let batch = 0; batch < batches; batch += 1) sum += advantage(batch);
+    const mean = sum / batches;
     if (!(mean > TIE)) return false;
-    const variance = sumOf(differences.map((difference) => (difference - mean) * (difference - mean))) / (length - 1);
-    return mean > this.#criticalValue(length - 1) * Math.sqrt(variance / length);
+    let squares = 0;
+    for (let batch = 0; batch < batches; batch += 1) squares += (advantage(batch) - mean) * (advantage(batch) - mean);
+    return mean > this.#criticalValue(batches - 1) * Math.sqrt(squares / (batches - 1) / batches);
   }
 
   #criticalValue(degrees: number): number {
@@ -114,9 +115,4 @@ class Comparison {
     this.#criticalValues.set(degrees, known);
     return known;
   }
-}
-
-/** Added in the order of the batches, so that every machine has the same sum. */
-function sumOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0);
 }
