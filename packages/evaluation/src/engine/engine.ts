@@ -5,7 +5,8 @@ import type { ExpertGroup } from "@assay/core/units";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { EvaluationRequest, EvaluatorOptions } from "../evaluator.ts";
 import type { BatchSet, LossBackend, LossRequest } from "../loss-backend.ts";
-import { type ModelConfig, parseModelConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { parseModelConfig } from "../model/config-json.ts";
 import { describeModel, type ModelDescription } from "../model/description.ts";
 import { expertTensorLayout } from "../model/expert-layout.ts";
 import { Tensor } from "../onnx/runtime.ts";
@@ -23,6 +24,8 @@ export interface EngineOptions extends Pick<EvaluatorOptions, "sequenceLength" |
   readonly groups?: ExpertGroups;
   /** A base model that takes more as float32 is streamed in every pass; without it, as much as is free and a reserve. */
   readonly baseMemoryBytes?: number;
+  /** Rows (tokens) of one run; changes losses in their last bits. */
+  readonly rowsPerRun?: number;
 }
 
 /** A version opened and what runs it. */
@@ -142,8 +145,8 @@ export class Engine implements LossBackend {
   }
 
   #chunksOf({ config }: Base, { batches }: BatchSet): readonly Chunk[] {
-    const { attentionHeads } = config;
-    return chunksOf(batches, { ...RUN_LIMITS, attentionHeads });
+    const { rowsPerRun: rows = RUN_LIMITS.rows } = this.#options;
+    return chunksOf(batches, { ...RUN_LIMITS, rows, attentionHeads: config.attention.heads });
   }
 
   async #trunk(
