@@ -36,7 +36,7 @@ export interface StageOptions {
   /** Imports the tiny model as version 0. */
   readonly model?: boolean;
   readonly firstBlock?: number;
-  readonly evaluation?: Partial<Network["evaluation"]>;
+  readonly evaluation?: Partial<Network["evaluation"]> | undefined;
 }
 
 /** A chain that says how many calls were handed in. */

@@ -2,16 +2,12 @@ import { AppError } from "@assay/core/app-error";
 import type { BatchLoss } from "@assay/core/scoring/outcome";
 import type { EvaluationRequest, Measurement } from "@assay/evaluation/evaluator";
 import type { EvaluationRecord } from "@assay/ledger/evaluations";
-import { FakeEvaluator } from "@assay/testing/fake/fake-evaluator";
 import { describe, expect, test } from "vitest";
-import { EvaluationDuty } from "../src/evaluations/evaluation-duty.ts";
-import { createEvaluationProcessor } from "../src/evaluations/evaluation-processor.ts";
 import { provisionalEvaluations } from "../src/evaluations/provisional-evaluations.ts";
-import { StagedEvaluations } from "../src/evaluations/staged-evaluations.ts";
-import { stagedStanding } from "../src/evaluations/staged-standing.ts";
-import { eventually, openQueues, type Queues, useRedis } from "./queues.ts";
-import { onRoster, saveRound } from "./rounds.ts";
-import { metric, openStage, type Stage } from "./stage.ts";
+import { type Lab, openLab } from "./evaluation-lab.ts";
+import { eventually, useRedis } from "./queues.ts";
+import { onRoster } from "./rounds.ts";
+import { metric } from "./stage.ts";
 import { offer } from "./submissions.ts";
 
 useRedis();
@@ -28,58 +24,27 @@ const evaluation = {
 const GAINS: Readonly<Record<number, number>> = { 1: 0.05, 2: 0.05, 3: 0.01, 4: 0, 5: -0.02, 6: 0.03 };
 const BATCHES_SEEN = { 1: 20, 2: 20, 3: 5, 4: 5, 5: 5, 6: 20 };
 
-interface Lab extends Stage {
-  readonly queues: Queues;
-  readonly evaluator: FakeEvaluator;
-  run(): Promise<void>;
-  /** Waits until the worker has nothing left to do. */
-  idle(): Promise<void>;
-  /** Closes the ledger and begins with a new duty. */
-  restart(): Promise<void>;
-  accept(uid: number): Promise<void>;
-}
-
 /** Round 31 with six miners, whose submissions are accepted unless said otherwise, and a worker. */
-async function openLab(
+async function openField(
   measure: (request: EvaluationRequest) => Measurement = measureStage,
   accepted: readonly number[] = [1, 2, 3, 4, 5, 6],
 ): Promise<Lab> {
-  const stage = await openStage({ miners: 6 });
-  const queues = await openQueues();
-  const evaluator = new FakeEvaluator(async (request) => measure(request));
-  const roster = stage.miners.map((miner) => onRoster(miner, miner.uid === 6 ? 1 : 0));
-  await saveRound(stage, 0, { roster });
-  let duty = dutyOf(stage, queues);
-  const lab: Lab = {
-    ...stage,
-    queues,
-    evaluator,
-    run: () => duty.run(stage.client.head()),
-    idle: () =>
-      eventually(async () => {
-        expect(await queues.queue("evaluations").counts()).toMatchObject({ waiting: 0, active: 0, delayed: 0 });
-      }),
-    restart: async () => {
-      lab.ledger = await stage.reopenLedger();
-      duty = dutyOf({ ...stage, ledger: lab.ledger }, queues);
-    },
-    accept: async (uid) => {
-      const { hotkey } = stage.miner(uid);
-      const facts = { path: `submissions/31/${uid}.safetensors`, sha256: "cd".repeat(32), bytes: 9 };
-      await lab.ledger.submissions.record({ kind: "accepted", roundId: 31, uid, hotkey, ...facts });
-    },
-  };
-  for (const uid of accepted) await lab.accept(uid);
-  const { layout, metrics, logger } = stage;
-  const head = { block: async () => 36 };
-  await queues.work("evaluations", createEvaluationProcessor({ head, evaluator, layout, metrics, logger }));
-  stage.chain.buildUntil(36);
+  const lab = await openLab(async (request) => measure(request), {
+    miners: 6,
+    roster: ({ miners }) => miners.map((miner) => onRoster(miner, miner.uid === 6 ? 1 : 0)),
+    accepted,
+    evaluation,
+  });
+  await lab.startWorker();
+  lab.chain.buildUntil(36);
   return lab;
 }
 
-function dutyOf({ client, ledger, inbox, metrics, logger }: Stage, queues: Queues): EvaluationDuty {
-  const evaluations = queues.board("evaluations");
-  return new EvaluationDuty({ chain: client, ledger, inbox, evaluations, metrics, logger }, { evaluation });
+/** Waits until the worker has nothing left to do. */
+async function idle({ queues }: Lab): Promise<void> {
+  await eventually(async () => {
+    expect(await queues.queue("evaluations").counts()).toMatchObject({ waiting: 0, active: 0, delayed: 0 });
+  });
 }
 
 /** Runs the duty and the worker in turn until every submission has an evaluation; `between` comes before each turn. */
@@ -87,7 +52,7 @@ async function playThrough(lab: Lab, between: () => Promise<void> = async () => 
   for (let turn = 0; turn < 20; turn += 1) {
     await lab.run();
     if ((await lab.ledger.evaluations.list(31)).length === 6) return;
-    await lab.idle();
+    await idle(lab);
     await between();
   }
   throw new Error("The contest does not come to an end");
@@ -106,7 +71,7 @@ async function batchesSeen(lab: Lab): Promise<Record<number, number>> {
 
 describe("a round in stages", () => {
   test("measures equals to the end and others until it is clear, and says who was stopped", async () => {
-    const lab = await openLab();
+    const lab = await openField();
     await playThrough(lab);
 
     expect(await batchesSeen(lab)).toEqual(BATCHES_SEEN);
@@ -124,9 +89,9 @@ describe("a round in stages", () => {
   });
 
   test("has a job for each stage, by round, miner and stage", async () => {
-    const lab = await openLab();
+    const lab = await openField();
     await lab.run();
-    await lab.idle();
+    await idle(lab);
     await lab.run();
     const queue = lab.queues.queue("evaluations");
     expect((await queue.find("evaluation-31-2-0"))?.payload).toMatchObject({ stage: { firstBatch: 0, batches: 5 } });
@@ -136,7 +101,7 @@ describe("a round in stages", () => {
   });
 
   test("ends the same when the process is killed and started again between any two steps", async () => {
-    const [undisturbed, killed] = [await openLab(), await openLab()];
+    const [undisturbed, killed] = [await openField(), await openField()];
     await playThrough(undisturbed);
     await playThrough(killed, () => killed.restart());
 
@@ -145,7 +110,7 @@ describe("a round in stages", () => {
   });
 
   test("ends the same when Redis loses every stage under way, which are measured once more", async () => {
-    const [undisturbed, robbed] = [await openLab(), await openLab()];
+    const [undisturbed, robbed] = [await openField(), await openField()];
     await playThrough(undisturbed);
     let losses = 0;
     await playThrough(robbed, async () => {
@@ -158,33 +123,25 @@ describe("a round in stages", () => {
   });
 
   test("ends the same when the process is killed between two evaluations that it writes down", async () => {
-    const [undisturbed, killed] = [await openLab(), await openLab()];
+    const undisturbed = await openField();
     await playThrough(undisturbed);
+    const killed = await openField();
+    const stages = await undisturbed.ledger.evaluationStages.list(31);
+    for (const each of stages.filter(({ stage }) => stage === 0)) await killed.ledger.evaluationStages.record(each);
+    const third = (await undisturbed.ledger.evaluations.list(31)).filter(({ uid }) => uid === 3);
+    for (const each of third) await killed.ledger.evaluations.record(each);
     await killed.run();
-    await killed.idle();
-    const { ledger, logger, queues } = killed;
-    const { sequential: rules, sequences } = evaluation;
-    const staged = new StagedEvaluations(
-      { ledger, logger, evaluations: queues.board("evaluations") },
-      { rules, sequences },
-    );
-    const round = await ledger.rounds.get(31);
-    if (round?.seed == null) throw new Error("The round has no seed");
-    const standing = await stagedStanding(round.round, killed);
-    const ended = await staged.advance({ round: round.round, seed: round.seed, closing: false, ...standing });
-    expect(ended.map(({ uid }) => uid)).toEqual([3, 4, 5]);
-    for (const outcome of ended.slice(0, 1)) await ledger.evaluations.record(outcome);
-    await killed.restart();
+    expect((await killed.ledger.evaluations.list(31)).map(({ uid }) => uid)).toEqual([3, 4, 5]);
     await playThrough(killed);
 
     expect(await evaluationsOf(killed)).toEqual(await evaluationsOf(undisturbed));
   });
 
   test("decides nothing while a submission that arrived is being fetched", async () => {
-    const lab = await openLab(measureStage, [1, 2, 3, 4, 6]);
+    const lab = await openField(measureStage, [1, 2, 3, 4, 6]);
     await offer(lab, "http://miner.example/", { miner: lab.miner(5), group: 0, roundId: 31 });
     await lab.run();
-    await lab.idle();
+    await idle(lab);
     await lab.run();
     expect(await lab.ledger.evaluations.list(31)).toEqual([]);
     expect(lab.evaluator.requests).toHaveLength(5);
@@ -195,7 +152,7 @@ describe("a round in stages", () => {
   });
 
   test("goes on without who is rejected in a later stage, and scores who we fail to measure further by what it has", async () => {
-    const lab = await openLab((request) => {
+    const lab = await openField((request) => {
       const uid = uidOf(request);
       if (request.stage?.firstBatch !== 5 || uid > 2) return measureStage(request);
       if (uid === 2) return { kind: "rejected", reason: "non_finite_loss", detail: "Batch 6 of 20" };
@@ -214,7 +171,7 @@ describe("a round in stages", () => {
   });
 
   test("records a failure of the first stage as one, which costs the miner nothing", async () => {
-    const lab = await openLab((request) => {
+    const lab = await openField((request) => {
       if (uidOf(request) === 1) throw new AppError("CHILD_EXITED", "The child is gone");
       return measureStage(request);
     });
@@ -222,13 +179,13 @@ describe("a round in stages", () => {
 
     expect((await lab.ledger.evaluations.list(31))[0]).toMatchObject({
       kind: "failed",
-      code: "EVALUATOR_EVALUATION_FAILED",
+      code: "CHILD_EXITED",
       message: "CHILD_EXITED: The child is gone",
     });
   });
 
   test("ends where the text does", async () => {
-    const lab = await openLab((request) => {
+    const lab = await openField((request) => {
       const measured = measureStage(request);
       return measured.kind === "measured" && request.stage?.firstBatch === 5
         ? { ...measured, batchesLeft: 0 }
@@ -241,16 +198,16 @@ describe("a round in stages", () => {
 
 describe("a round whose time is up", () => {
   test("is recorded from the batches seen so far, at its deadline and not before", async () => {
-    const lab = await openLab(measureStage, [1, 2]);
+    const lab = await openField(measureStage, [1, 2]);
     await lab.run();
-    await lab.idle();
+    await idle(lab);
     await lab.run();
-    await lab.idle();
+    await idle(lab);
     lab.chain.buildUntil(68);
     await lab.run();
     expect(await lab.ledger.evaluations.list(31)).toEqual([]);
 
-    await lab.idle();
+    await idle(lab);
     await lab.accept(3);
     lab.chain.buildUntil(69);
     await lab.run();
@@ -259,9 +216,9 @@ describe("a round whose time is up", () => {
   });
 
   test("gives a merge in between what its stages have come to", async () => {
-    const lab = await openLab();
+    const lab = await openField();
     await lab.run();
-    await lab.idle();
+    await idle(lab);
     expect(await provisionalEvaluations(31, lab.ledger)).toEqual([]);
 
     await lab.run();

@@ -1,6 +1,5 @@
 import { evaluationJobId } from "@assay/core/jobs/catalog";
-import type { RosterEntry, Round } from "@assay/core/round/round";
-import type { DownloadOutcome } from "@assay/core/scoring/outcome";
+import type { Round } from "@assay/core/round/round";
 import { type ContestMoment, type ContestStanding, contestStanding } from "@assay/core/scoring/sequential/contest";
 import type { Stop } from "@assay/core/scoring/sequential/decide-stage";
 import { type SequentialRules, type Stage, stagesOf } from "@assay/core/scoring/sequential/stages";
@@ -10,7 +9,9 @@ import type { Ledger } from "@assay/ledger/ledger";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { EvaluatorErrorCode } from "../evaluator-error.ts";
 import type { JobBoard } from "../queue/job-board.ts";
+import { evaluationJob } from "./evaluation-job.ts";
 import { logEvaluation } from "./evaluation-line.ts";
+import type { Accepted, RoundWork } from "./round-work.ts";
 import { outcomeOfStages, stageResult, stagesByUid } from "./stage-outcomes.ts";
 
 export interface StagedEvaluationsComponents {
@@ -25,19 +26,15 @@ export interface StagedEvaluationsOptions {
   readonly sequences: number;
 }
 
-/** An accepted submission with its place on the roster. */
-export interface AcceptedEntry extends RosterEntry {
-  readonly submission: Extract<DownloadOutcome, { kind: "accepted" }>;
-}
-
 /** A round while its submissions are measured. */
-export interface StagedRound extends ContestMoment {
+export interface StagedRound {
   readonly round: Round;
   readonly seed: string;
-  /** All that were accepted, also those of which an evaluation is recorded already. */
-  readonly accepted: readonly AcceptedEntry[];
-  /** Of whom an evaluation is to be recorded. */
-  readonly waiting: ReadonlySet<Uid>;
+  readonly work: Pick<RoundWork, "accepted" | "toMeasure" | "complete">;
+  /** No time is left: what there is counts. */
+  readonly closing: boolean;
+  /** Smaller is sooner. */
+  readonly rankOf: (entry: Accepted) => number;
 }
 
 /**
@@ -59,12 +56,15 @@ export class StagedEvaluations {
 
   /** Asks for what is to be measured next. Returns what each that waits and is not measured on came to. */
   async advance(staged: StagedRound): Promise<readonly EvaluationRecord[]> {
-    const { round, accepted, waiting } = staged;
+    const { round, work, closing } = staged;
+    const waiting = new Set(work.toMeasure.map(({ uid }) => uid));
     for (;;) {
       const outcomes = stagesByUid(await this.#components.ledger.evaluationStages.list(round.id));
-      const entered = accepted.filter(({ uid }) => waiting.has(uid) || outcomes.has(uid));
+      const entered = work.accepted.filter(({ uid }) => waiting.has(uid) || outcomes.has(uid));
       const groups = [...Map.groupBy(entered, ({ group }) => group).values()];
-      const standings = groups.map((entries) => this.#standing(entries, outcomes, staged));
+      const standings = groups.map((entries) =>
+        this.#standing(entries, outcomes, { complete: work.complete, closing }),
+      );
       // What an ended stage leads to is asked for at once and not a block later.
       if (await this.#settleAll(staged, standings)) continue;
       return standings.flatMap((standing) => this.#ended(standing, outcomes, waiting));
@@ -72,7 +72,7 @@ export class StagedEvaluations {
   }
 
   #standing(
-    group: readonly AcceptedEntry[],
+    group: readonly Accepted[],
     outcomes: ReadonlyMap<Uid, readonly EvaluationRecord[]>,
     moment: ContestMoment,
   ): ContestStanding {
@@ -82,7 +82,7 @@ export class StagedEvaluations {
 
   /** Whether a stage came to an end and was written down. */
   async #settleAll(staged: StagedRound, standings: readonly ContestStanding[]): Promise<boolean> {
-    const entries = new Map(staged.accepted.map((entry) => [entry.uid, entry]));
+    const entries = new Map(staged.work.accepted.map((entry) => [entry.uid, entry]));
     let hasEnded = false;
     for (const { uid, stage } of standings.flatMap(({ asks }) => asks)) {
       const entry = entries.get(uid);
@@ -95,30 +95,22 @@ export class StagedEvaluations {
   }
 
   async #settle(
-    { round, seed }: StagedRound,
-    { uid, hotkey, group, submission }: AcceptedEntry,
+    { round, seed, rankOf }: StagedRound,
+    entry: Accepted,
     stage: number,
   ): Promise<EvaluationRecord | null> {
     const { evaluations, logger } = this.#components;
+    const { uid, hotkey } = entry;
     const batches = this.#stages[stage];
     if (batches === undefined) throw new RangeError(`There is no stage ${stage}`);
-    const state = await evaluations.settle(evaluationJobId(round.id, uid, stage), {
-      roundId: round.id,
-      uid,
-      hotkey,
-      group,
-      baseVersion: round.baseVersion,
-      submissionPath: submission.path,
-      submissionSha256: submission.sha256,
-      seed,
-      stage: batches,
-      deadlineBlock: round.evaluationDeadline,
-    });
+    const job = { ...evaluationJob(round, seed, entry), stage: batches };
+    const state = await evaluations.settle(evaluationJobId(round.id, uid, stage), job, { priority: rankOf(entry) });
     if (state.kind === "completed") return state.outcome;
     if (state.kind === "open") return null;
-    logger.warn("Stage of a submission could not be measured", { round: round.id, uid, stage, why: state.message });
-    const code = EvaluatorErrorCode.EvaluationFailed;
-    return { kind: "failed", roundId: round.id, uid, hotkey, code, message: state.message };
+    const { message } = state;
+    const code = state.code ?? EvaluatorErrorCode.EvaluationFailed;
+    logger.warn("Stage of a submission could not be measured", { round: round.id, uid, stage, code, why: message });
+    return { kind: "failed", roundId: round.id, uid, hotkey, code, message };
   }
 
   #ended(

@@ -6,7 +6,10 @@ import { type RoundFindings, roundScores } from "./round-scores.ts";
 
 const rules = { policy: scoringPolicy("relative_reduction"), weightOfOld: 0.9 };
 
-const entry = (uid: number, commitment: RosterEntry["commitment"] = { hash: "ab".repeat(32), signature: "s" }) => ({
+const entry = (
+  uid: number,
+  commitment: RosterEntry["commitment"] = { hash: "ab".repeat(32), signature: "s", block: 25 },
+) => ({
   uid,
   hotkey: `hotkey-${uid}`,
   group: 0,
