@@ -10,7 +10,8 @@ import type { Ground, Role } from "./ground.ts";
 export function workerRole({ config, network, layout, redis, metrics, logger }: Ground): Role {
   const options = {
     evalDatasetPath: resolve(config.eval_dataset_path),
-    batchSize: config.eval_batch_size,
+    // In stages a batch decides what is compared, so it is the network's.
+    batchSize: network.evaluation.sequential?.batchSequences ?? config.eval_batch_size,
     sequences: network.evaluation.sequences,
     sequenceLength: network.evaluation.sequenceLength,
     timeoutMillis: config.evaluation.timeout_seconds * 1000,
