@@ -5,7 +5,8 @@ import type { ExpertGroup } from "@assay/core/units";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { EvaluationRequest, EvaluatorOptions } from "../evaluator.ts";
 import type { BatchSet, LossBackend, LossRequest } from "../loss-backend.ts";
-import { type ModelConfig, parseModelConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { parseModelConfig } from "../model/config-json.ts";
 import { describeModel, type ModelDescription } from "../model/description.ts";
 import { expertTensorLayout } from "../model/expert-layout.ts";
 import { Tensor } from "../onnx/runtime.ts";
@@ -23,6 +24,8 @@ export interface EngineOptions extends Pick<EvaluatorOptions, "sequenceLength" |
   readonly groups?: ExpertGroups;
   /** A base model that takes more as float32 is streamed in every pass; without it, as much as is free and a reserve. */
   readonly baseMemoryBytes?: number;
+  /** Rows (tokens) of one run; changes losses in their last bits. */
+  readonly rowsPerRun?: number;
 }
 
 /** A version opened and what runs it. */
@@ -42,18 +45,19 @@ interface Prepared {
   readonly reader: Promise<UnitReader>;
 }
 
-/** Largest size of one run's logits; more rows make no product faster. */
-const LOGITS_BYTES = 16 * 1024 * 1024;
-/** Rows of one run: products of a few thousand rows are as fast as they get. */
-const ROWS_PER_RUN = 4096;
-const ATTENTION_BYTES = 256 * 1024 * 1024;
+/** What one run may take: products of a few thousand rows are as fast as they get. */
+export const RUN_LIMITS = {
+  rows: 4096,
+  attentionBytes: 256 * 1024 * 1024,
+  logitsBytes: 16 * 1024 * 1024,
+} as const;
 const LEAST_TRUNK_CACHE_BYTES = 512 * 1024 * 1024;
 /** Parts of what is free that a base model and trunks may take. */
 const BASE_MEMORY_SHARE = 0.6;
 const TRUNK_MEMORY_SHARE = 0.15;
 
 /** See packages/docs/protocol.md §7.1: what was measured lies well below. */
-export const LOSS_BAND = 1e-5;
+const LOSS_BAND = 1e-5;
 
 /**
  * Computes losses in this process with ONNX Runtime.
@@ -136,13 +140,13 @@ export class Engine implements LossBackend {
     }
     const { directory, groups, experts } = source;
     const components = { sessions: this.#sessions, description, groups, expertCounts: experts.layers, base: weights };
-    const forward = new LayerwiseForward(components, { logitsBytes: LOGITS_BYTES });
+    const forward = new LayerwiseForward(components, RUN_LIMITS);
     return { directory, groups, config, description, embedding: embeddingPlace(source, description), weights, forward };
   }
 
   #chunksOf({ config }: Base, { batches }: BatchSet): readonly Chunk[] {
-    const { attentionHeads } = config;
-    return chunksOf(batches, { rows: ROWS_PER_RUN, attentionHeads, attentionBytes: ATTENTION_BYTES });
+    const { rowsPerRun: rows = RUN_LIMITS.rows } = this.#options;
+    return chunksOf(batches, { ...RUN_LIMITS, rows, attentionHeads: config.attention.heads });
   }
 
   async #trunk(

@@ -1,14 +1,15 @@
 import type { GroupLayout } from "@assay/checkpoint/model/model-source";
 import type { ExpertGroup } from "@assay/core/units";
 import type { ModelConfig } from "../model/config.ts";
-import type { LayerDescription, ModelDescription, WeightInput } from "../model/description.ts";
+import type { LayerDescription, ModelDescription } from "../model/description.ts";
+import type { WeightInput } from "../model/weight-input.ts";
 import { Tensor } from "../onnx/runtime.ts";
 import type { BaseWeights } from "./base-weights.ts";
 import type { Chunk } from "./chunks.ts";
 import { attentionKey, denseKey, expertKey } from "./model-places.ts";
 import type { Attended, ModelSessions, Routing } from "./sessions.ts";
 import type { Tensors } from "./tensor-reader.ts";
-import type { UnitReader } from "./unit-reader.ts";
+import type { UnitSource } from "./unit-reader.ts";
 
 /** What comes before a group's experts in the first layer that has experts; the same for all its submissions. */
 export interface Trunk {
@@ -95,7 +96,7 @@ export class LayerwiseForward {
     { chunks: trunk }: Trunk,
     chunks: readonly Chunk[],
     group: ExpertGroup,
-    submission: UnitReader | null,
+    submission: UnitSource | null,
     signal: AbortSignal,
   ): Promise<readonly Float32Array[]> {
     const { base, sessions } = this.#components;
@@ -119,7 +120,7 @@ export class LayerwiseForward {
     layer: number,
     chunks: readonly Chunk[],
     xs: readonly Tensor[],
-    submission: UnitReader | null,
+    submission: UnitSource | null,
     signal: AbortSignal,
   ): Promise<readonly Tensor[]> {
     const tensors = await this.#tensors(layer, submission);
@@ -136,7 +137,7 @@ export class LayerwiseForward {
   }
 
   /** The base's tensors of a layer with the submission's laid over them: nothing is copied. */
-  async #tensors(layer: number, submission: UnitReader | null): Promise<Tensors> {
+  async #tensors(layer: number, submission: UnitSource | null): Promise<Tensors> {
     const { base, sessions } = this.#components;
     const [tensors, overlay] = await Promise.all([
       base.unit(layer, layer + 1),

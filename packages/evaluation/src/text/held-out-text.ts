@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ExpertGroup } from "@assay/core/units";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { BatchSet } from "../loss-backend.ts";
-import { parseModelConfig } from "../model/config.ts";
+import { parseModelConfig } from "../model/config-json.ts";
 import { selectBatches } from "./batches.ts";
 import { type Dataset, type DatasetReport, datasetFile, loadDataset } from "./dataset.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
@@ -88,7 +88,7 @@ export class HeldOutText {
 }
 
 /** @throws EvaluationError `EVALUATION_MODEL_INVALID` if there is no `config.json` that parses. */
-export async function readConfig(directory: string): Promise<unknown> {
+async function readConfig(directory: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(join(directory, "config.json"), "utf8"));
   } catch (cause) {
