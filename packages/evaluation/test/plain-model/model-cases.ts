@@ -51,6 +51,11 @@ const ROPE_OPTIONS: readonly Option[] = [
   ["llama3 scaling", { rope_theta: 100, rope_scaling: { ...LLAMA3, rope_type: "llama3" } }, { rope_scaling: null }],
   ["yarn", { rope_theta: 100, rope_scaling: YARN }, { rope_scaling: null }],
   [
+    "yarn from the model's own length",
+    { rope_theta: 100, max_position_embeddings: 64, rope_scaling: { rope_type: "yarn", factor: 4 } },
+    { rope_scaling: { ...YARN, original_max_position_embeddings: 4096 } },
+  ],
+  [
     "yarn with other bounds",
     { rope_theta: 100, rope_scaling: { ...YARN, beta_fast: 2, beta_slow: 0.25 } },
     { rope_scaling: YARN },
@@ -144,6 +149,11 @@ const OPTIONS: Readonly<Record<ModelType, readonly Option[]>> = {
         rope_parameters: { mrope_interleaved: true, mrope_section: [2, 2, 2], rope_type: "default", rope_theta: 50 },
       },
       { rope_theta: 10_000, rope_parameters: undefined },
+    ],
+    [
+      "yarn",
+      { rope_theta: 100, rope_scaling: { ...YARN, mrope_interleaved: true, mrope_section: [2, 2, 2] } },
+      { rope_scaling: null },
     ],
   ],
   mixtral: [
