@@ -18,6 +18,8 @@ async function route(
   graph.input("normed", ElementType.float32, ["N", experts]);
   graph.input("router", ElementType.float32, [experts, experts]);
   addRouting(graph, { ...exampleConfig("deepseek_v2", { experts, expertsPerToken }), routing });
+  graph.output("chosen", ElementType.int64, ["N", expertsPerToken]);
+  graph.output("shares", ElementType.float32, ["N", expertsPerToken]);
   const session = await InferenceSession.create(graph.model());
   const identity = Float32Array.from({ length: experts ** 2 }, (_, at) => (at % (experts + 1) === 0 ? 1 : 0));
   const { chosen, shares } = await session.run({
