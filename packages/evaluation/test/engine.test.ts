@@ -207,6 +207,34 @@ describe("the layer-wise engine", () => {
     }
   });
 
+  test("a submission that was announced is open before its turn; one that is not there spoils no other's", async () => {
+    const version = join(directory, "announced");
+    await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 5 }) });
+    const write = (seed: number) =>
+      writeSubmission(`${version}-${seed}.safetensors`, { groups: 2, group: 0, tensors: randomTensors({ seed }) });
+    const [now, next] = [await write(6), await write(7)];
+    const expected = await measure({ version, group: 0, submission: next });
+    const base = { directory: version, version: 0 };
+    const engine = new Engine(options);
+    const batches = { key: "all", batches: await batchesOf(version) };
+    const sums = (submission: typeof now) => engine.losses({ base, group: 0, submission, batches }, NEVER);
+
+    await sums(now);
+    engine.prepare({ base, group: 0, submission: { ...next, path: `${next.path}.gone` } });
+    await sums(now);
+    engine.prepare({ base, group: 0, submission: next });
+    await sums(next);
+    // Announced while another one is measured, and taken away once it was opened.
+    engine.prepare({ base, group: 0, submission: now });
+    const measured = await sums(next);
+    await rm(now.path);
+
+    expect(measured).toEqual(expected.batchLosses.map(({ after }) => after));
+    expect(await sums(now)).toHaveLength(batches.batches.length);
+    await expect(sums(now)).rejects.toMatchObject({ code: "EVALUATION_SUBMISSION_CHANGED", retryable: true });
+    await engine.release();
+  });
+
   test("1,000 submissions leave the base as it was", async () => {
     const version = join(directory, "swaps");
     await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 1 }) });

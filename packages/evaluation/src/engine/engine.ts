@@ -173,10 +173,9 @@ export class Engine implements LossBackend {
     submission: EvaluationRequest["submission"],
   ): Promise<UnitReader> {
     const prepared = this.#prepared;
+    if (prepared?.key !== submissionKey(submission)) return await this.#openSubmission(base, layout, submission);
     this.#prepared = null;
-    if (prepared?.key === submissionKey(submission)) return await prepared.reader;
-    if (prepared !== null) await closeQuietly(prepared);
-    return await this.#openSubmission(base, layout, submission);
+    return await prepared.reader;
   }
 
   /**
