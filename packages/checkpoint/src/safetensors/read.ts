@@ -4,7 +4,7 @@ import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { elementCount, tensorBytes } from "./dtype.ts";
 import {
   type HeaderLimits,
-  readFully,
+  readExactly,
   readHeader,
   type SafetensorsHeader,
   type TensorEntry,
@@ -117,10 +117,4 @@ async function readFloat32(
   const target = new Uint8Array(values.buffer, values.byteOffset + values.byteLength - bytes, bytes);
   await readExactly(file, target, header.dataStart + entry.begin);
   if (dtype !== "F32") widenInPlace(dtype, values);
-}
-
-async function readExactly(file: FileHandle, target: Uint8Array, position: number): Promise<Uint8Array> {
-  const read = await readFully(file, target, position);
-  if (read.length === target.length) return read;
-  throw new CheckpointError(CheckpointErrorCode.FileMalformed, "File became shorter while it was read");
 }
