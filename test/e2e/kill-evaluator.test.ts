@@ -113,7 +113,13 @@ async function expectedWeights(
 ): Promise<Record<string, number>> {
   const record = await ledger.rounds.get(phaseWindow(cycle, "submission", network.schedule).firstBlock as number);
   if (record === null) throw new Error(`No round of cycle ${cycle}`);
-  const options = { evalDatasetPath: folders.heldOut, batchSize: 8, timeoutMillis: 120_000, threads: 1 };
+  const options = {
+    evalDatasetPath: folders.heldOut,
+    tokenCacheDirectory: null,
+    batchSize: 8,
+    timeoutMillis: 120_000,
+    threads: 1,
+  };
   const evaluator = new InProcessEvaluator({ logger }, { ...options, ...network.evaluation });
   await evaluator.start(abort.signal);
   try {

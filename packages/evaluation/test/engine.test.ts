@@ -39,7 +39,14 @@ beforeAll(async () => {
     JSON.stringify({ text: `Line ${line * 31} of the held-out text` }),
   );
   await writeFile(evalDatasetPath, lines.join("\n"));
-  options = { evalDatasetPath, batchSize: 3, sequences: 6, sequenceLength: SEQUENCE, threads: 1 };
+  options = {
+    evalDatasetPath,
+    tokenCacheDirectory: null,
+    batchSize: 3,
+    sequences: 6,
+    sequenceLength: SEQUENCE,
+    threads: 1,
+  };
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 

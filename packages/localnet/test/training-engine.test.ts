@@ -59,7 +59,7 @@ describe("a trained model in the validator's engine", { timeout: 120_000 }, () =
   });
 
   test("the engine scores honest miners in the order of their steps, and one that climbs at 0", async () => {
-    const options = { batchSize: 8, sequences: 32, sequenceLength: 64, threads: 1 };
+    const options = { tokenCacheDirectory: null, batchSize: 8, sequences: 32, sequenceLength: 64, threads: 1 };
     const engine = new Measurer(new Engine(options), { ...options, evalDatasetPath: join(directory, "held-out") });
     const scores: Record<string, number[]> = {};
     for (const group of TEXT_GROUPS) {

@@ -157,6 +157,12 @@ export const evaluatorSchema = {
       default: 300,
       env: "EVALUATION_TIMEOUT_SECONDS",
     },
+    token_cache_dir: {
+      doc: "Where workers keep the held-out text's tokens between starts. `auto`: `assay-tokens` in the system's folder for temporary files; empty: nowhere. May be emptied at any moment.",
+      format: String,
+      default: "auto",
+      env: "EVALUATION_TOKEN_CACHE_DIR",
+    },
   },
   downloads: {
     concurrency: { doc: "Submissions fetched at once.", format: "nat", default: 4, env: "DOWNLOADS_CONCURRENCY" },

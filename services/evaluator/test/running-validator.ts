@@ -74,5 +74,13 @@ async function evaluatorOptions({ folder, network }: Stage) {
   const lines = Array.from({ length: 60 }, (_, line) => JSON.stringify({ text: `Line ${line * 7919} sees the sea.` }));
   await writeFile(evalDatasetPath, lines.join("\n"));
   const { sequences, sequenceLength } = network.evaluation;
-  return { evalDatasetPath, batchSize: 2, sequences, sequenceLength, timeoutMillis: 30_000, threads: 1 };
+  return {
+    evalDatasetPath,
+    tokenCacheDirectory: null,
+    batchSize: 2,
+    sequences,
+    sequenceLength,
+    timeoutMillis: 30_000,
+    threads: 1,
+  };
 }

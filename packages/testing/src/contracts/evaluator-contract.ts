@@ -41,7 +41,15 @@ export async function createEvaluatorFixture(): Promise<EvaluatorFixture> {
   return {
     directory,
     tensors,
-    options: { evalDatasetPath, batchSize: 2, sequences: 6, sequenceLength: 16, timeoutMillis: 30_000, threads: 1 },
+    options: {
+      evalDatasetPath,
+      tokenCacheDirectory: null,
+      batchSize: 2,
+      sequences: 6,
+      sequenceLength: 16,
+      timeoutMillis: 30_000,
+      threads: 1,
+    },
     request: async (group, submitted = tensors) => {
       submissions += 1;
       const path = join(directory, `submission-${submissions}.safetensors`);

@@ -1,5 +1,8 @@
-import { resolve } from "node:path";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { ChildEvaluator } from "@assay/evaluation/child-evaluator";
+import { logHeldOutText } from "@assay/evaluation/text/log-held-out-text";
+import type { Startable } from "@assay/runtime/lifecycle/startable";
 import { createWorker } from "@assay/runtime/queue/worker";
 import { createEvaluationProcessor } from "../evaluations/evaluation-processor.ts";
 import { EvaluatorPool } from "../evaluations/evaluator-pool.ts";
@@ -8,8 +11,14 @@ import type { Ground, Role } from "./ground.ts";
 
 /** Evaluates submissions; needs Redis and the checkpoint directory, neither wallet nor chain nor ledger. */
 export function workerRole({ config, network, layout, redis, metrics, logger }: Ground): Role {
+  const evalDatasetPath = resolve(config.eval_dataset_path);
+  const heldOutText: Startable = {
+    start: (signal) => logHeldOutText(evalDatasetPath, { logger }, signal),
+    stop: async () => {},
+  };
   const options = {
-    evalDatasetPath: resolve(config.eval_dataset_path),
+    evalDatasetPath,
+    tokenCacheDirectory: tokenCacheDirectory(config.evaluation.token_cache_dir),
     batchSize: config.eval_batch_size,
     sequences: network.evaluation.sequences,
     sequenceLength: network.evaluation.sequenceLength,
@@ -25,5 +34,11 @@ export function workerRole({ config, network, layout, redis, metrics, logger }: 
     lockMillis: config.queue_lock_seconds * 1000,
     logger,
   });
-  return { parts: [evaluator, worker] };
+  return { parts: [heldOutText, evaluator, worker] };
+}
+
+/** The default is outside the checkpoint directory, which workers may only read. */
+function tokenCacheDirectory(configured: string): string | null {
+  if (configured === "") return null;
+  return configured === "auto" ? join(tmpdir(), "assay-tokens") : resolve(configured);
 }
