@@ -1,8 +1,6 @@
 import type { ExpertGroup } from "@assay/core/units";
-import { ATTENTION_WEIGHTS } from "../model/attention-graph.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { expertInputs } from "../model/expert-group-graph.ts";
-import { EMBEDDING, expertNames, FINAL_NORM, HEAD, layerNames } from "../model/tensor-names.ts";
+import { describeModel, type ModelDescription, type WeightInput } from "../model/description.ts";
 import { Tensor } from "../onnx/runtime.ts";
 import type { Batch } from "../text/batches.ts";
 import type { ModelSessions } from "./sessions.ts";
@@ -54,6 +52,7 @@ export function lookup(base: Weights, overlay?: Weights): WeightLookup {
 /** Runs a model layer by layer. The order of additions depends on the group, so losses of different groups differ. */
 export class LayerwiseForward {
   readonly #sessions: ModelSessions;
+  readonly #description: ModelDescription;
   readonly #groups: ReadonlyMap<ExpertGroup, GroupLayout>;
   readonly #rowsPerRun: number;
 
@@ -62,6 +61,7 @@ export class LayerwiseForward {
     options: ForwardOptions,
   ) {
     this.#sessions = components.sessions;
+    this.#description = describeModel(components.sessions.config, "per_expert");
     this.#groups = components.groups;
     const rowBytes = components.sessions.config.vocabularySize * Float32Array.BYTES_PER_ELEMENT;
     this.#rowsPerRun = Math.max(1, Math.floor(options.logitsBudgetBytes / rowBytes));
@@ -70,7 +70,7 @@ export class LayerwiseForward {
   /** The part that does not depend on the group's own experts. */
   async trunk(batch: Batch, group: ExpertGroup, weight: WeightLookup, signal: AbortSignal): Promise<Trunk> {
     const batchShape = new Tensor("int64", [BigInt(batch.sequences), BigInt(batch.sequenceLength)], [2]);
-    const embedded = embed(this.#sessions.config, batch, weight);
+    const embedded = embed(this.#sessions.config, this.#description, batch, weight);
     const { residual, normed, chosen, shares } = await this.#attention(0, embedded, batchShape, weight);
     let sum = residual;
     for (const other of this.#groups.keys()) {
@@ -96,9 +96,8 @@ export class LayerwiseForward {
   }
 
   async #attention(layer: number, x: Tensor, batchShape: Tensor, weight: WeightLookup): Promise<Attended> {
-    const names = layerNames(layer);
-    const weights = ATTENTION_WEIGHTS.map((input) => [input, weight(names[input])] as const);
-    return await this.#sessions.attention({ x, batch_shape: batchShape, ...Object.fromEntries(weights) });
+    const weights = fed(this.#description.layer(layer).attention, weight);
+    return await this.#sessions.attention({ x, batch_shape: batchShape, ...weights });
   }
 
   async #experts(
@@ -111,21 +110,16 @@ export class LayerwiseForward {
     const experts = this.#groups.get(group)?.experts[layer] ?? [];
     if (experts.length === 0) return sum;
     const ids = new Tensor("int64", experts.map(BigInt), [experts.length]);
-    const feeds: Record<string, Tensor> = { sum, normed, chosen, shares, expert_ids: ids };
-    for (const [slot, expert] of experts.entries()) {
-      const inputs = expertInputs(slot);
-      const names = expertNames(layer, expert);
-      feeds[inputs.gate] = weight(names.gate);
-      feeds[inputs.up] = weight(names.up);
-      feeds[inputs.down] = weight(names.down);
-    }
+    const { expert } = this.#description.layer(layer);
+    const weights = experts.map((index, slot) => fed(expert?.(index) ?? [], weight, `_${slot}`));
+    const feeds = Object.assign({ sum, normed, chosen, shares, expert_ids: ids }, ...weights);
     return await this.#sessions.expertGroup(experts.length, feeds);
   }
 
   async #crossEntropy(x: Tensor, targets: BigInt64Array, weight: WeightLookup, signal: AbortSignal): Promise<number> {
-    const { hiddenSize, tiedEmbeddings } = this.#sessions.config;
+    const { hiddenSize } = this.#sessions.config;
     const values = x.data as Float32Array;
-    const constant = { norm: weight(FINAL_NORM), head: weight(tiedEmbeddings ? EMBEDDING : HEAD) };
+    const constant = fed(this.#description.head, weight);
     let sum = 0;
     for (let first = 0; first < targets.length; first += this.#rowsPerRun) {
       signal.throwIfAborted();
@@ -141,9 +135,19 @@ export class LayerwiseForward {
   }
 }
 
+/** Weights by the graph input that they feed. */
+function fed(inputs: readonly WeightInput[], weight: WeightLookup, ending = ""): Record<string, Tensor> {
+  return Object.fromEntries(inputs.map(({ input, tensor }) => [`${input}${ending}`, weight(tensor)]));
+}
+
 /** Rows of the embedding table, one per token. */
-function embed({ hiddenSize }: ModelConfig, { tokens }: Batch, weight: WeightLookup): Tensor {
-  const table = weight(EMBEDDING).data as Float32Array;
+function embed(
+  { hiddenSize }: ModelConfig,
+  { embedding }: ModelDescription,
+  { tokens }: Batch,
+  weight: WeightLookup,
+): Tensor {
+  const table = weight(embedding.tensor).data as Float32Array;
   const x = new Float32Array(tokens.length * hiddenSize);
   for (const [row, token] of tokens.entries()) {
     x.set(table.subarray(token * hiddenSize, (token + 1) * hiddenSize), row * hiddenSize);

@@ -12,6 +12,8 @@ export interface SessionOptions {
   readonly threads: number;
 }
 
+const EVERY_LAYER = { routed: true, window: null } as const;
+
 type Feeds = Readonly<Record<string, Tensor>>;
 
 /** The graphs of one model shape, ready to run. Holds no weights. */
@@ -37,7 +39,10 @@ export class ModelSessions {
   /** Takes tens of milliseconds, whatever the model's size and depth. */
   static async create(config: ModelConfig, options: SessionOptions): Promise<ModelSessions> {
     return new ModelSessions(config, options, {
-      attention: await createSession(attentionGraph(config, options.sequenceLength), options.threads),
+      attention: await createSession(
+        attentionGraph(config, { positions: options.sequenceLength, ...EVERY_LAYER }),
+        options.threads,
+      ),
       head: await createSession(headGraph(config), options.threads),
     });
   }
@@ -51,7 +56,7 @@ export class ModelSessions {
   async expertGroup(slots: number, feeds: Feeds): Promise<Tensor> {
     let session = this.#expertGroups.get(slots);
     if (session === undefined) {
-      session = await createSession(expertGroupGraph(this.config, slots), this.#options.threads);
+      session = await createSession(expertGroupGraph(this.config, slots, "per_expert"), this.#options.threads);
       this.#expertGroups.set(slots, session);
     }
     const { y } = await run(session, feeds);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ExpertGroup } from "@assay/core/units";
 import type { EvaluationRequest, Evaluator, EvaluatorOptions, Measurement } from "@assay/evaluation/evaluator";
-import { HEAD } from "@assay/evaluation/model/tensor-names";
+import { HEAD } from "@assay/evaluation/model/names";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
   changedTensors,

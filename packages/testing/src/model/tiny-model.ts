@@ -4,13 +4,8 @@ import { groupFileName, SHARED_FILE } from "@assay/checkpoint/layout";
 import { float32Source, writeSafetensors } from "@assay/checkpoint/safetensors/write";
 import type { ExpertGroup, Sha256Hex } from "@assay/core/units";
 import { type ModelConfig, modelConfigJson } from "@assay/evaluation/model/config";
-import {
-  EMBEDDING,
-  groupTensors,
-  type ModelTensor,
-  modelTensors,
-  sharedTensors,
-} from "@assay/evaluation/model/tensor-names";
+import { EMBEDDING } from "@assay/evaluation/model/names";
+import { groupTensors, type ModelTensor, modelTensors, sharedTensors } from "@assay/evaluation/model/tensor-names";
 
 /** The smallest model that has every part of a large one; a forward pass takes milliseconds. */
 export const TINY_CONFIG: ModelConfig = {
