@@ -1,7 +1,7 @@
 import { serveRequests } from "@assay/runtime/child/serve-requests";
 import { Engine } from "../engine/engine.ts";
-import type { EvaluationRequest } from "../evaluator.ts";
 import { type MeasuredText, Measurer, type MeasurerOptions } from "../measurer.ts";
+import type { ChildRequest } from "./request.ts";
 
 const options = JSON.parse(process.argv[2] ?? "null") as MeasurerOptions;
 /** The parent logs whatever the child prints, at debug. */
@@ -10,4 +10,8 @@ const logger = {
 };
 const measurer = new Measurer(new Engine(options), options, logger);
 
-serveRequests<EvaluationRequest, MeasuredText>((request, signal) => measurer.evaluate(request, signal));
+serveRequests<ChildRequest, MeasuredText | null>(async ({ kind, request }, signal) => {
+  if (kind === "evaluate") return await measurer.evaluate(request, signal);
+  measurer.prepare(request);
+  return null;
+});

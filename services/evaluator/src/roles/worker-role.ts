@@ -29,7 +29,8 @@ export function workerRole({ config, network, layout, redis, metrics, logger }: 
   const evaluator = new EvaluatorPool(evaluators);
   const processor = createEvaluationProcessor({ head: new HeadView(layout), evaluator, layout, metrics, logger });
   const worker = createWorker("evaluations", redis.worker, processor, {
-    concurrency: config.evaluation.workers,
+    // One more than there are evaluators: its file is read while they compute.
+    concurrency: config.evaluation.workers + 1,
     prefix: config.queue_prefix,
     lockMillis: config.queue_lock_seconds * 1000,
     logger,
