@@ -69,18 +69,23 @@ export async function readHeader(file: FileHandle, limits: HeaderLimits): Promis
   return parseJson(json, framed, limits);
 }
 
-/** Fills `target` from a position of a file that was longer than that. */
-export async function readExactly(file: FileHandle, target: Uint8Array, position: number): Promise<Uint8Array> {
+/** Fills `target` from a position of the file; shorter only at the file's end. */
+export async function readFully(file: FileHandle, target: Uint8Array, position: number): Promise<Uint8Array> {
   let filled = 0;
   while (filled < target.length) {
     const length = Math.min(target.length - filled, MAX_READ_BYTES);
     const { bytesRead } = await file.read(target, filled, length, position + filled);
-    if (bytesRead === 0) {
-      throw new CheckpointError(CheckpointErrorCode.FileMalformed, "File became shorter while it was read");
-    }
+    if (bytesRead === 0) break;
     filled += bytesRead;
   }
-  return target;
+  return target.subarray(0, filled);
+}
+
+/** {@link readFully} of a file that was longer than that: it was cut meanwhile, and not by a miner. */
+export async function readExactly(file: FileHandle, target: Uint8Array, position: number): Promise<Uint8Array> {
+  const read = await readFully(file, target, position);
+  if (read.length === target.length) return read;
+  throw new CheckpointError(CheckpointErrorCode.FileMalformed, "File became shorter while it was read");
 }
 
 const LENGTH_BYTES = 8;
