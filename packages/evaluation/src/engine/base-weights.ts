@@ -8,7 +8,7 @@ import { BufferPool, UnitReader } from "./unit-reader.ts";
 export interface BaseWeights {
   /** Bytes that are in memory for good. */
   readonly residentBytes: number;
-  /** See {@link UnitReader.get}. */
+  /** See `UnitSource.get`. */
   unit(index: number, following: number | null): Promise<Tensors>;
   close(): Promise<void>;
 }

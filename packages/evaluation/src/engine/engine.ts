@@ -42,18 +42,19 @@ interface Prepared {
   readonly reader: Promise<UnitReader>;
 }
 
-/** Largest size of one run's logits; more rows make no product faster. */
-const LOGITS_BYTES = 16 * 1024 * 1024;
-/** Rows of one run: products of a few thousand rows are as fast as they get. */
-const ROWS_PER_RUN = 4096;
-const ATTENTION_BYTES = 256 * 1024 * 1024;
+/** What one run may take: products of a few thousand rows are as fast as they get. */
+export const RUN_LIMITS = {
+  rows: 4096,
+  attentionBytes: 256 * 1024 * 1024,
+  logitsBytes: 16 * 1024 * 1024,
+} as const;
 const LEAST_TRUNK_CACHE_BYTES = 512 * 1024 * 1024;
 /** Parts of what is free that a base model and trunks may take. */
 const BASE_MEMORY_SHARE = 0.6;
 const TRUNK_MEMORY_SHARE = 0.15;
 
 /** See packages/docs/protocol.md §7.1: what was measured lies well below. */
-export const LOSS_BAND = 1e-5;
+const LOSS_BAND = 1e-5;
 
 /**
  * Computes losses in this process with ONNX Runtime.
@@ -136,13 +137,13 @@ export class Engine implements LossBackend {
     }
     const { directory, groups, experts } = source;
     const components = { sessions: this.#sessions, description, groups, expertCounts: experts.layers, base: weights };
-    const forward = new LayerwiseForward(components, { logitsBytes: LOGITS_BYTES });
+    const forward = new LayerwiseForward(components, RUN_LIMITS);
     return { directory, groups, config, description, embedding: embeddingPlace(source, description), weights, forward };
   }
 
   #chunksOf({ config }: Base, { batches }: BatchSet): readonly Chunk[] {
     const { attentionHeads } = config;
-    return chunksOf(batches, { rows: ROWS_PER_RUN, attentionHeads, attentionBytes: ATTENTION_BYTES });
+    return chunksOf(batches, { ...RUN_LIMITS, attentionHeads });
   }
 
   async #trunk(

@@ -25,6 +25,16 @@ export class BufferPool {
   }
 }
 
+/** Gives a model's or a submission's tensors unit by unit. */
+export interface UnitSource {
+  /**
+   * A unit's tensors, valid until the unit after it is asked for.
+   *
+   * @param following the unit that will be asked for after this one; null for none.
+   */
+  get(unit: number, following: number | null): Promise<Tensors>;
+}
+
 interface Reading {
   readonly unit: number;
   readonly buffer: ArrayBuffer;
@@ -36,7 +46,7 @@ interface Reading {
  *
  * At most two units are in memory. Reading goes on in the background while native code computes.
  */
-export class UnitReader {
+export class UnitReader implements UnitSource {
   readonly #reader: TensorReader;
   readonly #units: readonly Places[];
   readonly #buffers: BufferPool;
@@ -59,11 +69,6 @@ export class UnitReader {
     this.#next = this.#begin(unit);
   }
 
-  /**
-   * A unit's tensors, valid until the unit after it is asked for.
-   *
-   * @param following the unit that will be asked for after this one; null for none.
-   */
   async get(unit: number, following: number | null): Promise<Tensors> {
     this.prefetch(unit);
     if (this.#next?.unit === unit) {
