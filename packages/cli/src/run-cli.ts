@@ -57,7 +57,7 @@ function parseInput(command: Command, args: readonly string[]): CommandInput & {
   const { values, positionals } = parsed(args, Object.fromEntries(options));
   const { operands } = command;
   if (positionals.length === operands.length) {
-    return { operands: positionals, options: new CommandOptions(values), json: values['json'] === true };
+    return { operands: positionals, options: new CommandOptions(values), json: values["json"] === true };
   }
   const surplus = positionals[operands.length];
   throw usageError(surplus === undefined ? `${operands[positionals.length]} is missing` : `What is ${surplus}?`);
