@@ -55,9 +55,10 @@ function parseInput(command: Command, args: readonly string[]): CommandInput & {
       ] as const,
   );
   const { values, positionals } = parsed(args, Object.fromEntries(options));
+  const given = new CommandOptions(values);
   const { operands } = command;
   if (positionals.length === operands.length) {
-    return { operands: positionals, options: new CommandOptions(values), json: values["json"] === true };
+    return { operands: positionals, options: given, json: given.flag("json") };
   }
   const surplus = positionals[operands.length];
   throw usageError(surplus === undefined ? `${operands[positionals.length]} is missing` : `What is ${surplus}?`);

@@ -7,7 +7,8 @@ import { type AppError, type ErrorFields, isAppError } from "@assay/core/app-err
 import type { ExpertGroup } from "@assay/core/units";
 import { modelUnits } from "@assay/evaluation/engine/model-places";
 import { EvaluationError, EvaluationErrorCode } from "@assay/evaluation/evaluation-error";
-import { type ModelConfig, parseModelConfig } from "@assay/evaluation/model/config";
+import type { ModelConfig } from "@assay/evaluation/model/config";
+import { parseModelConfig } from "@assay/evaluation/model/config-json";
 import { describeModel, type ModelDescription } from "@assay/evaluation/model/description";
 import { type ExpertTensorLayout, expertTensorLayout } from "@assay/evaluation/model/expert-layout";
 import { loadTokenizer } from "@assay/evaluation/text/tokenizer";

@@ -1,5 +1,6 @@
 import type { ModelConfig } from "@assay/evaluation/model/config";
-import type { LayerDescription, ModelDescription, WeightInput } from "@assay/evaluation/model/description";
+import type { LayerDescription, ModelDescription } from "@assay/evaluation/model/description";
+import type { WeightInput } from "@assay/evaluation/model/weight-input";
 
 /** Floating-point operations that one token costs in one pass, by where they are spent. */
 export interface TokenWork {

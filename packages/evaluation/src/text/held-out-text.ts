@@ -4,7 +4,7 @@ import type { ExpertGroup } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { BatchSet } from "../loss-backend.ts";
-import { parseModelConfig } from "../model/config.ts";
+import { parseModelConfig } from "../model/config-json.ts";
 import { selectBatches } from "./batches.ts";
 import { type Dataset, type DatasetReport, datasetFile, loadDataset } from "./dataset.ts";
 import { TokenCache } from "./token-cache.ts";
