@@ -1,5 +1,6 @@
 import type { CommandGroup } from "./command.ts";
 import { inspectCommand } from "./model/inspect-command.ts";
+import { tinyCommand } from "./model/tiny-command.ts";
 
 /** Everything that `assay` does, by its words. */
 export const COMMANDS: CommandGroup = {
@@ -7,7 +8,7 @@ export const COMMANDS: CommandGroup = {
   commands: {
     model: {
       summary: "Models on disk.",
-      commands: { inspect: inspectCommand },
+      commands: { inspect: inspectCommand, tiny: tinyCommand },
     },
   },
 };

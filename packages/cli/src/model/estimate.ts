@@ -50,7 +50,8 @@ export function estimateMemory(
   const activations = sequences * sequenceLength * config.hiddenSize * 4 * KEPT_ACTIVATIONS;
   const run = RUN_LIMITS.attentionBytes + RUN_LIMITS.logitsBytes;
   const beside = 2 * Math.max(0, ...slices) + activations + run;
-  return { resident: sum(units) + beside, streamed: 2 * Math.max(...units) + beside };
+  const resident = sum(units);
+  return { resident: resident + beside, streamed: Math.min(resident, 2 * Math.max(...units)) + beside };
 }
 
 /** Measures this machine for about a second. */

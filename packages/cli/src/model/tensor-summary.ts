@@ -9,7 +9,7 @@ export interface TensorSummary extends TensorShape {
   readonly bytes: number;
 }
 
-/** In the order in which the first of each kind comes. */
+/** Ordered by name. */
 export function summarise(tensors: Iterable<readonly [name: string, tensor: TensorShape]>): readonly TensorSummary[] {
   const kinds = new Map<string, TensorSummary>();
   for (const [fullName, { dtype, shape }] of tensors) {
@@ -25,7 +25,7 @@ export function summarise(tensors: Iterable<readonly [name: string, tensor: Tens
       bytes: bytes + tensorBytes({ dtype, shape }),
     });
   }
-  return [...kinds.values()];
+  return [...kinds.values()].sort((left, right) => (left.name < right.name ? -1 : Number(left.name > right.name)));
 }
 
 export function parametersOf(kinds: readonly TensorSummary[]): number {
