@@ -158,7 +158,7 @@ export const evaluatorSchema = {
       env: "EVALUATION_TIMEOUT_SECONDS",
     },
     token_cache_dir: {
-      doc: "Where workers keep the held-out text's tokens between starts. `auto`: `assay-tokens` in the system's folder for temporary files; empty: nowhere. May be emptied at any moment.",
+      doc: "Where workers keep the held-out text's tokens between starts. `auto`: `assay-tokens-<uid>` in the system's folder for temporary files; empty: nowhere. May be emptied at any moment.",
       format: String,
       default: "auto",
       env: "EVALUATION_TOKEN_CACHE_DIR",

@@ -10,7 +10,7 @@ import type { OptionRule } from "../command.ts";
 import type { CommandOptions } from "../command-options.ts";
 
 /** How a person says how a model's experts are cut into groups. */
-export const CUT_OPTIONS = {
+export const CUT_OPTIONS: Readonly<Record<string, OptionRule>> = {
   groups: { value: "N", doc: "cut each layer's experts into N equal groups, in order" },
   network: { value: "NAME|FILE", doc: "cut as this network says: a name in config/networks, or such a file" },
   assignment: {
@@ -19,7 +19,7 @@ export const CUT_OPTIONS = {
     doc: "one group's expert_assignment.json, once per group in the groups' order (or GROUP=FILE)",
   },
   unassigned: { value: "refuse|freeze", doc: "what --assignment makes of experts of no group (refuse)" },
-} as const satisfies Readonly<Record<string, OptionRule>>;
+};
 
 /** Null where the options say nothing: a version of the store knows its groups, a folder has none. */
 export interface ExpertCut {

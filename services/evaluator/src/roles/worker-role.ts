@@ -38,8 +38,8 @@ export function workerRole({ config, network, layout, redis, metrics, logger }: 
   return { parts: [heldOutText, evaluator, worker] };
 }
 
-/** The default is outside the checkpoint directory, which workers may only read. */
+/** By default outside the checkpoint directory, which workers may only read, and not shared with other users. */
 function tokenCacheDirectory(configured: string): string | null {
   if (configured === "") return null;
-  return configured === "auto" ? join(tmpdir(), "assay-tokens") : resolve(configured);
+  return configured === "auto" ? join(tmpdir(), `assay-tokens-${process.getuid?.() ?? 0}`) : resolve(configured);
 }
