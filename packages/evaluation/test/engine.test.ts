@@ -191,6 +191,24 @@ describe("the layer-wise engine", () => {
     expect(Math.abs(one.lossAfter - six.lossAfter)).toBeLessThan(1e-12);
   });
 
+  test("other numbers of threads and other sizes of runs move a loss by less than the band that it carries", async () => {
+    const version = join(directory, "band");
+    await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 5 }) });
+    const submission = await writeSubmission(`${version}.safetensors`, {
+      groups: 2,
+      group: 0,
+      tensors: randomTensors({ seed: 6 }),
+    });
+    const { lossAfter, band } = await measure({ version, group: 0, submission });
+
+    for (const threads of [1, 2, 3]) {
+      for (const rowsPerRun of [SEQUENCE, 2 * SEQUENCE, 5 * SEQUENCE]) {
+        const other = await measure({ version, group: 0, submission }, { threads, rowsPerRun });
+        expect(Math.abs(other.lossAfter - lossAfter)).toBeLessThan(band / 10);
+      }
+    }
+  });
+
   test("1,000 submissions leave the base as it was", async () => {
     const version = join(directory, "swaps");
     await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 1 }) });

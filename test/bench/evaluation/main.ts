@@ -25,7 +25,7 @@ function tableOf({
   rssMiB,
   ...rest
 }: BenchResult): string {
-  const { peakOverCheckpoint, minersPerSecond, maxLossDifference } = rest;
+  const { peakOverCheckpoint, minersPerSecond, maxLossDifference, band } = rest;
   const show = (value: number | null, digits = 2) => (value === null ? "-" : value.toFixed(digits));
   const twice = minersPerSecond.twoProcesses / minersPerSecond.oneProcess;
   return [
@@ -35,6 +35,7 @@ function tableOf({
     `PyTorch / ours            ${show(ratios.referenceOverOurs)} (CPU time ${show(cpuRatios.referenceOverOurs)})`,
     `PyTorch in place / ours   ${show(ratios.inPlaceOverOurs)} (CPU time ${show(cpuRatios.inPlaceOverOurs)})`,
     `largest loss difference   ${maxLossDifference === null ? "-" : maxLossDifference.toExponential(1)}`,
+    `the same loss otherwise   ${band.threads.toExponential(1)} with two threads, ${band.runs.toExponential(1)} in smaller runs, ${band.streamed.toExponential(1)} streamed`,
     `memory                    ${show(rssMiB.base, 0)} MiB base, ${show(rssMiB.peak, 0)} peak, ${show(rssMiB.afterN, 0)} after; peak - base = ${show(peakOverCheckpoint)} submissions`,
     `miners per second         ${show(minersPerSecond.oneProcess)} with one process, ${show(minersPerSecond.twoProcesses)} with two (${show(twice)} times)`,
   ].join("\n");

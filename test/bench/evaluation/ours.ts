@@ -1,14 +1,14 @@
 import { openModelSource, openSlice } from "@assay/checkpoint/model/model-source";
 import { openBaseWeights, readEmbeddingRows } from "@assay/evaluation/engine/base-weights";
 import { batchSums, chunksOf } from "@assay/evaluation/engine/chunks";
-import { Engine, RUN_LIMITS } from "@assay/evaluation/engine/engine";
+import { Engine, type EngineOptions, RUN_LIMITS } from "@assay/evaluation/engine/engine";
 import { LayerwiseForward } from "@assay/evaluation/engine/forward";
 import { embeddingPlace, modelUnits, submissionUnits } from "@assay/evaluation/engine/model-places";
 import { ModelSessions } from "@assay/evaluation/engine/sessions";
 import { float32Bytes, TensorReader } from "@assay/evaluation/engine/tensor-reader";
 import type { UnitSource } from "@assay/evaluation/engine/unit-reader";
 import type { EvaluationRequest } from "@assay/evaluation/evaluator";
-import { parseModelConfig } from "@assay/evaluation/model/config";
+import { parseModelConfig } from "@assay/evaluation/model/config-json";
 import { describeModel } from "@assay/evaluation/model/description";
 import { Tensor } from "@assay/evaluation/onnx/runtime";
 import { type Stage, stageBatches } from "./stage.ts";
@@ -21,12 +21,16 @@ const GROUP = 0;
 const ONE_THREAD = 1;
 
 /** The engine as workers use it: opens the file, reads it while it computes. */
-export function ourEngine({ workload, model }: Pick<Stage, "workload" | "model">): {
+export function ourEngine(
+  { workload, model }: Pick<Stage, "workload" | "model">,
+  change: Partial<EngineOptions> = {},
+): {
   readonly measure: (submission: EvaluationRequest["submission"] | null) => Promise<number>;
   readonly release: () => Promise<void>;
 } {
   const { groups, sequenceLength } = workload;
-  const engine = new Engine({ groups, sequenceLength, threads: ONE_THREAD, baseMemoryBytes: Number.POSITIVE_INFINITY });
+  const baseMemoryBytes = Number.POSITIVE_INFINITY;
+  const engine = new Engine({ groups, sequenceLength, threads: ONE_THREAD, baseMemoryBytes, ...change });
   const batches = stageBatches(workload);
   const base = { directory: model, version: 0 };
   return {
@@ -51,7 +55,7 @@ export async function bareForward({ workload, model, submissions }: Stage): Prom
   const components = { sessions, description, groups, expertCounts: experts.layers, base };
   const forward = new LayerwiseForward(components, RUN_LIMITS);
   const { batches } = stageBatches(workload);
-  const chunks = chunksOf(batches, { ...RUN_LIMITS, attentionHeads: config.attentionHeads });
+  const chunks = chunksOf(batches, { ...RUN_LIMITS, attentionHeads: config.attention.heads });
   const place = embeddingPlace(source, description);
   const embedded: Tensor[] = [];
   for (const { tokens } of chunks) {

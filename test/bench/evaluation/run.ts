@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import type { EngineOptions } from "@assay/evaluation/engine/engine";
 import type { EvaluationRequest } from "@assay/evaluation/evaluator";
 import { ChildProcess } from "@assay/runtime/child/child-process";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
@@ -24,6 +25,8 @@ export interface BenchResult {
   readonly rssMiB: { readonly base: number; readonly peak: number; readonly afterN: number };
   /** Largest memory above the resident base in units of one submission's file. */
   readonly peakOverCheckpoint: number;
+  /** How far another number of threads, smaller runs and a streamed base move the loss. */
+  readonly band: { readonly threads: number; readonly runs: number; readonly streamed: number };
   readonly minersPerSecond: { readonly oneProcess: number; readonly twoProcesses: number };
   readonly miners: number;
   readonly machine: { readonly processor: string; readonly cores: number; readonly node: string };
@@ -68,7 +71,9 @@ export async function runBench({ size, miners }: BenchOptions, write: (line: str
     const stage = await prepareStage(directory, WORKLOADS[size], miners);
     const rssMiB = await measureMemory(stage, miners, write);
     const minersPerSecond = await measureThroughput(stage, miners, write);
-    return { size, ...(await compare(stage, miners, write)), ...summaryOf(stage, miners, rssMiB), minersPerSecond };
+    const band = await measureBand(stage, write);
+    const comparison = await compare(stage, miners, write);
+    return { size, ...comparison, ...summaryOf(stage, miners, rssMiB), minersPerSecond, band };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -114,6 +119,22 @@ async function measureThroughput(
     });
   };
   return { oneProcess: await perSecond(1), twoProcesses: await perSecond(2) };
+}
+
+async function measureBand(stage: Stage, write: (line: string) => void): Promise<BenchResult["band"]> {
+  write("Measuring one miner with two threads, in smaller runs and with a streamed base");
+  const lossOf = async (change: Partial<EngineOptions>): Promise<number> => {
+    const { measure, release } = ourEngine(stage, change);
+    const loss = await measure(stage.submissions[0] ?? null);
+    await release();
+    return loss;
+  };
+  const usual = await lossOf({});
+  return {
+    threads: Math.abs((await lossOf({ threads: 2 })) - usual),
+    runs: Math.abs((await lossOf({ rowsPerRun: stage.workload.sequenceLength })) - usual),
+    streamed: Math.abs((await lossOf({ baseMemoryBytes: 0 })) - usual),
+  };
 }
 
 type Ask = (request: WorkerRequest) => Promise<WorkerReply>;

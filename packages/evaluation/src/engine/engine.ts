@@ -24,6 +24,8 @@ export interface EngineOptions extends Pick<EvaluatorOptions, "sequenceLength" |
   readonly groups?: ExpertGroups;
   /** A base model that takes more as float32 is streamed in every pass; without it, as much as is free and a reserve. */
   readonly baseMemoryBytes?: number;
+  /** Rows (tokens) of one run; changes losses in their last bits. */
+  readonly rowsPerRun?: number;
 }
 
 /** A version opened and what runs it. */
@@ -143,7 +145,8 @@ export class Engine implements LossBackend {
   }
 
   #chunksOf({ config }: Base, { batches }: BatchSet): readonly Chunk[] {
-    return chunksOf(batches, { ...RUN_LIMITS, attentionHeads: config.attention.heads });
+    const { rowsPerRun: rows = RUN_LIMITS.rows } = this.#options;
+    return chunksOf(batches, { ...RUN_LIMITS, rows, attentionHeads: config.attention.heads });
   }
 
   async #trunk(

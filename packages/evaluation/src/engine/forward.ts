@@ -4,7 +4,6 @@ import type { ModelConfig } from "../model/config.ts";
 import type { LayerDescription, ModelDescription } from "../model/description.ts";
 import type { WeightInput } from "../model/weight-input.ts";
 import { Tensor } from "../onnx/runtime.ts";
-import { Activations } from "./activations.ts";
 import type { BaseWeights } from "./base-weights.ts";
 import type { Chunk } from "./chunks.ts";
 import { attentionKey, denseKey, expertKey } from "./model-places.ts";
@@ -23,9 +22,6 @@ interface TrunkChunk {
   /** float32[N, hidden]: the layer's residual, its shared expert and the experts of all other groups. */
   readonly sum: Tensor;
 }
-
-/** Adds a part of a layer's feed-forward to a sum. */
-type Step = (sum: Tensor, attended: Attended, tensors: Tensors, into?: Tensor) => Promise<Tensor>;
 
 export interface ForwardComponents {
   readonly sessions: ModelSessions;
@@ -55,7 +51,6 @@ export function trunkBytes({ chunks }: Trunk): number {
  */
 export class LayerwiseForward {
   readonly #components: ForwardComponents;
-  readonly #activations: Activations;
   readonly #rowsPerHead: number;
   /** The first layer that has experts. */
   readonly firstRouted: number;
@@ -63,7 +58,6 @@ export class LayerwiseForward {
   constructor(components: ForwardComponents, { logitsBytes }: ForwardOptions) {
     this.#components = components;
     const { config } = components.sessions;
-    this.#activations = new Activations({ hiddenSize: config.hiddenSize, chosen: config.expertsPerToken });
     this.#rowsPerHead = Math.max(MIN_HEAD_ROWS, Math.floor(logitsBytes / (config.vocabularySize * 4)));
     this.firstRouted = layersOf(components).findIndex(({ expert }) => expert !== null);
   }
@@ -79,23 +73,18 @@ export class LayerwiseForward {
     group: ExpertGroup,
     signal: AbortSignal,
   ): Promise<Trunk> {
-    const first = this.firstRouted;
     let xs = embedded;
-    for (let layer = 0; layer < first; layer += 1) xs = await this.#layer(layer, chunks, xs, null, signal);
-    const tensors = await this.#components.base.unit(first, first + 1);
-    const others = this.#expertsOf(first).filter((expert) => !this.#own(group).includes(expert));
-    const trunk: TrunkChunk[] = [];
+    for (let layer = 0; layer < this.firstRouted; layer += 1) xs = await this.#layer(layer, chunks, xs, null, signal);
+    const tensors = await this.#components.base.unit(this.firstRouted, this.firstRouted + 1);
+    const others = this.#expertsOf(this.firstRouted).filter((expert) => !this.#own(group).includes(expert));
+    const trunkChunks: TrunkChunk[] = [];
     for (const [index, x] of xs.entries()) {
-      const { residual, normed, routing } = await this.#attention(first, chunks[index] as Chunk, x, tensors);
+      const { normed, routing, sum } = await this.#upToExperts(this.firstRouted, chunks[index] as Chunk, x, tensors);
       if (routing === null) throw new Error("The first layer with experts does not route");
-      const steps = [...this.#denseStep(first), ...this.#expertSteps(first, others)];
-      trunk.push({
-        normed,
-        routing,
-        sum: await this.#add(steps, { residual, normed, routing }, tensors, null, signal),
-      });
+      const rest = await this.#addExperts(this.firstRouted, others, { normed, routing, sum }, tensors, signal);
+      trunkChunks.push({ normed, routing, sum: rest });
     }
-    return { chunks: trunk };
+    return { chunks: trunkChunks };
   }
 
   /**
@@ -114,12 +103,9 @@ export class LayerwiseForward {
     const { config } = sessions;
     const first = this.firstRouted;
     const own = await (submission === null ? base.unit(first, first + 1) : submission.get(first, next(first, config)));
-    const steps = this.#expertSteps(first, this.#own(group));
-    let xs: readonly Tensor[] = [];
-    for (const [index, { normed, routing, sum }] of trunk.entries()) {
-      const into = this.#activations.layer(index, sum.dims[0] ?? 0);
-      xs = [...xs, await this.#add(steps, { residual: sum, normed, routing }, own, into, signal)];
-    }
+    const summed: Tensor[] = [];
+    for (const chunk of trunk) summed.push(await this.#addExperts(first, this.#own(group), chunk, own, signal));
+    let xs: readonly Tensor[] = summed;
     for (let layer = first + 1; layer < config.layers; layer += 1) {
       xs = await this.#layer(layer, chunks, xs, submission, signal);
     }
@@ -138,14 +124,14 @@ export class LayerwiseForward {
     signal: AbortSignal,
   ): Promise<readonly Tensor[]> {
     const tensors = await this.#tensors(layer, submission);
-    const steps = [...this.#denseStep(layer), ...this.#expertSteps(layer, this.#expertsOf(layer))];
+    const experts = this.#expertsOf(layer);
     const outputs: Tensor[] = [];
     for (const [index, x] of xs.entries()) {
       signal.throwIfAborted();
-      const rows = x.dims[0] ?? 0;
-      const into = this.#activations.attended(rows, this.#components.description.layer(layer).kind.routed);
-      const attended = await this.#attention(layer, chunks[index] as Chunk, x, tensors, into);
-      outputs.push(await this.#add(steps, attended, tensors, this.#activations.layer(index, rows), signal));
+      const { normed, routing, sum } = await this.#upToExperts(layer, chunks[index] as Chunk, x, tensors);
+      const y =
+        routing === null ? sum : await this.#addExperts(layer, experts, { normed, routing, sum }, tensors, signal);
+      outputs.push(y);
     }
     return outputs;
   }
@@ -160,59 +146,45 @@ export class LayerwiseForward {
     return overlay === undefined ? tensors : new Map([...tensors, ...overlay]);
   }
 
-  async #attention(layer: number, { shape }: Chunk, x: Tensor, tensors: Tensors, into?: Attended): Promise<Attended> {
-    const { sessions, description } = this.#components;
-    const { kind, attention } = description.layer(layer);
-    const feeds = { x, batch_shape: shape, ...weightFeeds(attention, tensors, attentionKey) };
-    return await sessions.attention(kind, feeds, into);
-  }
-
-  /** The feed-forward part of a dense layer, or the shared experts. */
-  #denseStep(layer: number): readonly Step[] {
-    const { sessions, description } = this.#components;
-    const { dense, denseIntermediateSize } = description.layer(layer);
-    if (dense === null || denseIntermediateSize === null) return [];
-    return [
-      (sum, { normed }, tensors, into) =>
-        sessions.dense(denseIntermediateSize, { sum, normed, ...weightFeeds(dense, tensors, denseKey) }, into),
-    ];
-  }
-
-  #expertSteps(layer: number, experts: readonly number[]): readonly Step[] {
-    const { sessions, description } = this.#components;
-    const { expert: weightsOf } = description.layer(layer);
-    if (weightsOf === null) return [];
-    return runsOf(experts).map((run): Step => {
-      const inputs = run.flatMap((expert, slot) =>
-        weightsOf(expert).map(({ input }) => [`${input}_${slot}`, expertKey(expert, input)] as const),
-      );
-      return (sum, { normed, routing }, tensors, into) => {
-        const weights = Object.fromEntries(inputs.map(([input, key]) => [input, tensor(tensors, key)]));
-        return sessions.experts(run.length, { sum, normed, ...routing, expert_ids: ids(run), ...weights }, into);
-      };
-    });
-  }
-
-  /**
-   * The residual with all steps added.
-   *
-   * @param into where the last sum goes, and never what a step reads; null for memory of its own.
-   */
-  async #add(
-    steps: readonly Step[],
-    attended: Attended,
+  async #upToExperts(
+    layer: number,
+    { shape }: Chunk,
+    x: Tensor,
     tensors: Tensors,
-    into: Tensor | null,
+  ): Promise<Omit<Attended, "residual"> & { readonly sum: Tensor }> {
+    const { sessions, description } = this.#components;
+    const { kind, attention, dense, denseIntermediateSize } = description.layer(layer);
+    const feeds = { x, batch_shape: shape, ...weightFeeds(attention, tensors, attentionKey) };
+    const { residual, normed, routing } = await sessions.attention(kind, feeds);
+    if (dense === null || denseIntermediateSize === null) return { normed, routing, sum: residual };
+    const weights = weightFeeds(dense, tensors, denseKey);
+    const sum = await sessions.dense(denseIntermediateSize, { sum: residual, normed, ...weights });
+    return { normed, routing, sum };
+  }
+
+  async #addExperts(
+    layer: number,
+    experts: readonly number[],
+    { normed, routing, sum }: TrunkChunk,
+    tensors: Tensors,
     signal: AbortSignal,
   ): Promise<Tensor> {
-    let sum = attended.residual;
-    for (const [index, step] of steps.entries()) {
+    const { sessions, description } = this.#components;
+    const { expert: weightsOf } = description.layer(layer);
+    if (weightsOf === null) return sum;
+    let y = sum;
+    for (let first = 0; first < experts.length; first += MAX_SLOTS) {
       signal.throwIfAborted();
-      const last = index === steps.length - 1;
-      const target = last ? (into ?? undefined) : this.#activations.partial(sum);
-      sum = await step(sum, attended, tensors, target);
+      const run = experts.slice(first, first + MAX_SLOTS);
+      const feeds: Record<string, Tensor> = { sum: y, normed, ...routing, expert_ids: ids(run) };
+      for (const [slot, expert] of run.entries()) {
+        for (const { input } of weightsOf(expert)) {
+          feeds[`${input}_${slot}`] = tensor(tensors, expertKey(expert, input));
+        }
+      }
+      y = await sessions.experts(run.length, feeds);
     }
-    return sum;
+    return y;
   }
 
   async #crossEntropy(x: Tensor, { targets }: Chunk, head: Tensors, signal: AbortSignal): Promise<Float32Array> {
@@ -256,13 +228,6 @@ function next(layer: number, { layers }: ModelConfig): number | null {
 
 function layersOf({ sessions, description }: ForwardComponents): readonly LayerDescription[] {
   return Array.from({ length: sessions.config.layers }, (_, layer) => description.layer(layer));
-}
-
-/** Experts in runs of as many as one session takes. */
-function runsOf(experts: readonly number[]): readonly (readonly number[])[] {
-  const runs: (readonly number[])[] = [];
-  for (let first = 0; first < experts.length; first += MAX_SLOTS) runs.push(experts.slice(first, first + MAX_SLOTS));
-  return runs;
 }
 
 function weightFeeds(

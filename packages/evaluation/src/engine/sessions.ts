@@ -51,27 +51,24 @@ export class ModelSessions {
     return this.layout === layout && JSON.stringify(this.config) === JSON.stringify(config);
   }
 
-  /** @param into where the results go; without it, into memory of their own. */
-  async attention(kind: AttentionKind, feeds: Feeds, into?: Attended): Promise<Attended> {
+  async attention(kind: AttentionKind, feeds: Feeds): Promise<Attended> {
     const graph = () => attentionGraph(this.config, { ...kind, positions: this.#options.sequenceLength });
-    const fetches = into && { residual: into.residual, normed: into.normed, ...into.routing };
-    const outputs = await this.#run(`attention ${JSON.stringify(kind)}`, graph, feeds, fetches);
-    if (into !== undefined) return into;
+    const outputs = await this.#run(`attention ${JSON.stringify(kind)}`, graph, feeds);
     const [residual, normed] = [output(outputs, "residual"), output(outputs, "normed")];
     if (!kind.routed) return { residual, normed, routing: null };
     return { residual, normed, routing: { chosen: output(outputs, "chosen"), shares: output(outputs, "shares") } };
   }
 
   /** `sum` plus a feed-forward network of its own or the shared experts. */
-  async dense(intermediateSize: number, feeds: Feeds, into?: Tensor): Promise<Tensor> {
+  async dense(intermediateSize: number, feeds: Feeds): Promise<Tensor> {
     const graph = () => denseGraph(this.config, intermediateSize);
-    return output(await this.#run(`dense ${intermediateSize}`, graph, feeds, into && { y: into }), "y");
+    return output(await this.#run(`dense ${intermediateSize}`, graph, feeds), "y");
   }
 
   /** @param slots number of experts that the feeds give. */
-  async experts(slots: number, feeds: Feeds, into?: Tensor): Promise<Tensor> {
+  async experts(slots: number, feeds: Feeds): Promise<Tensor> {
     const graph = () => expertGroupGraph(this.config, slots, this.layout);
-    return output(await this.#run(`experts ${slots}`, graph, feeds, into && { y: into }), "y");
+    return output(await this.#run(`experts ${slots}`, graph, feeds), "y");
   }
 
   async head(feeds: Feeds): Promise<Tensor> {
@@ -84,14 +81,14 @@ export class ModelSessions {
     for (const session of sessions) await (await session).release();
   }
 
-  async #run(key: string, graph: () => Graph, feeds: Feeds, fetches?: Feeds): Promise<Outputs> {
+  async #run(key: string, graph: () => Graph, feeds: Feeds): Promise<Outputs> {
     let session = this.#sessions.get(key);
     if (session === undefined) {
       session = createSession(graph(), this.#options.threads);
       this.#sessions.set(key, session);
     }
     const created = await session;
-    return await native("run", () => (fetches === undefined ? created.run(feeds) : created.run(feeds, fetches)));
+    return await native("run", () => created.run(feeds));
   }
 }
 

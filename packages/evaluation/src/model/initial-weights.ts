@@ -1,5 +1,5 @@
 import type { ModelConfig } from "./config.ts";
-import type { ExpertTensorLayout } from "./expert-layout.ts";
+import { type ExpertTensorLayout, publishedLayout } from "./expert-layout.ts";
 import { embeddingName } from "./names.ts";
 import { type ModelTensor, modelTensors } from "./tensor-names.ts";
 
@@ -10,7 +10,7 @@ export interface InitialTensor {
 }
 
 export interface InitialWeightsOptions {
-  /** Default: a tensor per expert and matrix. */
+  /** Default: as the architecture's makers published their files. */
   readonly layout?: ExpertTensorLayout;
   /** The same seed gives the same weights on every machine. */
   readonly seed: number;
@@ -22,7 +22,7 @@ export interface InitialWeightsOptions {
  */
 export function initialWeights(
   config: ModelConfig,
-  { layout = "per_expert", seed }: InitialWeightsOptions,
+  { layout = publishedLayout(config.architecture), seed }: InitialWeightsOptions,
 ): Map<string, InitialTensor> {
   const random = randomNumbers(seed);
   const inputsLast = layout !== "stacked_in_out";

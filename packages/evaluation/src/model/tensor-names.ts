@@ -1,7 +1,7 @@
 import type { ExpertGroup } from "@assay/core/units";
 import type { ModelConfig } from "./config.ts";
 import { describeModel } from "./description.ts";
-import type { ExpertTensorLayout } from "./expert-layout.ts";
+import { type ExpertTensorLayout, publishedLayout } from "./expert-layout.ts";
 import type { WeightInput } from "./weight-input.ts";
 
 /** One tensor of a model. Matrices are stored as Hugging Face stores them: `[outputs, inputs]`, row-major. */
@@ -15,8 +15,15 @@ export interface ModelTensor {
   readonly expert: { readonly layer: number; readonly index: number | null } | null;
 }
 
-/** Every tensor of a model, in the order in which it is used. Tied embeddings leave out the head. */
-export function modelTensors(config: ModelConfig, layout: ExpertTensorLayout = "per_expert"): readonly ModelTensor[] {
+/**
+ * Every tensor of a model, in the order in which it is used. Tied embeddings leave out the head.
+ *
+ * @param layout here and below: default as the architecture's makers published their files.
+ */
+export function modelTensors(
+  config: ModelConfig,
+  layout: ExpertTensorLayout = publishedLayout(config.architecture),
+): readonly ModelTensor[] {
   const model = describeModel(config, layout);
   const tensors = [shared(model.embedding)];
   for (let index = 0; index < config.layers; index += 1) {
@@ -47,7 +54,7 @@ export function groupTensors(
   config: ModelConfig,
   groups: number,
   group: ExpertGroup,
-  layout: ExpertTensorLayout = "per_expert",
+  layout = publishedLayout(config.architecture),
 ): readonly ModelTensor[] {
   const size = groupSize(config, groups);
   return modelTensors(config, layout).flatMap((tensor) => {
@@ -58,7 +65,10 @@ export function groupTensors(
 }
 
 /** The tensors that no expert group trains. */
-export function sharedTensors(config: ModelConfig, layout: ExpertTensorLayout = "per_expert"): readonly ModelTensor[] {
+export function sharedTensors(
+  config: ModelConfig,
+  layout = publishedLayout(config.architecture),
+): readonly ModelTensor[] {
   return modelTensors(config, layout).filter(({ expert }) => expert === null);
 }
 

@@ -6,7 +6,9 @@ import type { Startable } from "../lifecycle/startable.ts";
 import type { Logger } from "../logging/logger.ts";
 import { withDeadline } from "../time/deadline.ts";
 import { isConnectionError } from "./connection.ts";
+import { failureText } from "./job-failure.ts";
 import type { JobOutcome, JobPayload } from "./job-outcomes.ts";
+import { concurrencyName } from "./worker-concurrency.ts";
 
 /** A job as its processor sees it. */
 export interface ReceivedJob<N extends QueueName> {
@@ -87,6 +89,7 @@ export class QueueWorker<N extends QueueName> implements Startable {
       {
         connection: this.#copy,
         prefix,
+        name: concurrencyName(concurrency),
         concurrency,
         skipVersionCheck: false,
         lockDuration: lockMillis ?? DEFAULT_LOCK_MILLIS,
@@ -156,11 +159,10 @@ export class QueueWorker<N extends QueueName> implements Startable {
   }
 }
 
-/** The only place that turns `retryable: false` into BullMQ's word for it. The queue keeps the message alone. */
+/** The only place that turns `retryable: false` into BullMQ's word for it. */
 function toJobFailure(error: unknown): Error {
-  const message = isAppError(error) ? `${error.code}: ${error.message}` : String(error);
   const final = isAppError(error) && !error.retryable;
-  const failure = final ? new UnrecoverableError(message) : new Error(message);
+  const failure = final ? new UnrecoverableError(failureText(error)) : new Error(failureText(error));
   failure.cause = error;
   return failure;
 }
