@@ -87,6 +87,25 @@ describe("loadDataset", () => {
     expect(encoded).toBeLessThan(20_000);
   });
 
+  test("other work of the process gets its turn while a slow tokenizer is at work", async () => {
+    let turns = 0;
+    let loaded = false;
+    const turn = () => {
+      turns += 1;
+      if (!loaded) setImmediate(turn);
+    };
+    const encode = (text: string) => {
+      for (const end = performance.now() + 8; performance.now() < end; );
+      return encoder.encode(text);
+    };
+    setImmediate(turn);
+    await load('{"text":"abcdef"}\n'.repeat(40), { tokenizer: { ...bytes, encode } });
+    loaded = true;
+
+    // 320 ms of work from one piece of the file, with a pause every 20 ms or a little more.
+    expect(turns).toBeGreaterThanOrEqual(10);
+  });
+
   test("the report names the file's bytes", async () => {
     const { report } = await load('{"text":"abcdef"}\n');
 

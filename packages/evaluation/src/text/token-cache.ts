@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { type FileHandle, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { withFile } from "@assay/checkpoint/atomic-write";
+import { isSystemError, withFile } from "@assay/checkpoint/atomic-write";
 import { readExactly } from "@assay/checkpoint/safetensors/header";
 import type { Sha256Hex } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
@@ -47,6 +47,7 @@ export class TokenCache {
     try {
       return await withFile(path, "r", readWhole);
     } catch (error) {
+      if (isSystemError(error, "ENOENT")) return null;
       this.#logger.debug("Cached tokens cannot be used", { path, reason: reasonOf(error) });
       return null;
     }
