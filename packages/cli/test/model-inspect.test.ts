@@ -4,7 +4,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { writeTinyModel } from "@assay/testing/model/tiny-model";
+import { randomTensors, writeTinyModel, writeVersionFolder } from "@assay/testing/model/tiny-model";
 import { expect, test } from "vitest";
 import { assay, assayJson, temporaryFolder } from "./command-line.ts";
 
@@ -89,6 +89,22 @@ test("cuts as a network says, and takes its lengths", async () => {
 
   expect(result.groups).toHaveLength(4);
   expect(result.time).toMatchObject({ sequences: 400, sequenceLength: 1024 });
+});
+
+test("knows how a version of the checkpoint directory is cut", async () => {
+  const folder = join(await temporaryFolder(), "versions", "0");
+  await writeVersionFolder(folder, { groups: 2, tensors: randomTensors() });
+  const { exitCode, result } = await assayJson("model", "inspect", folder, "--no-measure");
+
+  expect(exitCode).toBe(0);
+  expect(result).toMatchObject({
+    groups: [
+      { group: 0, parameters: 9216 },
+      { group: 1, parameters: 9216 },
+    ],
+    parameters: { all: 41_408 },
+    problems: [],
+  });
 });
 
 test("cuts as published assignments say", async () => {
