@@ -4,7 +4,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { randomTensors, writeTinyModel, writeVersionFolder } from "@assay/testing/model/tiny-model";
+import { randomTensors, writeTinyModel, writeVersion } from "@assay/testing/model/tiny-model";
 import { expect, test } from "vitest";
 import { assay, assayJson, temporaryFolder } from "./command-line.ts";
 
@@ -92,8 +92,7 @@ test("cuts as a network says, and takes its lengths", async () => {
 });
 
 test("knows how a version of the checkpoint directory is cut", async () => {
-  const folder = join(await temporaryFolder(), "versions", "0");
-  await writeVersionFolder(folder, { groups: 2, tensors: randomTensors() });
+  const folder = await writeVersion(await temporaryFolder(), { groups: 2, tensors: randomTensors() });
   const { exitCode, result } = await assayJson("model", "inspect", folder, "--no-measure");
 
   expect(exitCode).toBe(0);
@@ -189,7 +188,8 @@ test.each([
   [["--groups", "0"], "CLI_USAGE", 2],
   [["--groups", "2", "--network", "finney"], "CLI_USAGE", 2],
   [["--unassigned", "freeze"], "CLI_USAGE", 2],
-  [["--assignment", "/missing.json"], "CLI_USAGE", 2],
+  [["--assignment", "/missing.json"], "CHECKPOINT_ASSIGNMENT_INVALID", 1],
+  [["--assignment", "1=/a.json", "--assignment", "/b.json"], "CLI_USAGE", 2],
   [["--network", "no-such-network"], "CONFIG_INVALID", 1],
 ])("%j is %s", async (options, code, expected) => {
   const { exitCode, result } = await assayJson("model", "inspect", await tinyModel(), ...options);

@@ -17,7 +17,7 @@ export const evaluatorSchema = {
     arg: "role",
   },
   model_path: {
-    doc: "Hugging Face folder of the base model: config.json, *.safetensors, tokenizer files. Imported once as version 0.",
+    doc: "Hugging Face folder of the base model: config.json, safetensors, tokenizer files. Read in place by all processes.",
     format: String,
     default: "./models/Qwen3-VL-30B-Instruct",
     env: "MODEL_PATH",

@@ -30,8 +30,8 @@ test("a worker evaluates without wallet, chain and ledger, and loads none of the
   const files = await writeNetwork(stage);
   const { hotkey } = stage.miner(1);
   const { path, sha256 } = await writeCheckpoint(stage, 1, 7);
-  await mkdir(dirname(stage.layout.submission(31, hotkey)), { recursive: true });
-  await copyFile(path, stage.layout.submission(31, hotkey));
+  await mkdir(dirname(stage.layout.submission(31, sha256)), { recursive: true });
+  await copyFile(path, stage.layout.submission(31, sha256));
   const root = stage.layout.root;
   const worker = startProcess({
     entry: ENTRY,
@@ -61,7 +61,7 @@ test("a worker evaluates without wallet, chain and ledger, and loads none of the
     hotkey,
     group: 1,
     baseVersion: 0,
-    submissionPath: stage.layout.submissionRelative(31, hotkey),
+    submissionPath: stage.layout.submissionRelative(31, sha256),
     submissionSha256: sha256,
     seed: "5eed",
     deadlineBlock: 69,

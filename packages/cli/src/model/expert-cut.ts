@@ -1,8 +1,8 @@
-import { readFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type ExpertGroups, type LayerAssignments, parseLayerAssignments } from "@assay/checkpoint/model/expert-groups";
+import { readExpertGroups } from "@assay/checkpoint/model/assignment-files";
+import type { ExpertGroups } from "@assay/checkpoint/model/expert-groups";
 import { type Network, networkSchema } from "@assay/core/network";
-import type { ExpertGroup } from "@assay/core/units";
 import { ConfigError } from "@assay/runtime/config/config-error";
 import { readNetworkFile } from "@assay/runtime/config/network-file";
 import { usageError } from "../cli-error.ts";
@@ -33,40 +33,28 @@ export async function expertCut(options: CommandOptions): Promise<ExpertCut> {
   if (given.length > 1) throw usageError(`Only one of ${given.map((name) => `--${name}`).join(", ")} may be given`);
   const unassigned = options.oneOf("unassigned", ["refuse", "freeze"]);
   if (unassigned !== null && !options.has("assignment")) throw usageError("--unassigned goes with --assignment");
-  const network = networkOf(options);
-  if (network !== null) return { groups: network.expertGroups, network };
   if (options.has("assignment")) {
-    const groups = await readAssignments(options.texts("assignment"));
-    return { groups: { groups, unassigned: unassigned ?? "refuse" }, network };
+    const rule = { assignments: assignmentFiles(options.texts("assignment")), unassigned: unassigned ?? "refuse" };
+    return { groups: await readExpertGroups(rule, "."), network: null };
   }
-  return { groups: options.wholeNumber("groups", { minimum: 1 }), network };
+  const name = options.text("network");
+  if (name === null) return { groups: options.wholeNumber("groups", { minimum: 1 }), network: null };
+  const file = /^[\w-]+$/.test(name) ? `${NETWORKS}${name}.yaml` : name;
+  const network = readNetworkFile(file, networkSchema);
+  if (!("name" in network)) throw new ConfigError(network);
+  return { groups: await readExpertGroups(network.expertGroups, dirname(file)), network };
 }
 
 /** Where the networks that come with Assay lie, seen from `src` and from `dist` alike. */
 const NETWORKS = fileURLToPath(new URL("../../../../config/networks/", import.meta.url));
 
-function networkOf(options: CommandOptions): Network | null {
-  const name = options.text("network");
-  if (name === null) return null;
-  const network = readNetworkFile(/^[\w-]+$/.test(name) ? `${NETWORKS}${name}.yaml` : name, networkSchema);
-  if ("name" in network) return network;
-  throw new ConfigError(network);
-}
-
-async function readAssignments(given: readonly string[]): Promise<ReadonlyMap<ExpertGroup, LayerAssignments>> {
-  const groups = new Map<ExpertGroup, LayerAssignments>();
+/** By group: each file's own, as in `2=FILE`, or its place among the files. */
+function assignmentFiles(given: readonly string[]): Readonly<Record<string, string>> {
+  const files = new Map<number, string>();
   for (const [index, text] of given.entries()) {
     const [, group = String(index), file = text] = /^(\d+)=(.+)$/s.exec(text) ?? [];
-    if (groups.has(Number(group))) throw usageError(`--assignment names group ${group} twice`);
-    groups.set(Number(group), parseLayerAssignments(await readJson(file)));
+    if (files.has(Number(group))) throw usageError(`--assignment names group ${Number(group)} twice`);
+    files.set(Number(group), file);
   }
-  return groups;
-}
-
-async function readJson(file: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(file, "utf8"));
-  } catch (error) {
-    throw usageError(`--assignment cannot read ${file}: ${error instanceof Error ? error.message : error}`);
-  }
+  return Object.fromEntries(files);
 }

@@ -1,8 +1,8 @@
 import type { ExpertGroups } from "@assay/checkpoint/model/expert-groups";
 import { type GroupLayout, type ModelSource, openModelSource } from "@assay/checkpoint/model/model-source";
-import { elementCount, type TensorShape } from "@assay/checkpoint/safetensors/dtype";
+import { elementCount, type TensorShape, tensorBytes } from "@assay/checkpoint/safetensors/dtype";
 import { isFloat32Dtype } from "@assay/checkpoint/safetensors/widen";
-import { canonicalBytes } from "@assay/checkpoint/safetensors/write";
+import { encodeHeader, inCanonicalOrder } from "@assay/checkpoint/safetensors/write";
 import { type AppError, type ErrorFields, isAppError } from "@assay/core/app-error";
 import type { ExpertGroup } from "@assay/core/units";
 import { modelUnits } from "@assay/evaluation/engine/model-places";
@@ -123,12 +123,13 @@ function summary(source: ModelSource, { config, layout, description, problems }:
 }
 
 function groupSummary(group: ExpertGroup, { tensors, experts }: GroupLayout): GroupSummary {
+  const named = inCanonicalOrder([...tensors].map(([name, tensor]) => ({ name, ...tensor })));
   return {
     group,
     expertsPerLayer: distinct([...experts.values()].map(({ length }) => length)),
     tensors: tensors.size,
     parameters: [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
-    bytes: canonicalBytes([...tensors].map(([name, tensor]) => ({ name, ...tensor }))),
+    bytes: named.reduce((sum, tensor) => sum + tensorBytes(tensor), encodeHeader(named).length),
   };
 }
 

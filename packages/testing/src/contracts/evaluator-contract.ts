@@ -11,7 +11,7 @@ import {
   TINY_CONFIG,
   type TinyTensor,
   writeSubmission,
-  writeVersionFolder,
+  writeVersion,
 } from "../model/tiny-model.ts";
 
 const GROUPS = 2;
@@ -33,8 +33,7 @@ export interface EvaluatorFixture {
 export async function createEvaluatorFixture(): Promise<EvaluatorFixture> {
   const directory = await mkdtemp(join(tmpdir(), "assay-evaluator-"));
   const tensors = randomTensors();
-  const version = join(directory, "versions", "0");
-  await writeVersionFolder(version, { groups: GROUPS, tensors });
+  const version = await writeVersion(directory, { groups: GROUPS, tensors });
   const evalDatasetPath = join(directory, "held-out.jsonl");
   await writeFile(evalDatasetPath, heldOutText());
   let submissions = 0;

@@ -82,7 +82,8 @@ export class MergeDuty implements Duty {
     // A crash between publishing and writing it down: the version of this round is there already.
     const published = current.version > round.baseVersion ? await store.manifest(current.version) : null;
     if (published?.cycle !== round.cycle && best.size === 0) return "nothing_to_merge";
-    const manifest = published?.cycle === round.cycle ? published : await this.#publish(round, best, head, signal);
+    const manifest =
+      published?.cycle === round.cycle ? published : await this.#publish(round, best, progress, head, signal);
     if (manifest === null) return "non_finite";
     const { version, digest } = manifest;
     const groups = [...best].map(([group, { uid }]) => ({ group, uid }));
@@ -99,12 +100,16 @@ export class MergeDuty implements Duty {
   async #publish(
     round: Round,
     best: ReadonlyMap<ExpertGroup, Best>,
+    { submissions }: RoundProgress,
     head: ChainHead,
     signal: AbortSignal,
   ): Promise<ModelManifest | null> {
     const { store, logger } = this.#components;
     try {
-      const plan = { round, best, block: head.number };
+      const accepted = new Map(
+        submissions.flatMap((each) => (each.kind === "accepted" ? [[each.uid, each.sha256]] : [])),
+      );
+      const plan = { round, best, accepted, block: head.number };
       return await publishMerge(plan, { store, merge: this.#network.merge }, signal);
     } catch (error) {
       if (!(error instanceof CheckpointError) || error.code !== CheckpointErrorCode.MergeNonFinite) throw error;
