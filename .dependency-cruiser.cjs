@@ -27,6 +27,20 @@ module.exports = {
     layer("checkpoint-sees-core-and-runtime", "packages/checkpoint", ["core", "runtime"]),
     layer("ledger-sees-core-and-runtime", "packages/ledger", ["core", "runtime"]),
     layer("evaluation-sees-checkpoint-too", "packages/evaluation", ["core", "runtime", "checkpoint"]),
+    layer("the-command-sees-all-but-tests", "packages/cli", [
+      "core",
+      "runtime",
+      "chain",
+      "checkpoint",
+      "evaluation",
+      "ledger",
+    ]),
+    rule(
+      "nobody-imports-the-command",
+      "What the command and a service share belongs into a package below both.",
+      { pathNot: "^packages/cli/" },
+      { path: "^packages/cli/" },
+    ),
     rule(
       "chain-and-checkpoint-are-strangers",
       "Bytes on disk and facts on chain meet in a service, tests included.",

@@ -17,6 +17,7 @@ const environment = { ...process.env, npm_config_update_notifier: "false", npm_c
 
 const COMMANDS = {
   demo: { redis: true, run: (args) => source("packages/localnet/src/demo/main.ts", args) },
+  assay: { redis: false, run: (args) => source("packages/cli/src/main.ts", args) },
   "bench:evaluation": { redis: false, run: (args) => source("test/bench/evaluation/main.ts", args) },
   test: { redis: true, run: (args) => ["node", "config/toolchain/test.mjs", ...args] },
   "sim:sequential": { redis: false, run: (args) => source("test/sim/sequential/main.ts", args) },

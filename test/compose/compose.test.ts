@@ -120,6 +120,10 @@ describe.skipIf(problem !== null)("a validator in containers", () => {
     expect(knowing(`token-${marker}`)).toEqual(["model-server"]);
     expect(writers("checkpoints")).toEqual(["evaluator"]);
     expect(writers("inbox")).toEqual(["model-server"]);
+    const readers = Object.keys(services).filter((name) =>
+      services[name]?.volumes?.some(({ target, read_only }) => target === "/models" && read_only === true),
+    );
+    expect(readers.sort()).toEqual(["evaluator", "evaluator-worker", "model-server"]);
   });
 
   describe("with a local subnet", () => {
@@ -208,6 +212,15 @@ describe.skipIf(problem !== null)("a validator in containers", () => {
 
 interface ComposeConfig {
   readonly services: Readonly<
-    Record<string, { readonly volumes?: readonly { readonly source?: string; readonly read_only?: boolean }[] }>
+    Record<
+      string,
+      {
+        readonly volumes?: readonly {
+          readonly source?: string;
+          readonly target?: string;
+          readonly read_only?: boolean;
+        }[];
+      }
+    >
   >;
 }

@@ -113,7 +113,13 @@ async function expectedWeights(
 ): Promise<Record<string, number>> {
   const record = await ledger.rounds.get(phaseWindow(cycle, "submission", network.schedule).firstBlock as number);
   if (record === null) throw new Error(`No round of cycle ${cycle}`);
-  const options = { evalDatasetPath: folders.heldOut, batchSize: 8, timeoutMillis: 120_000, threads: 1 };
+  const options = {
+    evalDatasetPath: folders.heldOut,
+    tokenCacheDirectory: null,
+    batchSize: 8,
+    timeoutMillis: 120_000,
+    threads: 1,
+  };
   const evaluator = new InProcessEvaluator({ logger }, { ...options, ...network.evaluation });
   await evaluator.start(abort.signal);
   try {
@@ -131,16 +137,17 @@ async function measure(round: Round, evaluator: InProcessEvaluator): Promise<Rea
   const layout = new CheckpointLayout(folders.cache);
   const seed = roundSeed(combinedSeed(new Map()), (await chain.blockHash(round.seedBlock)) ?? "");
   const scores = new Map<number, number>();
-  for (const { uid, hotkey, group, commitment } of round.roster) {
+  for (const { uid, group, commitment } of round.roster) {
     if (parts[uid - 1]?.kind !== "honest") {
       scores.set(uid, 0);
       continue;
     }
+    const sha256 = commitment?.hash ?? "";
     const measured = await evaluator.evaluate(
       {
         base: { directory: layout.version(round.baseVersion), version: round.baseVersion },
         group,
-        submission: { path: layout.submission(round.id, hotkey), sha256: commitment?.hash ?? "" },
+        submission: { path: layout.submission(round.id, sha256), sha256 },
         seed,
       },
       abort.signal,

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { cycleLength, PHASES, phaseWindow } from "../../../packages/core/src/cycle/phase.ts";
-import { type Network, networkSchema } from "../../../packages/core/src/network.ts";
+import { groupCount, type Network, networkSchema } from "../../../packages/core/src/network.ts";
 import { readNetworkFile } from "../../../packages/runtime/src/config/network-file.ts";
 import { code, page, table } from "./markdown.ts";
 
@@ -32,7 +32,7 @@ export function networksReference(repository: string): string {
       ["Constant", ...names],
       [
         row("`blockMillis`", ({ blockMillis }) => blockMillis),
-        row("`expertGroups`", ({ expertGroups }) => expertGroups),
+        row("`expertGroups`", (network) => describeGroups(network)),
         row("`evaluation.sequences`", ({ evaluation }) => evaluation.sequences),
         row("`evaluation.sequenceLength`", ({ evaluation }) => evaluation.sequenceLength),
         row("`evaluation.policy`", ({ evaluation }) => code(evaluation.policy)),
@@ -42,6 +42,12 @@ export function networksReference(repository: string): string {
       ],
     ),
   ]);
+}
+
+function describeGroups(network: Network): string {
+  const { expertGroups } = network;
+  if (typeof expertGroups === "number") return `${expertGroups} equal runs`;
+  return `${groupCount(network)} assigned, others ${expertGroups.unassigned === "freeze" ? "frozen" : "refused"}`;
 }
 
 function readNetwork(file: string): Network {

@@ -16,6 +16,10 @@ export const CheckpointErrorCode = {
   ModelInvalid: "CHECKPOINT_MODEL_INVALID",
   /** The store was started from another model, or from the same one cut into other groups. */
   ModelConflict: "CHECKPOINT_MODEL_CONFLICT",
+  /** A file of the model that the store was started from, and reads in place, is gone or holds other bytes. */
+  ModelChanged: "CHECKPOINT_MODEL_CHANGED",
+  /** The checkpoint directory was written by a release whose versions held copies of the model; start an empty one. */
+  StoreOutdated: "CHECKPOINT_STORE_OUTDATED",
   /** The expert assignment contradicts itself or the model. */
   AssignmentInvalid: "CHECKPOINT_ASSIGNMENT_INVALID",
   /** One of our own files is not valid safetensors. A miner's file is rejected by inspection before. */

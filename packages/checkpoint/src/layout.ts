@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { ExpertGroup, Hotkey, ModelVersion, RoundId, Sha256Hex } from "@assay/core/units";
+import type { ExpertGroup, ModelVersion, RoundId, Sha256Hex } from "@assay/core/units";
 
 export interface CheckpointLayoutOptions {
   /** Directory of the uploads when it is another volume; `<root>/inbox` otherwise. */
@@ -46,7 +46,7 @@ export class CheckpointLayout {
     return join(this.state, "chain-view.json");
   }
 
-  /** What version 0 was cut from. */
+  /** The model that every version reads: where it lies, how it is cut. */
   get importedModel(): string {
     return join(this.state, "imported-model.json");
   }
@@ -63,10 +63,6 @@ export class CheckpointLayout {
     return join(this.version(version), MANIFEST_FILE);
   }
 
-  versionGroup(version: ModelVersion, group: ExpertGroup): string {
-    return join(this.version(version), groupFileName(group));
-  }
-
   /** Momentum of the outer optimiser after the merge that made `version`. */
   momentum(version: ModelVersion, group: ExpertGroup): string {
     return join(this.momentumFolder(version), groupFileName(group));
@@ -80,14 +76,14 @@ export class CheckpointLayout {
     return join(this.submissions, counter(round));
   }
 
-  /** An inspected submission. */
-  submission(round: RoundId, hotkey: Hotkey): string {
-    return join(this.submissionFolder(round), `${fileNamePart(hotkey)}.safetensors`);
+  /** An inspected submission, by its content: identical files of a round are one. */
+  submission(round: RoundId, sha256: Sha256Hex): string {
+    return join(this.root, this.submissionRelative(round, sha256));
   }
 
   /** The same as {@link submission}, relative to the root: the form that jobs carry. */
-  submissionRelative(round: RoundId, hotkey: Hotkey): string {
-    return join("submissions", counter(round), `${fileNamePart(hotkey)}.safetensors`);
+  submissionRelative(round: RoundId, sha256: Sha256Hex): string {
+    return join("submissions", counter(round), `${fileNamePart(sha256)}.safetensors`);
   }
 }
 
@@ -95,7 +91,7 @@ export const MANIFEST_FILE = "manifest.json";
 export const SHARED_FILE = "shared.safetensors";
 export const FULL_FILE = "model.safetensors";
 
-/** Name of a group's file in a version's folder. */
+/** Name of a group's file, as a part of a version and of its momentum. */
 export function groupFileName(group: ExpertGroup): string {
   return `group-${counter(group)}.safetensors`;
 }

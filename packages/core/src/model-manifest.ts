@@ -3,7 +3,7 @@ import type { BlockNumber, ExpertGroup, ModelVersion, Sha256Hex } from "./units.
 
 /** One file of a version. */
 export interface ModelFile {
-  /** File name in the version's folder. */
+  /** Name under which it is served. */
   readonly name: string;
   readonly bytes: number;
   readonly sha256: Sha256Hex;
@@ -12,21 +12,31 @@ export interface ModelFile {
 /**
  * One version of the global model: `versions/<n>/manifest.json`.
  *
- * `shared` (everything that is not a routed expert) and one file per expert group make up the model; `full` is the
- * same tensors in one file, for validators that fetch it whole.
+ * `shared` (everything that belongs to no expert group) and one file per group make up the model; `full` is the same
+ * tensors in one file, for validators that fetch it whole. None of them need lie on a disk as it is served: its bytes
+ * are a header and ranges of the imported model's files and of the groups' files that merges wrote.
  */
 export interface ModelManifest {
-  readonly schema: 1;
+  readonly schema: 2;
   readonly version: ModelVersion;
   /** Version this one was merged from; null for the one that was imported. */
   readonly parent: ModelVersion | null;
   readonly cycle: number | null;
   readonly block: BlockNumber | null;
+  /** Names the imported model whose files the version reads. */
+  readonly model: Sha256Hex;
   readonly shared: ModelFile;
-  readonly groups: readonly (ModelFile & { readonly group: ExpertGroup })[];
+  readonly groups: readonly GroupFile[];
   readonly full: ModelFile;
-  /** SHA-256 over the digests above in order, one per line: names the version's content. */
+  /** SHA-256 over the digests of `shared`, groups and `full` in order, one per line: names the version's content. */
   readonly digest: Sha256Hex;
+}
+
+/** The file of one expert group. */
+export interface GroupFile extends ModelFile {
+  readonly group: ExpertGroup;
+  /** Whether its bytes are still the imported model's, or lie in `objects/<sha256>` since a merge. */
+  readonly storage: "model" | "object";
 }
 
 const modelFile = z.strictObject({
@@ -37,13 +47,14 @@ const modelFile = z.strictObject({
 
 /** Reads {@link ModelManifest} and refuses anything else, unknown keys too. */
 export const modelManifestSchema: z.ZodType<ModelManifest> = z.strictObject({
-  schema: z.literal(1),
+  schema: z.literal(2),
   version: z.int().nonnegative(),
   parent: z.int().nonnegative().nullable(),
   cycle: z.int().nonnegative().nullable(),
   block: z.int().nonnegative().nullable(),
+  model: z.string(),
   shared: modelFile,
-  groups: z.array(modelFile.extend({ group: z.int().nonnegative() })),
+  groups: z.array(modelFile.extend({ group: z.int().nonnegative(), storage: z.enum(["model", "object"]) })),
   full: modelFile,
   digest: z.string(),
 });

@@ -15,8 +15,7 @@ export interface Network {
   readonly blockMillis: number;
   /** Blocks of each phase. */
   readonly schedule: CycleSchedule;
-  /** How many expert groups the model is cut into, in equal runs of experts. */
-  readonly expertGroups: number;
+  readonly expertGroups: ExpertGroupsRule;
   readonly evaluation: {
     /** Held-out sequences per evaluation; the round's seed chooses which. */
     readonly sequences: number;
@@ -35,6 +34,22 @@ export interface Network {
   };
 }
 
+/** How the model's experts are cut into groups 0…G-1: a number of equal contiguous runs, or who owns which experts. */
+export type ExpertGroupsRule = number | AssignedExpertGroups;
+
+/** Groups by the published assignment of each. */
+export interface AssignedExpertGroups {
+  /** By group: path of its `expert_assignment.json`, relative to the network file. */
+  readonly assignments: Readonly<Record<string, string>>;
+  /** Whether an expert of no group is a mistake, or belongs to the shared part that nobody trains. */
+  readonly unassigned: "refuse" | "freeze";
+}
+
+/** Number of expert groups. */
+export function groupCount({ expertGroups }: Pick<Network, "expertGroups">): number {
+  return typeof expertGroups === "number" ? expertGroups : Object.keys(expertGroups.assignments).length;
+}
+
 const blocks = z.int().nonnegative();
 const schedule = z
   .strictObject(Object.fromEntries(PHASES.map((phase) => [phase, blocks])) as Record<Phase, typeof blocks>)
@@ -42,12 +57,23 @@ const schedule = z
     error: "distribute, train and submission need at least one block each",
   });
 
+const assigned = z.strictObject({
+  assignments: z.record(z.string(), z.string().min(1)).refine(
+    (files) => {
+      const groups = Object.keys(files);
+      return groups.length > 0 && groups.every((_, group) => Object.hasOwn(files, String(group)));
+    },
+    { error: "groups are numbered 0, 1, 2, …" },
+  ),
+  unassigned: z.enum(["refuse", "freeze"]).default("refuse"),
+});
+
 /** Reads {@link Network} and refuses anything else, unknown keys too. */
 export const networkSchema: z.ZodType<Network> = z.strictObject({
   name: z.string().min(1),
   blockMillis: z.int().positive(),
   schedule,
-  expertGroups: z.int().positive(),
+  expertGroups: z.union([z.int().positive(), assigned]),
   evaluation: z.strictObject({
     sequences: z.int().positive(),
     sequenceLength: z.int().positive(),

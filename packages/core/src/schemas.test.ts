@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { chainViewSchema } from "./chain-view.ts";
 import { NINE_PHASE_45, SEED_45 } from "./cycle/phase.ts";
 import { modelManifestSchema } from "./model-manifest.ts";
-import { networkSchema } from "./network.ts";
+import { groupCount, networkSchema } from "./network.ts";
 import { submissionReceiptSchema } from "./submission-receipt.ts";
 
 const sha256 = "ab".repeat(32);
@@ -23,13 +23,14 @@ const chainView = {
   roster: [{ uid: 3, hotkey: "5M", role: "miner", group: null, committedHash: null }],
 };
 const manifest = {
-  schema: 1,
+  schema: 2,
   version: 0,
   parent: null,
   cycle: null,
   block: null,
+  model: sha256,
   shared: { name: "shared.safetensors", bytes: 10, sha256 },
-  groups: [{ group: 0, name: "group-0.safetensors", bytes: 10, sha256 }],
+  groups: [{ group: 0, storage: "model", name: "group-0.safetensors", bytes: 10, sha256 }],
   full: { name: "full.safetensors", bytes: 20, sha256 },
   digest: sha256,
 };
@@ -72,6 +73,26 @@ describe.each([
   test.each(Object.keys(value))("is refused without %s", (key) => {
     expect(schema.safeParse({ ...value, [key]: undefined }).success).toBe(false);
   });
+});
+
+test("a network may name each group's assignment, and refuses experts of no group unless it says otherwise", () => {
+  const assignments = { "0": "a.json", "1": "b.json" };
+  const parsed = networkSchema.parse({ ...network, expertGroups: { assignments } });
+  expect(parsed.expertGroups).toEqual({ assignments, unassigned: "refuse" });
+  expect(groupCount(parsed)).toBe(2);
+  expect(groupCount(network)).toBe(4);
+});
+
+test.each([
+  [0],
+  [{ assignments: {} }],
+  [{ assignments: { "1": "b.json" } }],
+  [{ assignments: { "0": "a.json", "2": "b.json" } }],
+  [{ assignments: { "0": "" } }],
+  [{ assignments: { "0": "a.json" }, unassigned: "ignore" }],
+  [{ assignments: { "0": "a.json" }, groups: 1 }],
+])("a network does not cut its model by %j", (expertGroups) => {
+  expect(networkSchema.safeParse({ ...network, expertGroups }).success).toBe(false);
 });
 
 test("a network may leave out the last four phases but none of the first", () => {

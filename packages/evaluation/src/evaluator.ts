@@ -38,6 +38,8 @@ export interface Evaluator extends Startable {
 export interface EvaluatorOptions {
   /** A JSON-lines file for all groups, or a directory with `group-<g>.jsonl` for each. */
   readonly evalDatasetPath: string;
+  /** Where the text's tokens are kept between processes; null for nowhere. */
+  readonly tokenCacheDirectory: string | null;
   /** Sequences per batch. */
   readonly batchSize: number;
   /** Held-out sequences per measurement; the seed chooses which. */

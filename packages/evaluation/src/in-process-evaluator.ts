@@ -15,19 +15,21 @@ import { Turns } from "./turns.ts";
  */
 export class InProcessEvaluator implements Evaluator {
   readonly #options: EvaluatorOptions;
+  readonly #logger: Logger;
   readonly #datasets: DatasetLog;
   readonly #turns = new Turns();
   #measurer: Measurer | null = null;
 
   constructor({ logger }: { readonly logger: Logger }, options: EvaluatorOptions) {
     this.#options = options;
-    this.#datasets = new DatasetLog({ logger: logger.child({ module: "evaluation" }) });
+    this.#logger = logger.child({ module: "evaluation" });
+    this.#datasets = new DatasetLog({ logger: this.#logger });
   }
 
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await checkDatasetPath(this.#options.evalDatasetPath);
-    this.#measurer = new Measurer(new Engine(this.#options), this.#options);
+    this.#measurer = new Measurer(new Engine(this.#options), this.#options, this.#logger);
   }
 
   async stop(): Promise<void> {

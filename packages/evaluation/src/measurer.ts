@@ -1,6 +1,7 @@
 import type { BatchLoss } from "@assay/core/scoring/outcome";
 import type { Stage } from "@assay/core/scoring/sequential/stages";
 import type { NatsPerToken } from "@assay/core/units";
+import type { Logger } from "@assay/runtime/logging/logger";
 import { EvaluationError, EvaluationErrorCode } from "./evaluation-error.ts";
 import type { EvaluationRequest, EvaluatorOptions, Measurement } from "./evaluator.ts";
 import type { BatchSet, LossBackend } from "./loss-backend.ts";
@@ -26,9 +27,10 @@ export class Measurer {
   readonly #before = new Map<string, readonly number[]>();
   #directory: string | null = null;
 
-  constructor(backend: LossBackend, options: MeasurerOptions) {
+  /** @param logger is told about reading text, at debug; nobody is unless given. */
+  constructor(backend: LossBackend, options: MeasurerOptions, logger: Pick<Logger, "debug"> = { debug: () => {} }) {
     this.#backend = backend;
-    this.#text = new HeldOutText(options);
+    this.#text = new HeldOutText({ logger }, options);
   }
 
   /** One measurement at a time; calls wait for their turn. */

@@ -10,7 +10,7 @@ import {
   TINY_CONFIG,
   type TinyTensor,
   writeSubmission,
-  writeVersionFolder,
+  writeVersion,
 } from "@assay/testing/model/tiny-model";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openBaseWeights, readEmbeddingRows } from "../src/engine/base-weights.ts";
@@ -44,7 +44,14 @@ beforeAll(async () => {
     JSON.stringify({ text: `Line ${line * 31} of the held-out text` }),
   );
   await writeFile(evalDatasetPath, lines.join("\n"));
-  options = { evalDatasetPath, batchSize: 3, sequences: 6, sequenceLength: SEQUENCE, threads: 1 };
+  options = {
+    evalDatasetPath,
+    tokenCacheDirectory: null,
+    batchSize: 3,
+    sequences: 6,
+    sequenceLength: SEQUENCE,
+    threads: 1,
+  };
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
@@ -88,8 +95,7 @@ describe("the layer-wise engine", () => {
   ])("gives the loss of the same model in one piece: %s", async (name, change, groups) => {
     const config = { ...TINY_CONFIG, ...change };
     const tensors = randomTensors({ config, seed: 7 });
-    const version = join(directory, name.replaceAll(" ", "-"));
-    await writeVersionFolder(version, { config, groups, tensors });
+    const version = await writeVersion(join(directory, name.replaceAll(" ", "-")), { config, groups, tensors });
     const group = groups - 1;
     const submission = await writeSubmission(`${version}.safetensors`, { config, groups, group, tensors });
     const engine = new Measurer(new Engine(options), options);
@@ -108,8 +114,7 @@ describe("the layer-wise engine", () => {
     const tensors = changedTensors(randomTensors({ seed: 3 }), (_, values) => values.map(roundedTo16Bits));
     const submitted = changedTensors(randomTensors({ seed: 4 }), (_, values) => values.map(roundedTo16Bits));
     const measured = async (as: "F32" | typeof dtype) => {
-      const version = join(directory, `${dtype}-as-${as}`);
-      await writeVersionFolder(version, { groups: 2, tensors, dtype: as });
+      const version = await writeVersion(join(directory, `${dtype}-as-${as}`), { groups: 2, tensors, dtype: as });
       const submission = await writeSubmission(`${version}.safetensors`, {
         groups: 2,
         group: 0,
@@ -127,7 +132,7 @@ describe("the layer-wise engine", () => {
   test.each<readonly [string, (version: string) => Promise<void>]>([
     ["no configuration", (version) => rm(join(version, "config.json"))],
     ["a configuration that is not JSON", (version) => writeFile(join(version, "config.json"), "{")],
-    ["a group's file missing", (version) => rm(join(version, "group-1.safetensors"))],
+    ["its model's file missing", (version) => rm(join(version, "../../model/model.safetensors"))],
     ["no tokenizer", (version) => rm(join(version, "tokenizer_config.json"))],
     [
       "another shape in its configuration",
@@ -143,22 +148,22 @@ describe("the layer-wise engine", () => {
         writeFile(join(version, "config.json"), JSON.stringify(modelConfigJson({ ...TINY_CONFIG, layers: 1 }))),
     ],
   ])("a version with %s is ours to repair", async (name, damage) => {
-    const version = join(directory, name.replaceAll(" ", "-"));
     const tensors = randomTensors();
-    await writeVersionFolder(version, { groups: 2, tensors });
+    const version = await writeVersion(join(directory, name.replaceAll(" ", "-")), { groups: 2, tensors });
     const submission = await writeSubmission(`${version}.safetensors`, { groups: 2, group: 0, tensors });
     await damage(version);
     const engine = new Measurer(new Engine(options), options);
 
     await expect(
       engine.evaluate({ base: { directory: version, version: 0 }, group: 0, submission, seed: "5eed" }, NEVER),
-    ).rejects.toMatchObject({ code: expect.stringMatching(/^(EVALUATION|CHECKPOINT)_MODEL_INVALID$/) });
+    ).rejects.toMatchObject({
+      code: expect.stringMatching(/^(EVALUATION_MODEL_INVALID|CHECKPOINT_MODEL_(INVALID|CHANGED))$/),
+    });
     await engine.release();
   });
 
   test("a base that does not fit into memory is read from its files in every pass, to the same bits", async () => {
-    const version = join(directory, "streamed");
-    await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 5 }) });
+    const version = await writeVersion(join(directory, "streamed"), { groups: 2, tensors: randomTensors({ seed: 5 }) });
     const submission = await writeSubmission(`${version}.safetensors`, {
       groups: 2,
       group: 1,
@@ -171,8 +176,10 @@ describe("the layer-wise engine", () => {
   });
 
   test("how many sequences make a batch changes no bit of a loss", async () => {
-    const version = join(directory, "batch-sizes");
-    await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 5 }) });
+    const version = await writeVersion(join(directory, "batch-sizes"), {
+      groups: 2,
+      tensors: randomTensors({ seed: 5 }),
+    });
     const submission = await writeSubmission(`${version}.safetensors`, {
       groups: 2,
       group: 0,
@@ -190,8 +197,7 @@ describe("the layer-wise engine", () => {
   });
 
   test("other numbers of threads and other sizes of runs move a loss by less than the band that it carries", async () => {
-    const version = join(directory, "band");
-    await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 5 }) });
+    const version = await writeVersion(join(directory, "band"), { groups: 2, tensors: randomTensors({ seed: 5 }) });
     const submission = await writeSubmission(`${version}.safetensors`, {
       groups: 2,
       group: 0,
@@ -208,8 +214,10 @@ describe("the layer-wise engine", () => {
   });
 
   test("a submission that was announced is open before its turn; one that is not there spoils no other's", async () => {
-    const version = join(directory, "announced");
-    await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 5 }) });
+    const version = await writeVersion(join(directory, "announced"), {
+      groups: 2,
+      tensors: randomTensors({ seed: 5 }),
+    });
     const write = (seed: number) =>
       writeSubmission(`${version}-${seed}.safetensors`, { groups: 2, group: 0, tensors: randomTensors({ seed }) });
     const [now, next] = [await write(6), await write(7)];
@@ -236,8 +244,7 @@ describe("the layer-wise engine", () => {
   });
 
   test("1,000 submissions leave the base as it was", async () => {
-    const version = join(directory, "swaps");
-    await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 1 }) });
+    const version = await writeVersion(join(directory, "swaps"), { groups: 2, tensors: randomTensors({ seed: 1 }) });
     const submissions = await Promise.all(
       [2, 3].map((seed) =>
         writeSubmission(`${version}-${seed}.safetensors`, { groups: 2, group: 1, tensors: randomTensors({ seed }) }),

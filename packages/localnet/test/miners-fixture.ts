@@ -24,6 +24,8 @@ import { only } from "../src/training/tensors.ts";
 const NETUID = 2;
 const MAIN = fileURLToPath(new URL("../src/miners/main.ts", import.meta.url));
 
+const GROUPS = 4;
+
 /** Cycles of 60 blocks; long enough at 100 ms for two cores. */
 export const NETWORK: Network = {
   name: "miners-test",
@@ -39,7 +41,7 @@ export const NETWORK: Network = {
     validatorCommit1: 0,
     validatorCommit2: 0,
   },
-  expertGroups: 4,
+  expertGroups: GROUPS,
   evaluation: { sequences: 32, sequenceLength: 64, policy: "relative_reduction" },
   merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
 };
@@ -115,8 +117,8 @@ export class MinersFixture {
   private async prepare(): Promise<void> {
     const model = randomModel(TINY_CONFIG, createRandom(1));
     await writeModelFolder(join(this.directory, "model"), TINY_CONFIG, model);
-    for (const group of Array(NETWORK.expertGroups).keys()) {
-      const names = new Set(groupTensors(TINY_CONFIG, NETWORK.expertGroups, group).map(({ name }) => name));
+    for (const group of Array(GROUPS).keys()) {
+      const names = new Set(groupTensors(TINY_CONFIG, GROUPS, group).map(({ name }) => name));
       await writeTensors(join(this.directory, `group-${group}.safetensors`), only(model, names));
     }
     await writeFile(join(this.directory, "network.yaml"), stringify(NETWORK));

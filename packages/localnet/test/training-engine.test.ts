@@ -1,13 +1,11 @@
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { groupFileName, SHARED_FILE } from "@assay/checkpoint/layout";
 import { parseHeader, TRUSTED_LIMITS } from "@assay/checkpoint/safetensors/header";
 import { scoreOf } from "@assay/core/scoring/score";
 import { Engine } from "@assay/evaluation/engine/engine";
 import { Measurer } from "@assay/evaluation/measurer";
-import { groupTensors, sharedTensors } from "@assay/evaluation/model/tensor-names";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TEXT_GROUPS, trainingText, writeHeldOut } from "../src/text/corpus.ts";
 import { BASE_STEPS, TINY_CONFIG, trainBase } from "../src/training/base-model.ts";
@@ -15,17 +13,19 @@ import { batchAt } from "../src/training/batches.ts";
 import { GROUP_LEARNING_RATE, trainGroup } from "../src/training/group-training.ts";
 import { LossSession } from "../src/training/loss-session.ts";
 import { writeModelFolder, writeTensors } from "../src/training/model-folder.ts";
-import { type ModelTensors, only } from "../src/training/tensors.ts";
+import type { ModelTensors } from "../src/training/tensors.ts";
 
 const NEVER = new AbortController().signal;
 
 describe("a trained model in the validator's engine", { timeout: 120_000 }, () => {
   let directory: string;
+  let base: { readonly directory: string; readonly version: number };
   let model: ModelTensors;
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), "assay-training-"));
+    base = { directory: join(directory, "model"), version: 0 };
     model = await trainBase({ config: TINY_CONFIG, steps: BASE_STEPS, seed: 1 });
-    await writeVersion(model);
+    await writeModelFolder(base.directory, TINY_CONFIG, model);
     await writeHeldOut(join(directory, "held-out"));
   }, 120_000);
   afterAll(() => rm(directory, { recursive: true }));
@@ -43,10 +43,9 @@ describe("a trained model in the validator's engine", { timeout: 120_000 }, () =
     });
     const { loss } = await session.run(model, batch);
 
-    const engine = new Engine({ sequenceLength: 64, threads: 1 });
+    const engine = new Engine({ sequenceLength: 64, threads: 1, groups: TEXT_GROUPS.length });
     const tokens = { tokens: Uint32Array.from(batch.ids, Number), targets: batch.labels };
     const batches = { key: "text", batches: [{ ...tokens, sequences: starts.length, sequenceLength: 64 }] };
-    const base = { directory, version: 0 };
     const [sum = Number.NaN] = await engine.losses({ base, group: 0, submission: null, batches }, NEVER);
     await engine.release();
 
@@ -54,7 +53,8 @@ describe("a trained model in the validator's engine", { timeout: 120_000 }, () =
   });
 
   test("the engine scores honest miners in the order of their steps, and one that climbs at 0", async () => {
-    const options = { batchSize: 8, sequences: 32, sequenceLength: 64, threads: 1 };
+    const size = { batchSize: 8, sequences: 32, sequenceLength: 64, threads: 1, groups: TEXT_GROUPS.length };
+    const options = { tokenCacheDirectory: null, ...size };
     const engine = new Measurer(new Engine(options), { ...options, evalDatasetPath: join(directory, "held-out") });
     const scores: Record<string, number[]> = {};
     for (const group of TEXT_GROUPS) {
@@ -105,22 +105,9 @@ describe("a trained model in the validator's engine", { timeout: 120_000 }, () =
   async function score(engine: Measurer, group: number, tensors: ModelTensors): Promise<number> {
     const path = join(directory, "submission.safetensors");
     const { sha256 } = await writeTensors(path, tensors);
-    const request = { base: { directory, version: 0 }, group, submission: { path, sha256 }, seed: "5eed" };
+    const request = { base, group, submission: { path, sha256 }, seed: "5eed" };
     const { measurement } = await engine.evaluate(request, NEVER);
     if (measurement.kind !== "measured") throw new Error(measurement.detail);
     return scoreOf(measurement.lossBefore, measurement.lossAfter);
-  }
-
-  /** A version's folder as the checkpoint store lays it out. */
-  async function writeVersion(tensors: ModelTensors): Promise<void> {
-    await mkdir(directory, { recursive: true });
-    await writeModelFolder(directory, TINY_CONFIG, tensors);
-    const shared = new Set(sharedTensors(TINY_CONFIG).map(({ name }) => name));
-    await writeTensors(join(directory, SHARED_FILE), only(tensors, shared));
-    for (const group of TEXT_GROUPS) {
-      const names = new Set(groupTensors(TINY_CONFIG, 4, group).map(({ name }) => name));
-      await writeTensors(join(directory, groupFileName(group)), only(tensors, names));
-    }
-    await writeFile(join(directory, "manifest.json"), "{}");
   }
 });

@@ -17,7 +17,7 @@ export const evaluatorSchema = {
     arg: "role",
   },
   model_path: {
-    doc: "Hugging Face folder of the base model: config.json, *.safetensors, tokenizer files. Imported once as version 0.",
+    doc: "Hugging Face folder of the base model: config.json, safetensors, tokenizer files. Read in place by all processes.",
     format: String,
     default: "./models/Qwen3-VL-30B-Instruct",
     env: "MODEL_PATH",
@@ -156,6 +156,12 @@ export const evaluatorSchema = {
       format: "nat",
       default: 300,
       env: "EVALUATION_TIMEOUT_SECONDS",
+    },
+    token_cache_dir: {
+      doc: "Where workers keep the held-out text's tokens between starts. `auto`: `assay-tokens-<uid>` in the system's folder for temporary files; empty: nowhere. May be emptied at any moment.",
+      format: String,
+      default: "auto",
+      env: "EVALUATION_TOKEN_CACHE_DIR",
     },
   },
   downloads: {

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { randomTensors } from "@assay/testing/model/tiny-model";
@@ -89,7 +89,7 @@ describe("a pushed submission", () => {
         uid: 1,
         hotkey,
         kind: "accepted",
-        path: `submissions/31/${hotkey}.safetensors`,
+        path: `submissions/31/${sha256}.safetensors`,
         sha256,
         bytes: bytes.length,
       },
@@ -108,10 +108,28 @@ describe("a pushed submission", () => {
     await push(desk, bytes, { miner: desk.miner(1), group: 0, roundId: 31 });
     await desk.settle([1]);
     const payload = desk.inbox.payloadPath(31, desk.miner(1).hotkey);
-    const kept = desk.layout.submission(31, desk.miner(1).hotkey);
+    const kept = desk.layout.submission(31, sha256);
     expect((await stat(payload)).ino).not.toBe((await stat(kept)).ino);
+    expect((await stat(kept)).mode & 0o777).toBe(0o444);
     await writeFile(payload, "replaced");
     expect(await readFile(kept)).toEqual(Buffer.from(bytes));
+  });
+
+  test("that two miners share is stored once, and accepted from both", async () => {
+    const desk = await openDesk();
+    const { sha256: hash, bytes } = await writeCheckpoint(desk, 0, 7);
+    await planRound(
+      desk,
+      [1, 2].map((uid) => ({ miner: desk.miner(uid), group: 0, hash })),
+    );
+    for (const uid of [1, 2]) await push(desk, bytes, { miner: desk.miner(uid), group: 0, roundId: 31 });
+    await desk.settle([1, 2]);
+    expect(await outcomes(desk)).toEqual([
+      [1, "accepted", null],
+      [2, "accepted", null],
+    ]);
+    expect(await readdir(desk.layout.submissionFolder(31))).toEqual([`${hash}.safetensors`]);
+    expect(await readFile(desk.layout.submission(31, hash))).toEqual(Buffer.from(bytes));
   });
 
   test("is fetched once; a flushed Redis, a restart and a repeated job change nothing", async () => {
@@ -208,7 +226,7 @@ describe("a submission to be pulled", () => {
     await desk.settle([1]);
     expect(await outcomes(desk)).toEqual([[1, "accepted", null]]);
     expect(requests).toBe(2);
-    expect(await readFile(desk.layout.submission(31, desk.miner(1).hotkey))).toEqual(Buffer.from(bytes));
+    expect(await readFile(desk.layout.submission(31, sha256))).toEqual(Buffer.from(bytes));
   });
 
   test.each([

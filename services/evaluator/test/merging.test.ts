@@ -1,6 +1,7 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readTensors } from "@assay/checkpoint/safetensors/read";
+import { readPlace } from "@assay/checkpoint/safetensors/tensor-place";
 import type { Round } from "@assay/core/round/round";
 import { changedTensors, randomTensors } from "@assay/testing/model/tiny-model";
 import { describe, expect, test } from "vitest";
@@ -34,19 +35,31 @@ async function openRound(stage: Stage, cycle = 0): Promise<Round> {
 
 /** An inspected submission, measured with these losses. */
 async function submit(stage: Stage, round: Round, miner: Player, losses: readonly [number, number], delta = 0.5) {
-  await submitFile(stage, round, miner, delta);
+  const target = await submitFile(stage, round, miner, delta);
   await stage.ledger.evaluations.record(scored(round, miner, losses));
+  return target;
 }
 
 /** An inspected submission of which nothing is recorded. */
 async function submitFile(stage: Stage, round: Round, miner: Player, delta = 0.5) {
   const group = miner.uid - 1;
   const tensors = changedTensors(randomTensors(), (_, values) => values.map((value) => value + delta));
-  const { path } = await writeCheckpoint(stage, group, tensors);
-  const target = stage.layout.submission(round.id, miner.hotkey);
+  const { path, sha256, bytes } = await writeCheckpoint(stage, group, tensors);
+  const target = stage.layout.submission(round.id, sha256);
   await mkdir(dirname(target), { recursive: true });
   await copyFile(path, target);
+  const { uid, hotkey } = miner;
+  const accepted = { path: stage.layout.submissionRelative(round.id, sha256), sha256, bytes: bytes.length };
+  await stage.ledger.submissions.record({ kind: "accepted", roundId: round.id, uid, hotkey, ...accepted });
   await offer(stage, "http://miner.example/", { miner, group, roundId: round.id });
+  return target;
+}
+
+/** The first value of {@link DOWN} in a version. */
+async function valueIn({ store }: Stage, version: number): Promise<number> {
+  const place = (await store.source(version)).experts.of(0, 0).get(DOWN);
+  if (place === undefined) throw new Error(`Version ${version} has no ${DOWN}`);
+  return (await readPlace(DOWN, place))[0] ?? Number.NaN;
 }
 
 async function firstValue(path: string): Promise<number | undefined> {
@@ -70,9 +83,9 @@ describe("a merge", () => {
     const { digest } = await stage.store.manifest(1);
     expect(await stage.store.current()).toEqual({ version: 1, digest });
     expect(await stage.ledger.merges.get(0)).toEqual({ cycle: 0, version: 1, digest, groups: [{ group: 0, uid: 1 }] });
-    const before = (await firstValue(stage.layout.versionGroup(0, 0))) ?? Number.NaN;
+    const before = await valueIn(stage, 0);
     // One Nesterov step from zero momentum: lr (1 + mu) of the whole way.
-    expect(await firstValue(stage.layout.versionGroup(1, 0))).toBeCloseTo(before + 0.5 * 0.7 * 1.9, 5);
+    expect(await valueIn(stage, 1)).toBeCloseTo(before + 0.5 * 0.7 * 1.9, 5);
     const [, untouched] = (await stage.store.manifest(1)).groups;
     expect(untouched?.sha256).toBe((await stage.store.manifest(0)).groups[1]?.sha256);
     expect(stage.logger.lines()).toEqual([
@@ -133,8 +146,7 @@ describe("a merge", () => {
   test("that was published by a process that died before writing it down is written down, not repeated", async () => {
     const stage = await openStage({ model: true });
     const round = await openRound(stage);
-    await submit(stage, round, stage.miner(1), [4, 3]);
-    const groupFiles = new Map([[0, stage.layout.submission(31, stage.miner(1).hotkey)]]);
+    const groupFiles = new Map([[0, await submit(stage, round, stage.miner(1), [4, 3])]]);
     const { digest } = await stage.store.publish({ version: 1, parent: 0, cycle: 0, block: 37, groupFiles });
     stage.chain.buildUntil(38);
     await merger(stage)();

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { NINE_PHASE_45 } from "@assay/core/cycle/phase";
 import { expect, test } from "vitest";
@@ -30,8 +30,8 @@ test("a worker evaluates without wallet, chain and ledger, and loads none of the
   const files = await writeNetwork(stage);
   const { hotkey } = stage.miner(1);
   const { path, sha256 } = await writeCheckpoint(stage, 1, 7);
-  await mkdir(dirname(stage.layout.submission(31, hotkey)), { recursive: true });
-  await copyFile(path, stage.layout.submission(31, hotkey));
+  await mkdir(dirname(stage.layout.submission(31, sha256)), { recursive: true });
+  await copyFile(path, stage.layout.submission(31, sha256));
   const root = stage.layout.root;
   const worker = startProcess({
     entry: ENTRY,
@@ -45,9 +45,14 @@ test("a worker evaluates without wallet, chain and ledger, and loads none of the
       "--wallet-path=/nonexistent",
     ],
     cwd: stage.folder,
-    env: { REDIS_URL: queues.url, QUEUE_PREFIX: queues.prefix },
+    env: {
+      REDIS_URL: queues.url,
+      QUEUE_PREFIX: queues.prefix,
+      EVALUATION_TOKEN_CACHE_DIR: join(stage.folder, "tokens"),
+    },
     forbidden: ["better-sqlite3", "kysely", "@polkadot/api", "@polkadot/keyring"],
   });
+  expect(await worker.line(/Found held-out text/)).toMatch(/ path: \S+ \| sha256: [0-9a-f]{64}$/);
   await worker.line(/Service started/);
   const queue = queues.queue("evaluations");
   await queue.add("evaluation-31-1", {
@@ -56,7 +61,7 @@ test("a worker evaluates without wallet, chain and ledger, and loads none of the
     hotkey,
     group: 1,
     baseVersion: 0,
-    submissionPath: stage.layout.submissionRelative(31, hotkey),
+    submissionPath: stage.layout.submissionRelative(31, sha256),
     submissionSha256: sha256,
     seed: "5eed",
     deadlineBlock: 69,
@@ -66,6 +71,7 @@ test("a worker evaluates without wallet, chain and ledger, and loads none of the
     expect(job?.outcome).toMatchObject({ kind: "scored", uid: 1, lossBefore: expect.any(Number) });
   });
   expect(existsSync(join(root, "worker-ledger.sqlite"))).toBe(false);
+  expect(await readdir(join(stage.folder, "tokens"))).toEqual([expect.stringMatching(/^[0-9a-f]{64}\.tokens$/)]);
   expect(await worker.stop()).toBe(0);
 });
 

@@ -1,13 +1,10 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
-import { isSystemError } from "@assay/checkpoint/atomic-write";
 import type { CheckpointReader } from "@assay/checkpoint/store/checkpoint-reader";
+import type { VersionParts } from "@assay/checkpoint/store/version-parts";
 import { isAppError } from "@assay/core/app-error";
 import type { ModelManifest } from "@assay/core/model-manifest";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { fileIdentity } from "./chain-view-file.ts";
-import { expertsPerLayer } from "./experts-per-layer.ts";
-import { ModelServerError, ModelServerErrorCode } from "./model-server-error.ts";
+import { expertsPerLayer, readModelConfig } from "./model-config.ts";
 import { Refusal } from "./refusal.ts";
 
 export interface CurrentVersionComponents {
@@ -18,15 +15,17 @@ export interface CurrentVersionComponents {
 /** The version of the global model that is served now. */
 export interface LoadedVersion {
   readonly manifest: ModelManifest;
-  /** Folder of its files. */
-  readonly folder: string;
+  readonly parts: VersionParts;
+  /** `config.json` as it is. */
+  readonly config: Uint8Array;
 }
 
-/** Follows `current.json`: a version is served as soon as it is the current one and all its files are there. */
+/** Follows `current.json`: a version is served as soon as it is the current one and every file it reads is as it was. */
 export class CurrentVersion {
   readonly #components: CurrentVersionComponents;
   #identity: string | null = null;
   #loaded: LoadedVersion | null = null;
+  #loading: Promise<LoadedVersion | null> | null = null;
   #reportedFailure: string | null = null;
 
   constructor(components: CurrentVersionComponents) {
@@ -50,14 +49,21 @@ export class CurrentVersion {
     if (identity === null) {
       return null;
     }
-    this.#loaded = await this.#load();
-    this.#identity = this.#loaded === null ? null : identity;
-    return this.#loaded;
+    // One look for all who ask at once: it reads the header of every file of the model.
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = null;
+    });
+    const loaded = await this.#loading;
+    this.#loaded = loaded;
+    this.#identity = loaded === null ? null : identity;
+    return loaded;
   }
 
-  /** Drops what is loaded, so that the next request looks again: a file turned out to be gone. */
-  forget(): void {
-    this.#identity = null;
+  /** Drops what is loaded when that was why sending was refused, so that the next request looks again. */
+  refused({ status }: Refusal): void {
+    if (status === 503) {
+      this.#identity = null;
+    }
   }
 
   async #load(): Promise<LoadedVersion | null> {
@@ -68,15 +74,15 @@ export class CurrentVersion {
         return null;
       }
       const manifest = await reader.manifest(current.version);
-      const folder = reader.directory(current.version);
-      await requireFiles(folder, manifest);
-      const experts = await expertsPerLayer(folder);
+      const parts = await reader.parts(current.version);
+      const config = await readModelConfig(reader.directory(current.version));
+      const experts = expertsPerLayer(config);
       this.#reportedFailure = null;
       logger.info("Model loaded", {
         "expert mapping": `${manifest.groups.length} groups, ${experts ?? "unknown"} experts/layer`,
         version: manifest.version,
       });
-      return { manifest, folder };
+      return { manifest, parts, config };
     } catch (error) {
       this.#reportFailure(error);
       return null;
@@ -91,28 +97,5 @@ export class CurrentVersion {
       this.#reportedFailure = error.code;
       this.#components.logger.error("Cannot load the current model", {}, error);
     }
-  }
-}
-
-async function requireFiles(folder: string, manifest: ModelManifest): Promise<void> {
-  for (const { name, bytes } of [manifest.shared, manifest.full, ...manifest.groups]) {
-    const found = await sizeOf(join(folder, name));
-    if (found !== bytes) {
-      throw new ModelServerError(ModelServerErrorCode.ModelUnreadable, "A file of the current version is not whole", {
-        retryable: true,
-        fields: { version: manifest.version, file: name, expectedBytes: bytes, foundBytes: found },
-      });
-    }
-  }
-}
-
-async function sizeOf(path: string): Promise<number | null> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) {
-      return null;
-    }
-    throw error;
   }
 }

@@ -4,7 +4,7 @@ import { AppError } from "@assay/core/app-error";
 export const ModelServerErrorCode = {
   /** `BZ_AUTH_TOKEN` is not in the environment; nothing is served without it but in development. */
   TokenMissing: "MODEL_SERVER_TOKEN_MISSING",
-  /** The version in `current.json` cannot be served: a file is missing, has another size, or does not parse. */
+  /** The version in `current.json` cannot be served: its `config.json` is missing or does not parse. */
   ModelUnreadable: "MODEL_SERVER_MODEL_UNREADABLE",
 } as const;
 export type ModelServerErrorCode = (typeof ModelServerErrorCode)[keyof typeof ModelServerErrorCode];

@@ -3,7 +3,7 @@ import { type PrivateRedis, startPrivateRedis } from "@assay/testing/redis/priva
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { distributeView } from "./chain-views.ts";
 import { ALICE, pushHeaders, signedHeaders, VERA } from "./miners.ts";
-import { bytesOf, refusalIn, ServerFixture } from "./server-fixture.ts";
+import { bytesOf, refusalIn, ServerFixture, until } from "./server-fixture.ts";
 
 const GROUPS = [bytesOf("a", 100), bytesOf("b", 100)] as const;
 
@@ -121,10 +121,13 @@ describe("the private port", () => {
     await using server = await serving();
     await (await server.fetch("/model/full", { headers: signedHeaders(VERA) })).arrayBuffer();
 
-    const text = await (await fetch(`${server.adminUrl}/metrics`)).text();
+    const metrics = async () => await (await fetch(`${server.adminUrl}/metrics`)).text();
+    // The client may have the last byte before the server has counted it.
+    await until(async () => (await metrics()).includes("model_server_requests_in_flight 0"));
+    const text = await metrics();
 
     expect(text).toContain('model_server_requests_total{endpoint="/model/full",status="200",refusal=""} 1');
-    expect(text).toContain('model_server_model_sent_bytes_total{endpoint="/model/full"} 2000');
+    expect(text).toContain('model_server_model_sent_bytes_total{endpoint="/model/full"} 1020');
     expect(text).toContain("model_server_model_version 0");
   });
 });

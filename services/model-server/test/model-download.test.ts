@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { get } from "node:http";
 import { join } from "node:path";
 import { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
@@ -7,10 +7,23 @@ import { type PrivateRedis, startPrivateRedis } from "@assay/testing/redis/priva
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { distributeView, submissionView } from "./chain-views.ts";
 import { ALICE, BOB, STRANGER, signedHeaders, VERA } from "./miners.ts";
-import { bytesOf, refusalIn, ServerFixture, sha256Of, TOKEN, until } from "./server-fixture.ts";
+import {
+  bytesOf,
+  fullFile,
+  groupFile,
+  refusalIn,
+  ServerFixture,
+  sha256Of,
+  sharedFile,
+  TOKEN,
+  until,
+} from "./server-fixture.ts";
 
-const GROUP_0 = bytesOf("group 0", 4_000);
-const GROUP_1 = bytesOf("group 1", 4_000);
+const VALUES = [bytesOf("group 0", 3_808), bytesOf("group 1", 3_808)] as const;
+const GROUP_0 = await groupFile(0, VALUES[0]);
+const GROUP_1 = await groupFile(1, VALUES[1]);
+const SHARED = await sharedFile();
+const FULL = await fullFile(VALUES);
 const alice = { "x-hotkey": ALICE.hotkey, "x-expert-group": "0" };
 
 let redis: PrivateRedis;
@@ -19,9 +32,9 @@ beforeAll(async () => {
 });
 afterAll(() => redis.stop());
 
-async function serving(args: readonly string[] = []): Promise<ServerFixture> {
+async function serving(args: readonly string[] = [], values = VALUES): Promise<ServerFixture> {
   const server = await ServerFixture.start({ redisUrl: redis.url, view: distributeView(), args });
-  await server.publish(0, [GROUP_0, GROUP_1]);
+  await server.publish(0, values);
   return server.serve();
 }
 
@@ -99,7 +112,7 @@ describe("GET /model/partial", () => {
 
     const early = await server.fetch("/model/partial", { headers: alice });
     expect(await refusalIn(early)).toEqual({ status: 503, error: "model_unavailable" });
-    await server.publish(0, [GROUP_0, GROUP_1]);
+    await server.publish(0, VALUES);
 
     expect((await server.fetch("/model/partial", { headers: alice })).status).toBe(200);
   });
@@ -107,12 +120,12 @@ describe("GET /model/partial", () => {
   test("a new version is served at once, with a new ETag", async () => {
     await using server = await serving();
     await (await server.fetch("/model/partial", { headers: alice })).arrayBuffer();
-    const next = bytesOf("group 0, merged", 5_000);
-    await server.publish(1, [next, GROUP_1]);
+    const merged = bytesOf("group 0, merged", 3_808);
+    await server.publish(1, [merged, VALUES[1]]);
 
     const response = await server.fetch("/model/partial", { headers: alice });
 
-    expect(new Uint8Array(await response.arrayBuffer())).toEqual(next);
+    expect(new Uint8Array(await response.arrayBuffer())).toEqual(await groupFile(0, merged));
     expect(JSON.parse(response.headers.get("x-model-meta") ?? "")).toMatchObject({ model_version: "step_1" });
   });
 
@@ -128,24 +141,30 @@ describe("GET /model/partial", () => {
     const response = await server.fetch("/model/partial", { headers: alice });
 
     const content = new Uint8Array(await response.arrayBuffer());
-    expect(content).toEqual(new Uint8Array(await readFile(server.layout.versionGroup(0, 0))));
+    expect(sha256Of(content)).toBe((await store.manifest(0)).groups[0]?.sha256);
     expect(response.headers.get("x-content-hash")).toBe(`sha256:${sha256Of(content)}`);
     expect(server.logger.lines()).toContain(
       "[INFO] Model loaded | expert mapping: 2 groups, 4 experts/layer | version: 0",
     );
   });
 
-  test("a version with a file of another size is not served", async () => {
+  test.each([
+    ["changed", (file: string) => writeFile(file, bytesOf("other", 8_000))],
+    ["is gone", (file: string) => rm(file)],
+  ])("a model whose file %s is not served, neither loaded nor yet to be loaded", async (_how, change) => {
     await using server = await serving();
-    const manifest = await server.publish(1, [GROUP_0, GROUP_1]);
-    await server.publish(2, [GROUP_0, GROUP_1]);
-    await writeFile(`${server.layout.version(1)}/${manifest.full.name}`, "cut");
-    await writeFile(server.layout.current, JSON.stringify({ version: 1, digest: manifest.digest }));
+    const loaded = await server.fetch("/model/partial", { headers: alice });
+    expect(loaded.status).toBe(200);
+    await loaded.arrayBuffer();
+    await change(server.modelFile);
 
-    const response = await server.fetch("/model/partial", { headers: alice });
+    const first = await server.fetch("/model/partial", { headers: alice });
+    const then = await server.fetch("/model/partial?part=shared", { headers: alice });
 
-    expect(await refusalIn(response)).toEqual({ status: 503, error: "model_unavailable" });
-    expect(server.logger.lines().join("\n")).toContain("MODEL_SERVER_MODEL_UNREADABLE");
+    expect(await refusalIn(first)).toEqual({ status: 503, error: "model_unavailable" });
+    expect([first.headers.get("etag"), first.headers.get("x-model-meta")]).toEqual([null, null]);
+    expect(await refusalIn(then)).toEqual({ status: 503, error: "model_unavailable" });
+    expect(server.logger.lines().join("\n")).toContain("CHECKPOINT_MODEL_CHANGED");
   });
 });
 
@@ -183,6 +202,28 @@ describe("resuming and revalidating", () => {
     expect(await refusalIn(response)).toEqual({ status: 416, error: "range_not_satisfiable" });
     expect(response.headers.get("content-range")).toBe("bytes */4000");
     expect(response.headers.get("etag")).toBeNull();
+  });
+
+  test("ranges that begin inside the header and end inside the values are the file's own bytes", async () => {
+    await using server = await serving(["--allow_context"]);
+    for (const [first, last] of [
+      [0, 0],
+      [100, 300],
+      [FULL.length - 600, FULL.length - 400],
+    ] as const) {
+      const headers = { ...alice, range: `bytes=${first}-${last}` };
+      const response = await server.fetch("/model/partial?part=context", { headers });
+      expect(response.status).toBe(206);
+      expect(new Uint8Array(await response.arrayBuffer())).toEqual(FULL.subarray(first, last + 1));
+    }
+  });
+
+  test("several ranges at once are answered with the whole file", async () => {
+    await using server = await serving();
+
+    const response = await server.fetch("/model/partial", { headers: { ...alice, range: "bytes=0-1,100-101" } });
+
+    expect([response.status, (await response.arrayBuffer()).byteLength]).toEqual([200, 4000]);
   });
 
   test("an ETag that still holds gives 304 without body", async () => {
@@ -240,10 +281,10 @@ describe("other parts and forms", () => {
     const config = await server.fetch("/model/partial?part=config", { headers });
     const context = await server.fetch("/model/partial?part=context", { headers });
 
-    expect(new Uint8Array(await shared.arrayBuffer())).toEqual(bytesOf("shared", 500));
+    expect(new Uint8Array(await shared.arrayBuffer())).toEqual(SHARED);
     expect(await config.json()).toEqual({ num_experts: 64 });
     expect(config.headers.get("content-type")).toContain("application/json");
-    expect(new Uint8Array(await context.arrayBuffer())).toEqual(bytesOf("full", 2_000));
+    expect(new Uint8Array(await context.arrayBuffer())).toEqual(FULL);
     expect(JSON.parse(context.headers.get("x-model-meta") ?? "")).toMatchObject({ expert_group: null });
   });
 
@@ -258,8 +299,7 @@ describe("other parts and forms", () => {
   });
 
   test("a client that goes away in the middle leaves nothing running", async () => {
-    await using server = await serving();
-    await server.publish(1, [new Uint8Array(48 * 1024 * 1024), GROUP_1]);
+    await using server = await serving([], [new Uint8Array(48 << 20), new Uint8Array(48 << 20)]);
 
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const request = get(
@@ -288,14 +328,14 @@ describe("GET /model/full", () => {
     const response = await server.fetch("/model/full", { headers: signedHeaders(VERA) });
 
     expect(response.status).toBe(200);
-    expect(new Uint8Array(await response.arrayBuffer())).toEqual(bytesOf("full", 2_000));
-    expect(response.headers.get("etag")).toBe(`"${sha256Of(bytesOf("full", 2_000))}"`);
+    expect(new Uint8Array(await response.arrayBuffer())).toEqual(FULL);
+    expect(response.headers.get("etag")).toBe(`"${sha256Of(FULL)}"`);
   });
 
   test("is served in every phase, and in ranges with a new signature each", async () => {
     await using server = await serving();
     await server.setView(submissionView());
-    const signed = { ...signedHeaders(VERA, { blockNumber: 176 }), range: "bytes=1999-" };
+    const signed = { ...signedHeaders(VERA, { blockNumber: 176 }), range: `bytes=${FULL.length - 1}-` };
 
     const response = await server.fetch("/model/full", { headers: signed });
 

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeJsonAtomic } from "@assay/checkpoint/atomic-write";
 import { CheckpointLayout } from "@assay/checkpoint/layout";
-import { completeManifest } from "@assay/checkpoint/store/manifest";
+import { type TensorSource, writeSafetensors } from "@assay/checkpoint/safetensors/write";
+import { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import type { ChainView } from "@assay/core/chain-view";
 import type { ModelManifest } from "@assay/core/model-manifest";
 import { loadConfig } from "@assay/runtime/config/load";
@@ -89,30 +90,32 @@ export class ServerFixture implements AsyncDisposable {
     });
   }
 
-  /** Publishes a version of two groups, as the evaluator's store lays it out. */
+  /** Publishes a version whose two groups hold these values, through the evaluator's own store. */
   async publish(version: number, groups: readonly [Uint8Array, Uint8Array]): Promise<ModelManifest> {
-    const folder = this.layout.version(version);
-    await mkdir(folder, { recursive: true });
-    const write = async (name: string, content: Uint8Array) => {
-      await writeFile(join(folder, name), content);
-      return { name, bytes: content.length, sha256: createHash("sha256").update(content).digest("hex") };
-    };
-    const manifest = completeManifest({
-      version,
-      parent: version === 0 ? null : version - 1,
-      cycle: null,
-      block: null,
-      shared: await write("shared.safetensors", bytesOf("shared", 500)),
-      groups: [
-        { group: 0, ...(await write("group-0.safetensors", groups[0])) },
-        { group: 1, ...(await write("group-1.safetensors", groups[1])) },
-      ],
-      full: await write("model.safetensors", bytesOf("full", 2_000)),
-    });
-    await writeFile(join(folder, "config.json"), JSON.stringify({ num_experts: 64 }));
-    await writeJsonAtomic(join(folder, "manifest.json"), manifest);
-    await writeJsonAtomic(this.layout.current, { version, digest: manifest.digest });
-    return manifest;
+    const store = new CheckpointStore({ logger: this.logger }, { root: this.layout.root, keepVersions: 9 });
+    await store.start();
+    if (version === 0) {
+      await mkdir(this.modelFolder, { recursive: true });
+      await writeFile(join(this.modelFolder, "config.json"), JSON.stringify({ num_experts: 64 }));
+      await writeFile(this.modelFile, await safetensors([...groups.map(expertTensor), SHARED_TENSOR]));
+      await store.importModel(this.modelFolder, { groups: 2 });
+      return await store.manifest(0);
+    }
+    const groupFiles = new Map<number, string>();
+    for (const [group, values] of groups.entries()) {
+      groupFiles.set(group, join(this.layout.root, `published-${version}-${group}`));
+      await writeFile(groupFiles.get(group) ?? "", await groupFile(group, values));
+    }
+    return await store.publish({ version, parent: version - 1, cycle: null, block: null, groupFiles });
+  }
+
+  /** Hugging Face folder of the base model. */
+  get modelFolder(): string {
+    return join(this.layout.root, "base-model");
+  }
+
+  get modelFile(): string {
+    return join(this.modelFolder, "model.safetensors");
   }
 
   /** Every file under the inbox, relative to it. */
@@ -127,6 +130,41 @@ export class ServerFixture implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await stopParts(this.#started, this.logger);
     await rm(this.layout.root, { recursive: true, force: true });
+  }
+}
+
+const SHARED_TENSOR = byteTensor("model.norm.weight", bytesOf("shared", 500));
+
+/** What a group with these values is downloaded as: 192 bytes of header and the values. */
+export async function groupFile(group: number, values: Uint8Array): Promise<Uint8Array> {
+  return await safetensors([expertTensor(values, group)]);
+}
+
+/** What everything that belongs to no group is downloaded as. */
+export async function sharedFile(): Promise<Uint8Array> {
+  return await safetensors([SHARED_TENSOR]);
+}
+
+/** What the whole model is downloaded as. */
+export async function fullFile(groups: readonly [Uint8Array, Uint8Array]): Promise<Uint8Array> {
+  return await safetensors([...groups.map(expertTensor), SHARED_TENSOR]);
+}
+
+function expertTensor(values: Uint8Array, expert: number): TensorSource {
+  return byteTensor(`model.layers.0.mlp.experts.${expert}.up_proj.weight`, values);
+}
+
+function byteTensor(name: string, values: Uint8Array): TensorSource {
+  return { name, dtype: "U8", shape: [values.length], chunks: () => [values] };
+}
+
+async function safetensors(tensors: readonly TensorSource[]): Promise<Uint8Array> {
+  const folder = await mkdtemp(join(tmpdir(), "assay-safetensors-"));
+  try {
+    await writeSafetensors(join(folder, "file"), tensors);
+    return new Uint8Array(await readFile(join(folder, "file")));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -1,19 +1,22 @@
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { outerStep } from "@assay/core/merging/outer-step";
 import { pseudoGradient } from "@assay/core/merging/pseudo-gradient";
 import { syncFolder, temporaryPath } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import type { FileDigest } from "../digest.ts";
+import type { ExpertPlaces } from "../model/expert-places.ts";
+import { type GroupLayout, openSlice } from "../model/model-source.ts";
+import { placedTensors } from "../model/placed-tensors.ts";
 import { firstNonFinite } from "../safetensors/finite.ts";
-import type { SafetensorsHeader } from "../safetensors/header.ts";
-import { readTensor, readTrustedHeader } from "../safetensors/read.ts";
+import { readPlace, type TensorPlace } from "../safetensors/tensor-place.ts";
 import { isFloat32Dtype, narrow } from "../safetensors/widen.ts";
 import { inCanonicalOrder, type NamedTensor, SafetensorsWriter } from "../safetensors/write.ts";
 
 export interface MergeGroupRequest {
-  /** The group's file in the version merged from. */
-  readonly base: string;
+  /** The group, and the experts of the version merged from. */
+  readonly layout: GroupLayout;
+  readonly base: Experts;
   /** The best submission, inspected. */
   readonly submission: string;
   /** Momentum after the step before; null in the first step. */
@@ -25,71 +28,48 @@ export interface MergeGroupRequest {
   readonly momentumFactor: number;
 }
 
+type Experts = Pick<ExpertPlaces, "of">;
+
 export interface MergedGroup {
   readonly group: FileDigest;
   readonly momentum: FileDigest;
 }
 
 /**
- * The outer step of one expert group, tensor by tensor: pseudo-gradient = base minus submission.
+ * The outer step of one expert group: pseudo-gradient = base minus submission.
  *
- * Weights keep the base's dtype, momentum is float32. The files appear together at the end or not at all.
+ * Works tensor by tensor, of stacked ones expert by expert, and holds no more than that in memory. Weights keep the
+ * base's dtype, momentum is float32. The files appear together at the end or not at all.
  *
  * @throws CheckpointError `CHECKPOINT_MERGE_NON_FINITE` when a new weight or momentum is NaN or infinite in the dtype it
- *   is stored in; `CHECKPOINT_TENSORS_DIFFER` when the files do not hold the same tensors.
+ *   is stored in; `CHECKPOINT_TENSORS_DIFFER` when submission or momentum do not hold the group's tensors.
  * @see packages/docs/protocol.md §8.2
  */
 export async function mergeGroup(request: MergeGroupRequest, signal?: AbortSignal): Promise<MergedGroup> {
-  const inputs: Input[] = [];
-  try {
-    const base = await openInput(request.base, inputs);
-    const submission = await openInput(request.submission, inputs);
-    const momentum = request.momentum === null ? null : await openInput(request.momentum, inputs);
-    const tensors = namedTensors(base);
-    checkSameTensors(tensors, submission);
-    if (momentum !== null) checkSameTensors(tensors, momentum);
-    return await writeOutputs({ request, base, submission, momentum, tensors }, signal);
-  } finally {
-    for (const { file } of inputs) await file.close();
-  }
+  const { layout, base } = request;
+  const float32 = new Map([...layout.tensors].map(([name, { shape }]) => [name, { dtype: "F32", shape } as const]));
+  const momentum = { tensors: float32, experts: layout.experts };
+  return await writeOutputs(
+    {
+      request,
+      base: placedTensors(base, layout.experts),
+      submission: placedTensors(await openSlice(request.submission, layout), layout.experts),
+      momentum:
+        request.momentum === null ? null : placedTensors(await openSlice(request.momentum, momentum), layout.experts),
+      tensors: inCanonicalOrder([...layout.tensors].map(([name, tensor]) => ({ name, ...tensor }))),
+    },
+    signal,
+  );
 }
 
-interface Input {
-  readonly path: string;
-  readonly file: FileHandle;
-  readonly header: SafetensorsHeader;
-}
+type Placed = ReturnType<typeof placedTensors>;
 
 interface Merge {
   readonly request: MergeGroupRequest;
-  readonly base: Input;
-  readonly submission: Input;
-  readonly momentum: Input | null;
+  readonly base: Placed;
+  readonly submission: Placed;
+  readonly momentum: Placed | null;
   readonly tensors: readonly NamedTensor[];
-}
-
-async function openInput(path: string, inputs: Input[]): Promise<Input> {
-  const file = await open(path, "r");
-  try {
-    const input = { path, file, header: await readTrustedHeader(file, path) };
-    inputs.push(input);
-    return input;
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
-}
-
-function namedTensors({ header }: Input): readonly NamedTensor[] {
-  return inCanonicalOrder([...header.tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape })));
-}
-
-function checkSameTensors(tensors: readonly NamedTensor[], { path, header }: Input): void {
-  const different = tensors.find(({ name, shape }) => String(header.tensors.get(name)?.shape) !== String(shape));
-  if (different === undefined && header.tensors.size === tensors.length) return;
-  throw new CheckpointError(CheckpointErrorCode.TensorsDiffer, "Files to be merged do not hold the same tensors", {
-    fields: { path, tensor: different?.name },
-  });
 }
 
 async function writeOutputs(merge: Merge, signal: AbortSignal | undefined): Promise<MergedGroup> {
@@ -125,11 +105,13 @@ async function writeTensors(
       tensors.map(({ name, shape }) => ({ name, shape, dtype: "F32" })),
     );
     writers.push(momentum);
-    for (const tensor of tensors) {
-      signal?.throwIfAborted();
-      const stepped = await stepTensor(merge, tensor);
-      await group.write(tensor.name, stepped.weights);
-      await momentum.write(tensor.name, stepped.momentum);
+    for (const { name } of tensors) {
+      for (const block of blocksOf(merge, name)) {
+        signal?.throwIfAborted();
+        const stepped = await stepBlock(merge.request, name, block);
+        await group.write(name, stepped.weights);
+        await momentum.write(name, stepped.momentum);
+      }
     }
     return { group: await group.finish(), momentum: await momentum.finish() };
   } catch (error) {
@@ -138,24 +120,45 @@ async function writeTensors(
   }
 }
 
-interface SteppedTensor {
+/** A whole tensor, or one expert's block of a stacked one, in every file of the merge. */
+interface Block {
+  readonly base: TensorPlace;
+  readonly submission: TensorPlace;
+  readonly momentum: TensorPlace | null;
+}
+
+function blocksOf({ base, submission, momentum }: Merge, name: string): readonly Block[] {
+  return (base.get(name)?.blocks ?? []).map((place, row) => ({
+    base: place,
+    submission: blockOf(submission, name, row),
+    momentum: momentum && blockOf(momentum, name, row),
+  }));
+}
+
+function blockOf(tensors: Placed, name: string, row: number): TensorPlace {
+  const block = tensors.get(name)?.blocks[row];
+  if (block === undefined) throw new RangeError(`Tensor ${name} has no row ${row}`);
+  return block;
+}
+
+interface SteppedBlock {
   readonly weights: Uint8Array;
   readonly momentum: Uint8Array;
 }
 
-async function stepTensor(merge: Merge, { name, dtype }: NamedTensor): Promise<SteppedTensor> {
-  const { base, submission, momentum, request } = merge;
+async function stepBlock(request: MergeGroupRequest, name: string, block: Block): Promise<SteppedBlock> {
+  const { dtype } = block.base;
   if (!isFloat32Dtype(dtype)) {
     throw new CheckpointError(CheckpointErrorCode.DtypeUnsupported, "Tensor cannot be merged", {
       fields: { tensor: name, dtype },
     });
   }
-  const theta = await readTensor(base.file, base.header, name);
-  const submitted = await readTensor(submission.file, submission.header, name);
+  const theta = await readPlace(name, block.base);
+  const submitted = await readPlace(name, block.submission);
   const stepped = outerStep({
     theta,
     pseudoGradient: pseudoGradient(theta, [submitted]),
-    momentum: momentum === null ? null : await readTensor(momentum.file, momentum.header, name),
+    momentum: block.momentum && (await readPlace(name, block.momentum)),
     learningRate: request.learningRate,
     momentumFactor: request.momentumFactor,
   });
@@ -163,7 +166,7 @@ async function stepTensor(merge: Merge, { name, dtype }: NamedTensor): Promise<S
   const velocity = narrow("F32", stepped.momentum);
   if (firstNonFinite(dtype, weights) !== -1 || firstNonFinite("F32", velocity) !== -1) {
     throw new CheckpointError(CheckpointErrorCode.MergeNonFinite, "A merged value is NaN or infinite", {
-      fields: { tensor: name, base: base.path, submission: submission.path },
+      fields: { tensor: name, base: block.base.path, submission: block.submission.path },
     });
   }
   return { weights, momentum: velocity };

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { ExpertGroup } from "@assay/core/units";
 import { z } from "zod";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
@@ -48,7 +49,8 @@ export function parseLayerAssignments(json: unknown): LayerAssignments {
 export function describeGroups(groups: ExpertGroups): string {
   if (typeof groups === "number") return `contiguous:${groups}`;
   const sorted = [...groups.groups].sort(byNumber).map(([group, layers]) => [group, [...layers].sort(byNumber)]);
-  return `assigned:${groups.unassigned}:${JSON.stringify(sorted)}`;
+  const digest = createHash("sha256").update(JSON.stringify(sorted)).digest("hex");
+  return `assigned:${groups.unassigned}:${digest}`;
 }
 
 const layerAssignmentsSchema = z.record(

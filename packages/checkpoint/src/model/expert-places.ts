@@ -46,6 +46,25 @@ export function sliceExperts(
   };
 }
 
+/** A group's experts that lie elsewhere than in the model. */
+export interface ExpertSlice {
+  readonly members: GroupExperts;
+  readonly places: Pick<ExpertPlaces, "of">;
+}
+
+/** A model's experts, those of the slices from there. */
+export function overlaidExperts(model: ExpertPlaces, slices: readonly ExpertSlice[]): ExpertPlaces {
+  if (slices.length === 0) return model;
+  const elsewhere = new Map<string, ExpertSlice["places"]>();
+  for (const { members, places } of slices) {
+    for (const [layer, experts] of members) for (const expert of experts) elsewhere.set(`${layer}/${expert}`, places);
+  }
+  return {
+    layers: model.layers,
+    of: (layer, expert) => (elsewhere.get(`${layer}/${expert}`) ?? model).of(layer, expert),
+  };
+}
+
 /** A layer's routed experts, each with tensors of its own or all stacked. */
 interface LayerExperts {
   readonly apart: Map<number, Map<string, TensorPlace>>;

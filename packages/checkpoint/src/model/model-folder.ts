@@ -1,4 +1,4 @@
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { isSystemError, readJson } from "../atomic-write.ts";
@@ -14,15 +14,9 @@ export interface ModelFolder {
   readonly companions: readonly string[];
 }
 
-/** Size and time of a file, to notice that a folder is still the one that was read before. */
-export interface FolderFile {
-  readonly name: string;
-  readonly bytes: number;
-  readonly modifiedMillis: number;
-}
-
 /**
- * Finds a model's files: those that `model.safetensors.index.json` names, or every `*.safetensors` without an index.
+ * Finds a model's files: those that `model.safetensors.index.json` names, or `model.safetensors` without an index. Other
+ * safetensors files in the folder are not the model.
  *
  * @throws CheckpointError `CHECKPOINT_MODEL_INVALID` when `config.json` or the weights are missing.
  */
@@ -31,11 +25,11 @@ export async function findModelFiles(path: string): Promise<ModelFolder> {
   const companions = COMPANIONS.filter((name) => names.has(name));
   if (!names.has("config.json")) throw invalid("Model folder has no config.json", { path });
   const index = await readIndex(path);
-  const weightFiles =
-    index === null ? [...names].filter((name) => name.endsWith(".safetensors")) : [...new Set(index.values())];
-  if (weightFiles.length === 0) throw invalid("Model folder has no safetensors files", { path });
+  const weightFiles = index === null ? [SINGLE_FILE] : [...new Set(index.values())];
   const missing = weightFiles.find((name) => !names.has(name));
-  if (missing !== undefined) throw invalid("A file that the index names is missing", { path, file: missing });
+  if (missing !== undefined || weightFiles.length === 0) {
+    throw invalid("Model folder lacks its safetensors file, or one that its index names", { path, file: missing });
+  }
   return { path, weightFiles: weightFiles.sort(), companions };
 }
 
@@ -45,28 +39,24 @@ export async function findModelFiles(path: string): Promise<ModelFolder> {
  * @throws CheckpointError `CHECKPOINT_MODEL_INVALID` when index and files disagree or a tensor is in two files.
  */
 export async function readWeights(folder: ModelFolder): Promise<ReadonlyMap<string, TensorPlace>> {
-  const tensors = new Map<string, TensorPlace>();
-  for (const file of folder.weightFiles) {
-    for (const [name, place] of await readPlaces(join(folder.path, file))) {
-      if (tensors.has(name)) throw invalid("A tensor is in two files", { tensor: name, file });
-      tensors.set(name, place);
-    }
-  }
+  const tensors = await readWeightFiles(folder.weightFiles.map((name) => join(folder.path, name)));
   checkIndex(await readIndex(folder.path), tensors);
   return tensors;
 }
 
-/** The folder's files as they are now, ordered by name. */
-export async function describeFiles(folder: ModelFolder): Promise<readonly FolderFile[]> {
-  const names = [...folder.weightFiles, ...folder.companions].sort();
-  return await Promise.all(
-    names.map(async (name) => {
-      const { size, mtimeMs } = await stat(join(folder.path, name));
-      return { name, bytes: size, modifiedMillis: Math.floor(mtimeMs) };
-    }),
-  );
+/** The tensors of several files. @throws CheckpointError `CHECKPOINT_MODEL_INVALID` when one is in two of them. */
+export async function readWeightFiles(paths: readonly string[]): Promise<ReadonlyMap<string, TensorPlace>> {
+  const tensors = new Map<string, TensorPlace>();
+  for (const path of paths) {
+    for (const [name, place] of await readPlaces(path)) {
+      if (tensors.has(name)) throw invalid("A tensor is in two files", { tensor: name, path });
+      tensors.set(name, place);
+    }
+  }
+  return tensors;
 }
 
+const SINGLE_FILE = "model.safetensors";
 const INDEX_FILE = "model.safetensors.index.json";
 const COMPANIONS: readonly string[] = [
   "config.json",
@@ -108,6 +98,6 @@ function checkIndex(index: ReadonlyMap<string, string> | null, tensors: Readonly
   if (unnamed !== undefined) throw invalid("A tensor is not in the index", { tensor: unnamed });
 }
 
-function invalid(message: string, fields: Readonly<Record<string, string>>): CheckpointError {
+function invalid(message: string, fields: Readonly<Record<string, string | undefined>>): CheckpointError {
   return new CheckpointError(CheckpointErrorCode.ModelInvalid, message, { fields });
 }

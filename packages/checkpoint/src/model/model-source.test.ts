@@ -1,10 +1,12 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { describe, expect, test } from "vitest";
 import { temporaryFolder } from "../../test/temporary-folder.ts";
 import { expertName, tinyTensors, writeGroupFile, writeTinyModel } from "../../test/tiny-model.ts";
 import type { TensorPlace } from "../safetensors/tensor-place.ts";
 import { float32Source, type TensorSource, writeSafetensors } from "../safetensors/write.ts";
+import { CheckpointStore } from "../store/checkpoint-store.ts";
 import { openModelSource, openSlice } from "./model-source.ts";
 
 const GATE_UP = "model.language_model.layers.1.mlp.experts.gate_up_proj";
@@ -141,7 +143,7 @@ describe("a plain folder", () => {
       "model.safetensors",
       [...tinyTensors(), zeros("more", [2])],
     ],
-    ["A file that the index names is missing", "none.safetensors", tinyTensors()],
+    ["Model folder lacks its safetensors file, or one that its index names", "none.safetensors", tinyTensors()],
   ])("is refused when the index is wrong: %s", async (message, file, named) => {
     const directory = await model();
     const index = JSON.stringify({ weight_map: Object.fromEntries(named.map(({ name }) => [name, file])) });
@@ -158,23 +160,23 @@ describe("a plain folder", () => {
   });
 });
 
-test("a version's folder gives its shared file and its groups", async () => {
-  const directory = await temporaryFolder();
-  await writeFile(join(directory, "config.json"), "{}");
-  await writeSafetensors(join(directory, "shared.safetensors"), tinyTensors().slice(0, 2));
-  await writeGroupFile(join(directory, "group-0.safetensors"), [0, 1], 5);
-  await writeGroupFile(join(directory, "group-1.safetensors"), [2, 3], 6);
-  await writeFile(join(directory, "model.safetensors"), "not read");
-  const source = await openModelSource(directory);
+test("a version of the store gives the model's own tensors, and those of its groups that a merge changed", async () => {
+  const folder = await temporaryFolder();
+  const directory = await model();
+  const store = new CheckpointStore({ logger: createMemoryLogger() }, { root: folder, keepVersions: 2 });
+  await store.start();
+  await store.importModel(directory, { groups: 2 });
+  const changed = new Map([[1, await writeGroupFile(join(folder, "merged"), [2, 3], 6)]]);
+  const { groups } = await store.publish({ version: 1, parent: 0, cycle: 0, block: 0, groupFiles: changed });
+  const source = await openModelSource(join(folder, "versions", "1"));
+  expect(source).toMatchObject({ directory: join(folder, "versions", "1"), config: { num_experts: 4 } });
   expect([...source.shared.keys()].sort()).toEqual(["model.embed_tokens.weight", "model.layers.0.mlp.gate.weight"]);
-  expect(source.groups.get(1)?.experts).toEqual(
-    new Map([
-      [0, [2, 3]],
-      [1, [2, 3]],
-    ]),
-  );
-  expect(source.experts.of(1, 2).get(expertName(1, 2))?.path).toBe(join(directory, "group-1.safetensors"));
-  expect(await valuesAt(source.experts.of(0, 1).get(expertName(0, 1)))).toEqual([5, 5]);
+  expect(source.groups).toEqual((await openModelSource(directory, { groups: 2 })).groups);
+  const [own, merged] = [source.experts.of(0, 1), source.experts.of(1, 2)];
+  expect(own.get(expertName(0, 1))?.path).toBe(join(directory, "model.safetensors"));
+  expect(await valuesAt(own.get(expertName(0, 1)))).toEqual([1, 1]);
+  expect(merged.get(expertName(1, 2))?.path).toBe(join(folder, "objects", groups[1]?.sha256 ?? ""));
+  expect(await valuesAt(merged.get(expertName(1, 2)))).toEqual([6, 6]);
 });
 
 describe("a slice", () => {

@@ -8,9 +8,10 @@ import { limitsFor } from "../safetensors/header.ts";
 import { readPlaces, type TensorPlace } from "../safetensors/tensor-place.ts";
 import { assignExperts, type ExpertGroups, type GroupExperts } from "./expert-groups.ts";
 import { expertOf } from "./expert-names.ts";
-import { type ExpertPlaces, modelExperts, sliceExperts } from "./expert-places.ts";
+import { type ExpertPlaces, modelExperts, overlaidExperts, sliceExperts } from "./expert-places.ts";
 import { findModelFiles, readWeights } from "./model-folder.ts";
-import { readVersionFolder } from "./version-folder.ts";
+import { placedTensors } from "./placed-tensors.ts";
+import { findVersion } from "./version-folder.ts";
 
 /** A model as it lies on disk, in as many files as there are. Only headers are read. */
 export interface ModelSource {
@@ -43,22 +44,49 @@ export interface ModelSourceOptions {
  * Opens a version of the store, or a plain Hugging Face folder (one `model.safetensors`, or shards and their index).
  *
  * @throws CheckpointError `CHECKPOINT_MODEL_INVALID` when files are missing or experts are not what their names say;
- *   `CHECKPOINT_ASSIGNMENT_INVALID` when they cannot be cut by `groups`; `CHECKPOINT_FILE_MALFORMED`.
+ *   `CHECKPOINT_ASSIGNMENT_INVALID` when they cannot be cut by `groups`; `CHECKPOINT_MODEL_CHANGED` when the files that
+ *   a version was imported from are not what they were; `CHECKPOINT_FILE_MALFORMED`.
  */
-export async function openModelSource(path: string, options: ModelSourceOptions = {}): Promise<ModelSource> {
+export async function openModelSource(path: string, { groups }: ModelSourceOptions = {}): Promise<ModelSource> {
   const directory = resolve(path);
   const config = await readConfig(directory);
-  const version = await readVersionFolder(directory);
-  const tensors = version?.tensors ?? (await readWeights(await findModelFiles(directory)));
-  const experts = modelExperts(tensors);
-  const groups =
-    version?.groups ?? (options.groups === undefined ? new Map() : assignExperts(experts.layers, options.groups));
+  const version = await findVersion(directory);
+  if (version !== null) return await assembleSource({ directory, config, ...version });
+  const tensors = await readWeights(await findModelFiles(directory));
+  const experts = groups === undefined ? new Map() : assignExperts(modelExperts(tensors).layers, groups);
+  return await assembleSource({ directory, config, tensors, groups: experts, stored: new Map() });
+}
+
+/** What a {@link ModelSource} is made of. */
+export interface SourceParts extends Pick<ModelSource, "directory" | "config"> {
+  /** Every tensor of the model that was given. */
+  readonly tensors: ReadonlyMap<string, TensorPlace>;
+  readonly groups: ReadonlyMap<ExpertGroup, GroupExperts>;
+  /** Files of the groups that a merge changed: they stand for the model's own tensors. */
+  readonly stored: ReadonlyMap<ExpertGroup, string>;
+}
+
+export async function assembleSource({
+  directory,
+  config,
+  tensors,
+  groups,
+  stored,
+}: SourceParts): Promise<ModelSource> {
+  const given = modelExperts(tensors);
+  const layouts = new Map([...groups].map(([group, experts]) => [group, layoutOf(given, experts)]));
+  const slices = [];
+  for (const [group, path] of stored) {
+    const layout = layouts.get(group);
+    if (layout === undefined) throw new RangeError(`There is no group ${group}`);
+    slices.push({ members: layout.experts, places: await openSlice(path, layout) });
+  }
   return {
     directory,
     config,
     shared: new Map([...tensors].filter(([name]) => expertOf(name) === null)),
-    experts,
-    groups: new Map([...groups].map(([group, members]) => [group, layoutOf(experts, members)])),
+    experts: overlaidExperts(given, slices),
+    groups: layouts,
   };
 }
 
@@ -78,17 +106,9 @@ export async function openSlice(path: string, layout: GroupLayout): Promise<Pick
   return sliceExperts(tensors, layout.experts);
 }
 
-function layoutOf(places: ExpertPlaces, members: GroupExperts): GroupLayout {
-  const tensors = new Map<string, TensorShape>();
-  for (const [layer, experts] of members) {
-    for (const expert of experts) {
-      for (const [name, { dtype, shape }] of places.of(layer, expert)) {
-        const stacked = expertOf(name)?.expert === null;
-        tensors.set(name, { dtype, shape: stacked ? [experts.length, ...shape] : shape });
-      }
-    }
-  }
-  return { tensors, experts: members };
+function layoutOf(places: ExpertPlaces, experts: GroupExperts): GroupLayout {
+  const placed = placedTensors(places, experts);
+  return { tensors: new Map([...placed].map(([name, { dtype, shape }]) => [name, { dtype, shape }])), experts };
 }
 
 function sameShape(actual: TensorShape | undefined, expected: TensorShape): boolean {

@@ -1,57 +1,50 @@
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname } from "node:path";
+import type { ModelManifest } from "@assay/core/model-manifest";
 import type { ExpertGroup } from "@assay/core/units";
-import { isSystemError } from "../atomic-write.ts";
-import { SHARED_FILE } from "../layout.ts";
-import { readPlaces, type TensorPlace } from "../safetensors/tensor-place.ts";
+import { CheckpointLayout } from "../layout.ts";
+import type { TensorPlace } from "../safetensors/tensor-place.ts";
+import { checkWeights, groupsOf, importedModel } from "../store/imported-model.ts";
+import { readManifest } from "../store/manifest.ts";
+import { requireObject } from "../store/objects.ts";
 import type { GroupExperts } from "./expert-groups.ts";
-import { expertOf } from "./expert-names.ts";
+import { readWeightFiles } from "./model-folder.ts";
 
-/** A version of the store: a shared file and one file per group, whose experts are told by their names. */
-export interface VersionFolder {
+/** What a version of the store consists of: the model that was imported, and the groups that merges changed. */
+export interface VersionTensors {
   readonly tensors: ReadonlyMap<string, TensorPlace>;
   readonly groups: ReadonlyMap<ExpertGroup, GroupExperts>;
+  /** Files of the groups that merges changed. */
+  readonly stored: ReadonlyMap<ExpertGroup, string>;
 }
 
-/** The version that lies in a folder; null when it is not a version's folder. */
-export async function readVersionFolder(directory: string): Promise<VersionFolder | null> {
-  const names = await listFolder(directory);
-  if (!names.includes(SHARED_FILE)) return null;
-  const tensors = new Map(await readPlaces(join(directory, SHARED_FILE)));
-  const groups = new Map<ExpertGroup, GroupExperts>();
-  for (const [name, group] of groupFiles(names)) {
-    const slice = await readPlaces(join(directory, name));
-    groups.set(group, expertsOf(slice.keys()));
-    for (const [tensor, place] of slice) tensors.set(tensor, place);
+/** The version whose folder this is; null when it is not one of a store. */
+export async function findVersion(directory: string): Promise<VersionTensors | null> {
+  const layout = new CheckpointLayout(dirname(dirname(directory)));
+  const version = Number(basename(directory));
+  if (!Number.isSafeInteger(version) || layout.version(version) !== directory) return null;
+  const manifest = await readManifest(layout, version);
+  return manifest === null ? null : await readVersion(layout, manifest);
+}
+
+/**
+ * What a manifest says, also of a version that is not published yet.
+ *
+ * @throws CheckpointError `CHECKPOINT_MODEL_CHANGED` when a file of the imported model is not what it was;
+ *   `CHECKPOINT_VERSION_MISSING` when a group's file is gone or not whole.
+ */
+export async function readVersion(
+  layout: CheckpointLayout,
+  manifest: Pick<ModelManifest, "model" | "groups">,
+): Promise<VersionTensors> {
+  const model = await importedModel(layout, manifest.model);
+  const files = [...(await checkWeights(model)).keys()];
+  const stored = new Map<ExpertGroup, string>();
+  for (const file of manifest.groups) {
+    if (file.storage === "object") stored.set(file.group, (await requireObject(layout, file)).path);
   }
-  return { tensors, groups };
-}
-
-async function listFolder(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isSystemError(error, "ENOENT", "ENOTDIR")) return [];
-    throw error;
-  }
-}
-
-/** Ascending by group. */
-function groupFiles(names: readonly string[]): readonly (readonly [string, ExpertGroup])[] {
-  const files = names.flatMap((name) => {
-    const [, group] = /^group-(\d+)[.]safetensors$/.exec(name) ?? [];
-    return group === undefined ? [] : [[name, Number(group)] as const];
-  });
-  return files.sort(([, left], [, right]) => left - right);
-}
-
-function expertsOf(names: Iterable<string>): GroupExperts {
-  const layers = new Map<number, Set<number>>();
-  for (const name of names) {
-    const position = expertOf(name);
-    if (position === null || position.expert === null) continue;
-    layers.set(position.layer, (layers.get(position.layer) ?? new Set()).add(position.expert));
-  }
-  const ascending = [...layers].sort(([left], [right]) => left - right);
-  return new Map(ascending.map(([layer, experts]) => [layer, [...experts].sort((left, right) => left - right)]));
+  return {
+    tensors: await readWeightFiles(files),
+    groups: groupsOf(model),
+    stored,
+  };
 }

@@ -5,7 +5,7 @@ import { temporaryFolder } from "../../test/temporary-folder.ts";
 import { sha256File } from "../digest.ts";
 import { parseHeader, TRUSTED_LIMITS } from "./header.ts";
 import { readTensors } from "./read.ts";
-import { canonicalBytes, float32Source, SafetensorsWriter, type TensorSource, writeSafetensors } from "./write.ts";
+import { float32Source, SafetensorsWriter, type TensorSource, writeSafetensors } from "./write.ts";
 
 const half: TensorSource = {
   name: "a",
@@ -33,7 +33,6 @@ test("the same tensors in any order give the same bytes, with the digest that wa
   const second = await writeSafetensors(join(folder, "2"), [...tensors].reverse());
   expect(second).toEqual(first);
   expect(await sha256File(join(folder, "1"))).toEqual(first);
-  expect(canonicalBytes(tensors)).toBe(first.bytes);
 });
 
 test("values begin at a multiple of 64 and the header passes the strict parser", async () => {

@@ -21,9 +21,9 @@ export class HeaderSyntax extends Error {}
  * maps, so `__proto__` is a name like any other. Numbers are non-negative safe integers without sign, fraction or
  * exponent. Only spaces may follow the object.
  *
- * @throws HeaderSyntax at the first character that does not fit.
+ * @throws HeaderSyntax at the first character that does not fit, or at the tensor after `maxTensors`.
  */
-export function parseHeaderJson(text: string): StatedHeader {
+export function parseHeaderJson(text: string, maxTensors: number): StatedHeader {
   const cursor = new Cursor(text);
   let metadata: ReadonlyMap<string, string> | null = null;
   const tensors = new Map<string, StatedTensor>();
@@ -34,6 +34,7 @@ export function parseHeaderJson(text: string): StatedHeader {
       return;
     }
     if (tensors.has(name)) throw new HeaderSyntax(`duplicate key ${quote(name)}`);
+    if (tensors.size === maxTensors) throw new HeaderSyntax(`more than ${maxTensors} tensors`);
     tensors.set(name, parseTensor(cursor));
   });
   cursor.trailingSpaces();
@@ -42,7 +43,11 @@ export function parseHeaderJson(text: string): StatedHeader {
 
 /** A stranger's text for people: quoted, escaped, and no longer than a line. */
 export function quote(text: string): string {
-  return JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text);
+  const quoted = JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text);
+  return quoted.replace(
+    /[\p{Cc}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function parseMetadata(cursor: Cursor): ReadonlyMap<string, string> {
@@ -165,11 +170,11 @@ class Cursor {
 function unescapeLiteral(literal: string): string {
   try {
     const value: unknown = JSON.parse(literal);
-    if (typeof value === "string") return value;
+    if (typeof value === "string" && value.isWellFormed()) return value;
   } catch (error) {
     throw new HeaderSyntax("invalid escape in a string", { cause: error });
   }
-  throw new HeaderSyntax("invalid string");
+  throw new HeaderSyntax("half a surrogate pair in a string");
 }
 
 const QUOTE = 0x22;

@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { DTYPE_BYTES, elementCount, isDtype, type TensorShape } from "./dtype.ts";
 import { HeaderSyntax, parseHeaderJson, quote, type StatedTensor } from "./header-json.ts";
 
@@ -20,6 +21,8 @@ export interface SafetensorsHeader {
 export interface HeaderLimits {
   /** Longest JSON that is read at all. */
   readonly maxHeaderBytes: number;
+  /** Most tensors that are read before the file is given up. */
+  readonly maxTensors: number;
 }
 
 /** A rejected header is a stranger's fault when the file is a stranger's; `detail` is safe to log. */
@@ -28,13 +31,16 @@ export type HeaderResult =
   | { readonly kind: "rejected"; readonly detail: string };
 
 /** For files that the operator gave or that we wrote: the format's own cap. */
-export const TRUSTED_LIMITS: HeaderLimits = { maxHeaderBytes: 100_000_000 };
+export const TRUSTED_LIMITS: HeaderLimits = { maxHeaderBytes: 100_000_000, maxTensors: Number.POSITIVE_INFINITY };
 
-/** For strangers' files: room for the expected tensors in any reasonable spelling, and no more. */
+/**
+ * For strangers' files: room for the expected tensors in any reasonable spelling, and no more. A few more tensors than
+ * expected are still read, so that the rejection can name one of them.
+ */
 export function limitsFor(expected: ReadonlyMap<string, TensorShape>): HeaderLimits {
   let bytes = 2;
   for (const [name, { shape }] of expected) bytes += Buffer.byteLength(name) + ENTRY_BYTES + shape.length * 12;
-  return { maxHeaderBytes: Math.min(8 << 20, 4 * bytes + (64 << 10)) };
+  return { maxHeaderBytes: Math.min(8 << 20, 4 * bytes + (64 << 10)), maxTensors: expected.size + 64 };
 }
 
 /**
@@ -46,17 +52,21 @@ export function limitsFor(expected: ReadonlyMap<string, TensorShape>): HeaderLim
 export function parseHeader(file: Uint8Array, limits: HeaderLimits): HeaderResult {
   const framed = frame(file.subarray(0, LENGTH_BYTES), file.length, limits);
   if (typeof framed === "string") return { kind: "rejected", detail: framed };
-  return parseJson(file.subarray(LENGTH_BYTES, framed.dataStart), framed.dataStart, framed.dataBytes);
+  return parseJson(file.subarray(LENGTH_BYTES, framed.dataStart), framed, limits);
 }
 
-/** {@link parseHeader} of an open file; reads the header's bytes only. */
+/**
+ * {@link parseHeader} of an open file; reads the header's bytes only.
+ *
+ * @throws CheckpointError `CHECKPOINT_FILE_MALFORMED` if the file becomes shorter meanwhile, which is nobody's fault but ours.
+ */
 export async function readHeader(file: FileHandle, limits: HeaderLimits): Promise<HeaderResult> {
   const { size } = await file.stat();
-  const prefix = await readFully(file, new Uint8Array(LENGTH_BYTES), 0);
+  const prefix = await readExactly(file, new Uint8Array(Math.min(LENGTH_BYTES, size)), 0);
   const framed = frame(prefix, size, limits);
   if (typeof framed === "string") return { kind: "rejected", detail: framed };
-  const json = await readFully(file, new Uint8Array(framed.dataStart - LENGTH_BYTES), LENGTH_BYTES);
-  return parseJson(json, framed.dataStart, framed.dataBytes);
+  const json = await readExactly(file, new Uint8Array(framed.dataStart - LENGTH_BYTES), LENGTH_BYTES);
+  return parseJson(json, framed, limits);
 }
 
 /** Fills `target` from a position of the file; shorter only at the file's end. */
@@ -71,16 +81,21 @@ export async function readFully(file: FileHandle, target: Uint8Array, position: 
   return target.subarray(0, filled);
 }
 
+/** {@link readFully} of a file that was longer than that: it was cut meanwhile, and not by a miner. */
+export async function readExactly(file: FileHandle, target: Uint8Array, position: number): Promise<Uint8Array> {
+  const read = await readFully(file, target, position);
+  if (read.length === target.length) return read;
+  throw new CheckpointError(CheckpointErrorCode.FileMalformed, "File became shorter while it was read");
+}
+
 const LENGTH_BYTES = 8;
 const ENTRY_BYTES = 96;
 const MAX_READ_BYTES = 1 << 30;
 
+type Frame = Pick<SafetensorsHeader, "dataStart" | "dataBytes">;
+
 /** Where the data begins, or why the length prefix is wrong. */
-function frame(
-  prefix: Uint8Array,
-  fileBytes: number,
-  limits: HeaderLimits,
-): { readonly dataStart: number; readonly dataBytes: number } | string {
+function frame(prefix: Uint8Array, fileBytes: number, limits: HeaderLimits): Frame | string {
   if (fileBytes < LENGTH_BYTES + 2 || prefix.length < LENGTH_BYTES) return "file is shorter than the smallest header";
   const length = new DataView(prefix.buffer, prefix.byteOffset, LENGTH_BYTES).getBigUint64(0, true);
   if (length < 2n) return "header length is below 2";
@@ -90,10 +105,10 @@ function frame(
   return { dataStart, dataBytes: fileBytes - dataStart };
 }
 
-function parseJson(json: Uint8Array, dataStart: number, dataBytes: number): HeaderResult {
+function parseJson(json: Uint8Array, { dataStart, dataBytes }: Frame, limits: HeaderLimits): HeaderResult {
   try {
     if (json[0] !== OPENING_BRACE) throw new HeaderSyntax("header does not begin with {");
-    const stated = parseHeaderJson(decodeUtf8(json));
+    const stated = parseHeaderJson(decodeUtf8(json), limits.maxTensors);
     const tensors = tile(stated.tensors, dataBytes);
     return { kind: "parsed", header: { tensors, metadata: stated.metadata, dataStart, dataBytes } };
   } catch (error) {

@@ -1,10 +1,10 @@
 import type { FileHandle } from "node:fs/promises";
 import { withFile } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
-import { elementCount, tensorBytes } from "./dtype.ts";
+import { elementCount, type TensorShape, tensorBytes } from "./dtype.ts";
 import {
   type HeaderLimits,
-  readFully,
+  readExactly,
   readHeader,
   type SafetensorsHeader,
   type TensorEntry,
@@ -46,25 +46,12 @@ export async function readTensors(path: string, options: ReadTensorsOptions = {}
     for (const [name, entry] of header.tensors) {
       options.signal?.throwIfAborted();
       const values = new Float32Array(buffer, offset, elementCount(entry.shape));
-      await readFloat32(file, header, name, entry, values);
+      await readFloat32(file, name, { ...entry, offset: header.dataStart + entry.begin }, values);
       tensors.set(name, { shape: entry.shape, values });
       offset += values.byteLength;
     }
     return { buffer, tensors };
   });
-}
-
-/** Reads one tensor of an open file as float32. */
-export async function readTensor(file: FileHandle, header: SafetensorsHeader, name: string): Promise<Float32Array> {
-  const entry = header.tensors.get(name);
-  if (entry === undefined) {
-    throw new CheckpointError(CheckpointErrorCode.TensorsDiffer, "Tensor is not in the file", {
-      fields: { tensor: name },
-    });
-  }
-  const values = new Float32Array(elementCount(entry.shape));
-  await readFloat32(file, header, name, entry, values);
-  return values;
 }
 
 /** The header of one of our own files. */
@@ -78,6 +65,29 @@ export async function readTrustedHeader(
   throw new CheckpointError(CheckpointErrorCode.FileMalformed, "File is not valid safetensors", {
     fields: { path, detail: result.detail },
   });
+}
+
+/**
+ * Reads a tensor of an open file as float32; bfloat16 and float16 are widened, which is exact.
+ *
+ * @param values room for all of its elements.
+ * @throws CheckpointError `CHECKPOINT_DTYPE_UNSUPPORTED`.
+ */
+export async function readFloat32(
+  file: FileHandle,
+  name: string,
+  { dtype, shape, offset }: TensorShape & { readonly offset: number },
+  values: Float32Array,
+): Promise<void> {
+  if (!isFloat32Dtype(dtype)) {
+    throw new CheckpointError(CheckpointErrorCode.DtypeUnsupported, "Tensor cannot be read as float32", {
+      fields: { tensor: name, dtype },
+    });
+  }
+  const bytes = tensorBytes({ dtype, shape });
+  const target = new Uint8Array(values.buffer, values.byteOffset + values.byteLength - bytes, bytes);
+  await readExactly(file, target, offset);
+  if (dtype !== "F32") widenInPlace(dtype, values);
 }
 
 /** The bytes of one tensor in pieces of at most 4 MiB. */
@@ -98,29 +108,4 @@ const CHUNK_BYTES = 4 << 20;
 
 function largeEnough(into: ArrayBuffer | undefined, bytes: number): ArrayBuffer {
   return into !== undefined && into.byteLength >= bytes ? into : new ArrayBuffer(bytes);
-}
-
-async function readFloat32(
-  file: FileHandle,
-  header: SafetensorsHeader,
-  name: string,
-  entry: TensorEntry,
-  values: Float32Array,
-): Promise<void> {
-  const { dtype } = entry;
-  if (!isFloat32Dtype(dtype)) {
-    throw new CheckpointError(CheckpointErrorCode.DtypeUnsupported, "Tensor cannot be read as float32", {
-      fields: { tensor: name, dtype },
-    });
-  }
-  const bytes = tensorBytes(entry);
-  const target = new Uint8Array(values.buffer, values.byteOffset + values.byteLength - bytes, bytes);
-  await readExactly(file, target, header.dataStart + entry.begin);
-  if (dtype !== "F32") widenInPlace(dtype, values);
-}
-
-async function readExactly(file: FileHandle, target: Uint8Array, position: number): Promise<Uint8Array> {
-  const read = await readFully(file, target, position);
-  if (read.length === target.length) return read;
-  throw new CheckpointError(CheckpointErrorCode.FileMalformed, "File became shorter while it was read");
 }

@@ -1,7 +1,7 @@
 import { withFile } from "../atomic-write.ts";
-import type { TensorShape } from "./dtype.ts";
+import { elementCount, type TensorShape } from "./dtype.ts";
 import { type HeaderLimits, TRUSTED_LIMITS } from "./header.ts";
-import { readTrustedHeader } from "./read.ts";
+import { readFloat32, readTrustedHeader } from "./read.ts";
 
 /** One tensor, or one expert's block of a stacked tensor, as it lies in a file. */
 export interface TensorPlace extends TensorShape {
@@ -24,4 +24,11 @@ export async function readPlaces(
   return new Map(
     [...tensors].map(([name, { dtype, shape, begin }]) => [name, { dtype, shape, path, offset: dataStart + begin }]),
   );
+}
+
+/** Reads the values at a place as float32. @throws CheckpointError `CHECKPOINT_DTYPE_UNSUPPORTED`. */
+export async function readPlace(name: string, place: TensorPlace): Promise<Float32Array> {
+  const values = new Float32Array(elementCount(place.shape));
+  await withFile(place.path, "r", (file) => readFloat32(file, name, place, values));
+  return values;
 }

@@ -34,7 +34,7 @@ export function inCanonicalOrder<T extends NamedTensor>(tensors: Iterable<T>): r
 }
 
 /** Bytes before the first value: length, JSON and spaces, a multiple of 64. The tensors lie in the order given. */
-function encodeHeader(tensors: readonly NamedTensor[]): Uint8Array {
+export function encodeHeader(tensors: readonly NamedTensor[]): Uint8Array {
   let offset = 0;
   const entries = tensors.map((tensor) => {
     const begin = offset;
@@ -48,11 +48,6 @@ function encodeHeader(tensors: readonly NamedTensor[]): Uint8Array {
   new DataView(header.buffer).setBigUint64(0, BigInt(header.length - 8), true);
   header.set(jsonBytes, 8);
   return header;
-}
-
-/** Size of the canonical file of these tensors, header included. */
-export function canonicalBytes(tensors: readonly NamedTensor[]): number {
-  return tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), encodeHeader(inCanonicalOrder(tensors)).length);
 }
 
 /**

@@ -1,14 +1,15 @@
 import type { ModelManifest } from "@assay/core/model-manifest";
 import type { ExpertGroup, ModelVersion, Sha256Hex } from "@assay/core/units";
 import { z } from "zod";
-import { isSystemError, readJson, withFile } from "../atomic-write.ts";
+import { readJson } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
-import { sha256File } from "../digest.ts";
 import { CheckpointLayout, groupFileName } from "../layout.ts";
+import { type GroupLayout, type ModelSource, openModelSource } from "../model/model-source.ts";
 import { listNumbered } from "../numbered-folders.ts";
 import type { TensorShape } from "../safetensors/dtype.ts";
-import { readTrustedHeader } from "../safetensors/read.ts";
-import { manifestFiles, readManifest } from "./manifest.ts";
+import { checkWeights, importedModel } from "./imported-model.ts";
+import { readManifest } from "./manifest.ts";
+import { composeParts, type VersionParts } from "./version-parts.ts";
 
 /** The version that is served and trained on. */
 export interface CurrentVersion {
@@ -41,16 +42,50 @@ export class CheckpointReader {
     return await listNumbered(this.layout.versions);
   }
 
-  /** Absolute folder of a version: its files, `config.json` and the tokenizer. */
+  /** Absolute folder of a version: its manifest, `config.json` and the tokenizer, and no tensor. */
   directory(version: ModelVersion): string {
     return this.layout.version(version);
   }
 
-  /** Names, dtypes and shapes of one group's tensors: what a submission for it must consist of. */
+  /**
+   * Where every tensor of a version lies.
+   *
+   * @throws CheckpointError `CHECKPOINT_MODEL_CHANGED` when a file of the imported model is not what it was.
+   */
+  async source(version: ModelVersion): Promise<ModelSource> {
+    await this.manifest(version);
+    return await openModelSource(this.directory(version));
+  }
+
+  /** The layout of one group: what a submission for it must consist of. */
+  async group(version: ModelVersion, group: ExpertGroup): Promise<GroupLayout> {
+    const layout = (await this.source(version)).groups.get(group);
+    if (layout === undefined) throw versionMissing(version, groupFileName(group));
+    return layout;
+  }
+
+  /** Names, dtypes and shapes of one group's tensors. */
   async groupTensors(version: ModelVersion, group: ExpertGroup): Promise<ReadonlyMap<string, TensorShape>> {
+    return (await this.group(version, group)).tensors;
+  }
+
+  /**
+   * The files of a version as they are handed out. Reads headers only.
+   *
+   * @throws CheckpointError `CHECKPOINT_MODEL_CHANGED`; `CHECKPOINT_VERSION_MISSING` when a group's file is not whole;
+   *   `CHECKPOINT_MANIFEST_INVALID` when the files would not have the lengths that the manifest states.
+   */
+  async parts(version: ModelVersion): Promise<VersionParts> {
     const manifest = await this.manifest(version);
-    if (!manifest.groups.some((file) => file.group === group)) throw versionMissing(version, groupFileName(group));
-    return await tensorShapes(this.layout.versionGroup(version, group));
+    const stamps = await checkWeights(await importedModel(this.layout, manifest.model));
+    const parts = await composeParts(this.layout, await this.source(version), stamps, manifest);
+    for (const { name, bytes, file } of namedParts(manifest, parts)) {
+      if (file?.bytes === bytes) continue;
+      throw new CheckpointError(CheckpointErrorCode.ManifestInvalid, "A file is not as long as its manifest says", {
+        fields: { version, file: name, expectedBytes: bytes, foundBytes: file?.bytes },
+      });
+    }
+    return parts;
   }
 
   /**
@@ -59,29 +94,23 @@ export class CheckpointReader {
    * @throws CheckpointError `CHECKPOINT_HASH_MISMATCH` at the first file that is not what its manifest says.
    */
   async verify(version: ModelVersion, signal?: AbortSignal): Promise<void> {
-    for (const { name, sha256 } of manifestFiles(await this.manifest(version))) {
-      const actual = await this.#hash(version, name, signal);
+    const parts = await this.parts(version);
+    for (const { name, sha256, file } of namedParts(await this.manifest(version), parts)) {
+      const actual = (await file?.digest(signal))?.sha256;
       if (actual === sha256) continue;
       throw new CheckpointError(CheckpointErrorCode.HashMismatch, "Digest differs from the manifest", {
         fields: { version, file: name, expected: sha256, actual },
       });
     }
   }
-
-  async #hash(version: ModelVersion, name: string, signal: AbortSignal | undefined): Promise<Sha256Hex> {
-    try {
-      return (await sha256File(`${this.layout.version(version)}/${name}`, signal)).sha256;
-    } catch (error) {
-      if (isSystemError(error, "ENOENT")) throw versionMissing(version, name);
-      throw error;
-    }
-  }
 }
 
-/** Names, dtypes and shapes of the tensors of one of our own files. */
-export async function tensorShapes(path: string): Promise<ReadonlyMap<string, TensorShape>> {
-  const header = await withFile(path, "r", (file) => readTrustedHeader(file, path));
-  return new Map([...header.tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape }]));
+function namedParts({ shared, groups, full }: ModelManifest, parts: VersionParts) {
+  return [
+    { ...shared, file: parts.shared },
+    ...groups.map((entry) => ({ ...entry, file: parts.groups.get(entry.group) })),
+    { ...full, file: parts.full },
+  ];
 }
 
 const currentSchema = z.strictObject({ version: z.int().nonnegative(), digest: z.string() });

@@ -1,13 +1,16 @@
-import { mkdir, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { describe, expect, test } from "vitest";
 import { temporaryFolder } from "../../test/temporary-folder.ts";
 import { expertName, tinyTensors, writeGroupFile, writeTinyModel } from "../../test/tiny-model.ts";
+import { openModelSource } from "../model/model-source.ts";
 import { readTensors } from "../safetensors/read.ts";
 import { float32Source, writeSafetensors } from "../safetensors/write.ts";
 import { CheckpointReader } from "./checkpoint-reader.ts";
 import { CheckpointStore } from "./checkpoint-store.ts";
+import type { ComposedFile } from "./composed-file.ts";
 
 const block = { cycle: 3, block: 180 };
 
@@ -33,42 +36,50 @@ async function publishValue(store: CheckpointStore, folder: string, version: num
   return await store.publish({ version, parent, ...block, groupFiles: new Map([[0, path]]) });
 }
 
-async function namesOf(path: string): Promise<readonly string[]> {
-  return [...(await readTensors(path)).tensors.keys()];
+/** A part of a version written to a file, as whoever downloads it gets it. */
+async function downloaded(file: ComposedFile | undefined): Promise<string> {
+  const path = join(await temporaryFolder(), "part.safetensors");
+  await writeFile(path, Readable.from(file?.read() ?? []));
+  return path;
 }
 
-async function firstValue(path: string, name: string): Promise<number | undefined> {
-  return (await readTensors(path)).tensors.get(name)?.values[0];
+async function namesOf(file: ComposedFile | undefined): Promise<readonly string[]> {
+  return [...(await readTensors(await downloaded(file))).tensors.keys()];
+}
+
+async function firstValue(file: ComposedFile, name: string): Promise<number | undefined> {
+  return (await readTensors(await downloaded(file))).tensors.get(name)?.values[0];
 }
 
 describe("an import", () => {
-  test("cuts the model into shared, groups and full, and makes it current", async () => {
+  test("makes it current without copying a tensor", async () => {
     const { root, store } = await importedStore();
-    const version = join(root, "versions", "0");
-    expect((await readdir(version)).sort()).toEqual([
+    expect((await readdir(join(root, "versions", "0"))).sort()).toEqual([
       "config.json",
-      "group-0.safetensors",
-      "group-1.safetensors",
       "manifest.json",
-      "model.safetensors",
-      "shared.safetensors",
       "tokenizer_config.json",
     ]);
-    expect(await namesOf(join(version, "shared.safetensors"))).toEqual([
-      "model.embed_tokens.weight",
-      "model.layers.0.mlp.gate.weight",
-    ]);
-    expect(await namesOf(join(version, "group-1.safetensors"))).toEqual([
+    expect(await readdir(join(root, "objects"))).toEqual([]);
+    expect(await store.current()).toEqual({ version: 0, digest: (await store.manifest(0)).digest });
+    await store.verify(0);
+    expect(await readdir(join(root, "tmp"))).toEqual([]);
+  });
+
+  test("hands out shared, groups and full as the files that a writer would have written", async () => {
+    const { folder, store } = await importedStore();
+    const { shared, groups, full } = await store.parts(0);
+    expect(await namesOf(shared)).toEqual(["model.embed_tokens.weight", "model.layers.0.mlp.gate.weight"]);
+    expect(await namesOf(groups.get(1))).toEqual([
       expertName(0, 2),
       expertName(0, 3),
       expertName(1, 2),
       expertName(1, 3),
     ]);
-    expect((await namesOf(join(version, "model.safetensors"))).length).toBe(10);
-    expect(await firstValue(join(version, "model.safetensors"), expertName(1, 3))).toBe(13);
-    expect(await store.current()).toEqual({ version: 0, digest: (await store.manifest(0)).digest });
-    await store.verify(0);
-    expect(await readdir(join(root, "tmp"))).toEqual([]);
+    expect(await firstValue(full, expertName(1, 3))).toBe(13);
+    const written = await writeSafetensors(join(folder, "written"), tinyTensors());
+    const { name, ...digest } = (await store.manifest(0)).full;
+    expect([name, digest]).toEqual(["model.safetensors", written]);
+    expect(await readFile(await downloaded(full))).toEqual(await readFile(join(folder, "written")));
   });
 
   test("gives the same digest from shards with an index as from one file", async () => {
@@ -96,6 +107,7 @@ describe("an import", () => {
     const before = await stat(join(root, "versions", "0"));
     expect(await store.importModel(model, { groups: 2 })).toMatchObject({ version: 1 });
     expect((await stat(join(root, "versions", "0"))).ino).toBe(before.ino);
+    await store.verify(1);
   });
 
   test("of other groups or another model is refused", async () => {
@@ -132,9 +144,9 @@ describe("an import", () => {
     await store.importModel(model, { groups: { groups: new Map([[5, only]]), unassigned: "freeze" } });
     expect([...(await store.groupTensors(0, 5)).keys()]).toEqual([expertName(0, 3), expertName(1, 1)]);
     expect(logger.records[0]).toMatchObject({
-      level: "warn",
-      message: "Experts without a group are shared",
-      fields: { tensors: 6 },
+      level: "info",
+      message: "Experts of no group are part of what is shared",
+      fields: { experts: 6 },
     });
   });
 
@@ -176,11 +188,10 @@ describe("a publication", () => {
     expect(manifest).toMatchObject({ version: 1, parent: 0, cycle: 3, block: 180, shared: parent.shared });
     expect(manifest.groups[1]).toEqual(parent.groups[1]);
     expect(manifest.groups[0]?.sha256).not.toBe(parent.groups[0]?.sha256);
-    const full = join(root, "versions", "1", "model.safetensors");
+    const { full } = await store.parts(1);
     expect([await firstValue(full, expertName(0, 1)), await firstValue(full, expertName(0, 2))]).toEqual([7, 2]);
     expect(await store.current()).toEqual({ version: 1, digest: manifest.digest });
-    const inodes = [0, 1].map(async (n) => (await stat(join(root, "versions", `${n}`, "shared.safetensors"))).ino);
-    expect(new Set(await Promise.all(inodes)).size).toBe(1);
+    expect(await readdir(join(root, "objects"))).toEqual([manifest.groups[0]?.sha256]);
     expect(await readFile(join(root, "versions", "1", "config.json"), "utf8")).toBe('{"num_experts":4}');
     await store.verify(1);
   });
@@ -242,7 +253,7 @@ describe("a start", () => {
     const { root, store } = await importedStore();
     await mkdir(join(root, "tmp", "left", "version"), { recursive: true });
     await mkdir(join(root, "versions", "1"));
-    await writeFile(join(root, "versions", "1", "shared.safetensors"), "half");
+    await writeFile(join(root, "versions", "1", "config.json"), "half");
     await writeFile(join(root, "versions", "7"), "not a folder");
     const restarted = await startedStore(root);
     expect(await readdir(join(root, "tmp"))).toEqual([]);
@@ -251,15 +262,133 @@ describe("a start", () => {
   });
 });
 
-test("verify names the file whose bytes changed, and a file that is gone", async () => {
-  const { root, store } = await importedStore();
-  await truncate(join(root, "versions", "0", "group-1.safetensors"), 10);
-  await expect(store.verify(0)).rejects.toMatchObject({
-    code: "CHECKPOINT_HASH_MISMATCH",
-    fields: { version: 0, file: "group-1.safetensors" },
+describe("verify", () => {
+  test("names the group whose stored bytes changed, and one that is gone", async () => {
+    const { root, store, folder } = await importedStore();
+    const [group] = (await publishValue(store, folder, 1, 0, 7)).groups;
+    const object = join(root, "objects", group?.sha256 ?? "");
+    const bytes = await readFile(object);
+    bytes[bytes.length - 1] = 0x77;
+    await writeFile(object, bytes);
+    await expect(store.verify(1)).rejects.toMatchObject({
+      code: "CHECKPOINT_HASH_MISMATCH",
+      fields: { version: 1, file: "group-0.safetensors" },
+    });
+    await truncate(object, bytes.length - 1);
+    await expect(store.verify(1)).rejects.toMatchObject({ code: "CHECKPOINT_VERSION_MISSING" });
+    await rm(object);
+    await expect(store.source(1)).rejects.toMatchObject({ code: "CHECKPOINT_VERSION_MISSING" });
   });
-  await rm(join(root, "versions", "0", "shared.safetensors"));
-  await expect(store.verify(0)).rejects.toMatchObject({ code: "CHECKPOINT_VERSION_MISSING" });
+});
+
+describe("the imported folder", () => {
+  const FILE = "model.safetensors";
+  const changed = { code: "CHECKPOINT_MODEL_CHANGED" };
+
+  /** Other bytes of the same length. */
+  async function overwrite(model: string): Promise<void> {
+    const bytes = await readFile(join(model, FILE));
+    bytes[bytes.length - 1] = 0x77;
+    await writeFile(join(model, FILE), bytes);
+    await utimes(join(model, FILE), 1, 1);
+  }
+
+  test.each([
+    ["with other bytes", overwrite],
+    ["with a shorter file", (model: string) => truncate(join(model, FILE), 100)],
+    ["without its file", (model: string) => rm(join(model, FILE))],
+  ])("%s is refused by every reader, by its name", async (_name, change) => {
+    const { root, store, model, folder } = await importedStore();
+    await publishValue(store, folder, 1, 0, 7);
+    await change(model);
+    const expected = { ...changed, fields: { path: join(model, FILE) } };
+    for (const version of [0, 1]) {
+      await expect(store.source(version)).rejects.toMatchObject(expected);
+      await expect(new CheckpointReader(root).parts(version)).rejects.toMatchObject(expected);
+      await expect(openModelSource(store.directory(version))).rejects.toMatchObject(expected);
+    }
+    await expect(publishValue(store, folder, 2, 1, 8)).rejects.toMatchObject(expected);
+    await expect(store.importModel(model, { groups: 2 })).rejects.toMatchObject(expected);
+    expect(await store.current()).toMatchObject({ version: 1 });
+  });
+
+  test("that changes while it is read fails the reading", async () => {
+    const { store, model } = await importedStore();
+    const { shared } = await store.parts(0);
+    const reading = shared.read();
+    expect((await reading.next()).done).toBe(false);
+    await overwrite(model);
+    await expect(reading.next()).rejects.toMatchObject(changed);
+  });
+
+  test("that was only touched is read on", async () => {
+    const { root, store, model } = await importedStore();
+    await utimes(join(model, FILE), 1, 1);
+    await new CheckpointReader(root).verify(0);
+    expect((await store.source(0)).experts.layers.get(1)).toBe(4);
+  });
+
+  test("may move: an import from its new place reads it from there", async () => {
+    const { root, store, model, folder } = await importedStore();
+    await publishValue(store, folder, 1, 0, 7);
+    const moved = join(folder, "moved");
+    await cp(model, moved, { recursive: true });
+    await rm(model, { recursive: true });
+    await expect(store.parts(1)).rejects.toMatchObject(changed);
+    expect(await store.importModel(moved, { groups: 2 })).toEqual(await store.current());
+    await new CheckpointReader(root).verify(1);
+    const { shared } = await store.source(0);
+    expect(shared.get("model.embed_tokens.weight")?.path).toBe(join(moved, FILE));
+  });
+});
+
+test("stacked experts are handed out group by group, those of no group with what is shared", async () => {
+  const folder = await temporaryFolder();
+  const [stack, shared] = ["model.layers.0.mlp.experts.down_proj", "model.norm.weight"];
+  const rows = (...values: readonly number[]) =>
+    float32Source(stack, [values.length, 1, 2], Float32Array.from(values.flatMap((value) => [value, value])));
+  const model = await writeTinyModel(join(folder, "model"), [
+    rows(0, 1, 2, 3, 4),
+    float32Source(shared, [1], Float32Array.of(9)),
+  ]);
+  const store = await startedStore(join(folder, "store"));
+  const pairs = (...experts: readonly number[]) => new Map([[0, experts.map((expert, own) => [own, expert] as const)]]);
+  const groups = {
+    groups: new Map([
+      [0, pairs(3, 1)],
+      [7, pairs(4)],
+    ]),
+    unassigned: "freeze",
+  } as const;
+  await store.importModel(model, { groups });
+  const valuesIn = async (file: ComposedFile | undefined) => {
+    const tensors = (await readTensors(await downloaded(file))).tensors;
+    return [...tensors].map(([name, { shape, values }]) => [name, [...shape], [...values]]);
+  };
+  const before = await store.parts(0);
+  expect(await valuesIn(before.groups.get(0))).toEqual([[stack, [2, 1, 2], [3, 3, 1, 1]]]);
+  expect(await valuesIn(before.groups.get(7))).toEqual([[stack, [1, 1, 2], [4, 4]]]);
+  expect(await valuesIn(before.shared)).toEqual([
+    [stack, [2, 1, 2], [0, 0, 2, 2]],
+    [shared, [1], [9]],
+  ]);
+
+  await writeSafetensors(join(folder, "group"), [rows(30, 10)]);
+  await store.publish({ version: 1, parent: 0, ...block, groupFiles: new Map([[0, join(folder, "group")]]) });
+  const after = await store.parts(1);
+  expect(await valuesIn(after.full)).toEqual([
+    [stack, [5, 1, 2], [0, 0, 10, 10, 2, 2, 30, 30, 4, 4]],
+    [shared, [1], [9]],
+  ]);
+  await store.verify(1);
+});
+
+test("a checkpoint directory of an older release is refused by its code", async () => {
+  const { root, store } = await importedStore();
+  const outdated = { code: "CHECKPOINT_STORE_OUTDATED" };
+  await writeFile(join(root, "versions", "0", "manifest.json"), JSON.stringify({ schema: 1, version: 0 }));
+  await expect(store.manifest(0)).rejects.toMatchObject(outdated);
+  await expect(startedStore(root)).rejects.toMatchObject(outdated);
 });
 
 test("retain keeps the newest, the current and the pinned, and frees what nobody refers to", async () => {
@@ -272,7 +401,7 @@ test("retain keeps the newest, the current and the pinned, and frees what nobody
   release();
   release();
   expect(await store.retain(1)).toEqual([0, 1, 3]);
-  expect((await readdir(join(root, "objects"))).length).toBe(4);
+  expect(await readdir(join(root, "objects"))).toEqual([(await store.manifest(4)).groups[0]?.sha256]);
   await store.verify(4);
   expect(await store.retain(0)).toEqual([]);
 });

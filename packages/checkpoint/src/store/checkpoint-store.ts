@@ -1,33 +1,42 @@
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
-import type { ModelFile, ModelManifest } from "@assay/core/model-manifest";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { GroupFile, ModelFile, ModelManifest } from "@assay/core/model-manifest";
 import type { ExpertGroup, ModelVersion, RoundId } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { writeJsonAtomic } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { ensureFreeSpace } from "../disk-space.ts";
-import type { ExpertGroups } from "../model/expert-groups.ts";
-import { expertOf } from "../model/expert-names.ts";
-import { findModelFiles, type ModelFolder } from "../model/model-folder.ts";
-import { openModelSource } from "../model/model-source.ts";
+import { describeGroups, type ExpertGroups } from "../model/expert-groups.ts";
+import { findModelFiles } from "../model/model-folder.ts";
+import { assembleSource, type ModelSource, openModelSource, openSlice } from "../model/model-source.ts";
+import { readVersion } from "../model/version-folder.ts";
 import { expireRounds } from "../numbered-folders.ts";
-import { canonicalBytes } from "../safetensors/write.ts";
 import { Serial } from "../serial.ts";
-import { CheckpointReader, type CurrentVersion, tensorShapes } from "./checkpoint-reader.ts";
-import { isImported, readImportedModel, recordImportedModel } from "./imported-model.ts";
-import { completeManifest, type GroupFile, manifestFiles, readManifest } from "./manifest.ts";
+import { CheckpointReader, type CurrentVersion } from "./checkpoint-reader.ts";
+import {
+  checkWeights,
+  describeModel,
+  firstDifference,
+  type ImportedModel,
+  importedModel,
+  modelChanged,
+  modelDigest,
+  movedTo,
+  readImportedModel,
+  writeImportedModel,
+} from "./imported-model.ts";
+import { completeManifest, readManifest } from "./manifest.ts";
 import { removeUnreferenced } from "./objects.ts";
-import { TensorLibrary } from "./tensor-library.ts";
+import { composeParts, expertsOfNone } from "./version-parts.ts";
 import {
   commitVersion,
   copiedCompanions,
   copyGroupFile,
+  describeParts,
   inScratch,
   linkedCompanions,
   versionConflict,
-  writeFullFile,
-  writeImportedFiles,
 } from "./version-writer.ts";
 
 export interface CheckpointStoreOptions {
@@ -81,12 +90,14 @@ export class CheckpointStore extends CheckpointReader implements Startable {
   }
 
   /**
-   * Makes version 0 from a Hugging Face folder, cut into the shared file and one file per expert group.
+   * Makes version 0 of a Hugging Face folder, which stays where it is: every version reads it in place.
    *
-   * Does nothing when this model was imported before, also when version 0 is long gone.
+   * Does nothing when this model was imported before, also when version 0 is long gone. The same files in another
+   * folder are the same model that has moved: it is read from there from then on.
    *
    * @throws CheckpointError `CHECKPOINT_MODEL_CONFLICT` when another model, or other groups, were imported before;
-   *   `CHECKPOINT_MODEL_INVALID`, `CHECKPOINT_ASSIGNMENT_INVALID` when it cannot be cut; `CHECKPOINT_VOLUME_FULL`.
+   *   `CHECKPOINT_MODEL_CHANGED` when the folder that was imported holds other bytes now; `CHECKPOINT_MODEL_INVALID`,
+   *   `CHECKPOINT_ASSIGNMENT_INVALID` when it cannot be cut; `CHECKPOINT_VOLUME_FULL`.
    */
   async importModel(
     modelPath: string,
@@ -94,18 +105,12 @@ export class CheckpointStore extends CheckpointReader implements Startable {
     signal?: AbortSignal,
   ): Promise<CurrentVersion> {
     return await this.#writing.run(WRITING, async () => {
-      const folder = await findModelFiles(modelPath);
+      const path = resolve(modelPath);
       const record = await readImportedModel(this.layout);
       const current = await this.current();
-      if (record !== null && current !== null) {
-        if (await isImported(record, folder, groups, signal)) return current;
-        throw new CheckpointError(CheckpointErrorCode.ModelConflict, "The store was started from another model", {
-          fields: { modelPath },
-        });
-      }
-      const manifest = await this.#cut(folder, groups, signal);
-      await recordImportedModel(this.layout, folder, groups, signal);
-      return await this.#moveCurrent(manifest);
+      if (record === null || current === null) return await this.#begin(path, groups, signal);
+      await this.#continue(record, path, groups, signal);
+      return current;
     });
   }
 
@@ -121,7 +126,7 @@ export class CheckpointStore extends CheckpointReader implements Startable {
     return await this.#writing.run(WRITING, async () => {
       const parent = await this.manifest(publication.parent);
       await this.#checkGroupFiles(publication);
-      await ensureFreeSpace(this.layout.tmp, 2 * parent.full.bytes, this.#options.minFreeBytes);
+      await ensureFreeSpace(this.layout.tmp, await sizeOf(publication.groupFiles.values()), this.#options.minFreeBytes);
       const manifest = await inScratch(this.layout, (scratch) => this.#assemble(publication, parent, scratch, signal));
       await this.#moveCurrent(manifest);
       return manifest;
@@ -171,38 +176,44 @@ export class CheckpointStore extends CheckpointReader implements Startable {
     return [...this.#pins].filter(([, count]) => count > 0).map(([version]) => version);
   }
 
-  async #cut(folder: ModelFolder, groups: ExpertGroups, signal?: AbortSignal): Promise<ModelManifest> {
-    const groupOf = await groupsByTensor(folder, groups);
-    const library = await TensorLibrary.open(folder.weightFiles.map((name) => join(folder.path, name)));
-    try {
-      const { sources } = library;
-      this.#warnUnassigned(sources, groupOf);
-      await ensureFreeSpace(this.layout.tmp, 2 * canonicalBytes(sources), this.#options.minFreeBytes);
-      return await inScratch(this.layout, async (scratch) => {
-        const files = await writeImportedFiles(this.layout, scratch, sources, groupOf, signal);
-        const parts = { version: 0, parent: null, cycle: null, block: null, ...files };
-        return await commitVersion(this.layout, scratch, parts, copiedCompanions(folder.path, folder.companions));
-      });
-    } finally {
-      await library.close();
-    }
+  async #begin(path: string, groups: ExpertGroups, signal?: AbortSignal): Promise<CurrentVersion> {
+    const { layout } = this;
+    const folder = await findModelFiles(path);
+    const source = await openModelSource(path, { groups });
+    const companions = folder.companions.map((name) => join(path, name));
+    await ensureFreeSpace(layout.tmp, await sizeOf(companions), this.#options.minFreeBytes);
+    const experts = new Map([...source.groups].map(([group, { experts }]) => [group, experts]));
+    const record = await describeModel(folder, groups, experts, signal);
+    const parts = await composeParts(layout, source, await checkWeights(record), { groups: [] });
+    const files = await describeParts(parts, signal);
+    await writeImportedModel(layout, record);
+    this.#logFrozen(source);
+    const version = { version: 0, parent: null, cycle: null, block: null, model: modelDigest(record), ...files };
+    const manifest = await inScratch(layout, (scratch) =>
+      commitVersion(layout, scratch, version, copiedCompanions(path, folder.companions)),
+    );
+    return await this.#moveCurrent(manifest);
   }
 
-  #warnUnassigned(sources: readonly { readonly name: string }[], groupOf: ReadonlyMap<string, ExpertGroup>): void {
-    const unassigned = sources.filter(({ name }) => expertOf(name) !== null && !groupOf.has(name)).length;
-    if (unassigned > 0) this.#logger.warn("Experts without a group are shared", { tensors: unassigned });
+  async #continue(record: ImportedModel, path: string, groups: ExpertGroups, signal?: AbortSignal): Promise<void> {
+    const { cut, directory: imported } = record;
+    const wanted = describeGroups(groups);
+    if (cut !== wanted) throw modelConflict("The model was cut in other groups", { imported: cut, wanted });
+    if (path === imported) await checkWeights(record);
+    const different = await firstDifference(record, await findModelFiles(path), signal);
+    if (different !== null && path === imported) throw modelChanged(join(path, different));
+    if (different !== null) throw modelConflict("The store reads another model", { imported, path, file: different });
+    await writeImportedModel(this.layout, await movedTo(record, path));
+    if (path !== imported) this.#logger.info("Model has moved", { from: imported, to: path });
+  }
+
+  #logFrozen(source: ModelSource): void {
+    const experts = [...expertsOfNone(source).values()].flat().length;
+    if (experts > 0) this.#logger.info("Experts of no group are part of what is shared", { experts });
   }
 
   async #checkGroupFiles({ parent, groupFiles }: Publication): Promise<void> {
-    for (const [group, path] of groupFiles) {
-      const expected = await this.groupTensors(parent, group);
-      const actual = await tensorShapes(path);
-      const describe = (tensors: typeof actual) => JSON.stringify([...tensors].sort(([a], [b]) => (a < b ? -1 : 1)));
-      if (describe(expected) === describe(actual)) continue;
-      throw new CheckpointError(CheckpointErrorCode.TensorsDiffer, "Group file does not hold the group's tensors", {
-        fields: { parent, group, path },
-      });
-    }
+    for (const [group, path] of groupFiles) await openSlice(path, await this.group(parent, group));
   }
 
   async #assemble(
@@ -214,16 +225,29 @@ export class CheckpointStore extends CheckpointReader implements Startable {
     const groups: GroupFile[] = [];
     for (const file of parent.groups) {
       const path = groupFiles.get(file.group);
-      groups.push(path === undefined ? file : await copyGroupFile(this.layout, scratch, file.group, path, signal));
+      const copy = path === undefined ? file : await copyGroupFile(this.layout, scratch, file.group, path, signal);
+      groups.push(copy.sha256 === file.sha256 ? file : copy);
     }
-    const unchanged = groups.every(({ sha256 }, index) => sha256 === parent.groups[index]?.sha256);
     const existing = await readManifest(this.layout, version);
-    if (existing !== null) return sameParts(existing, parent.shared, groups);
-    const full = unchanged
-      ? parent.full
-      : await writeFullFile(this.layout, scratch, [parent.shared, ...groups], signal);
-    const parts = { version, parent: parentVersion, cycle, block, shared: parent.shared, groups, full };
+    if (existing !== null) return sameParts(existing, parent, groups);
+    const unchanged = groups.every((file, index) => file === parent.groups[index]);
+    const full = unchanged ? parent.full : await this.#describeFull(parent, groups, signal);
+    const { model, shared } = parent;
+    const parts = { version, parent: parentVersion, cycle, block, model, shared, groups, full };
     return await commitVersion(this.layout, scratch, parts, await linkedCompanions(this.layout, parent));
+  }
+
+  async #describeFull(
+    { model, version: parent, full: { name } }: ModelManifest,
+    groups: readonly GroupFile[],
+    signal: AbortSignal | undefined,
+  ): Promise<ModelFile> {
+    const stamps = await checkWeights(await importedModel(this.layout, model));
+    const directory = this.directory(parent);
+    const tensors = await readVersion(this.layout, { model, groups });
+    const source = await assembleSource({ directory, config: null, ...tensors });
+    const { full } = await composeParts(this.layout, source, stamps, { groups });
+    return { name, ...(await full.digest(signal)) };
   }
 
   async #moveCurrent({ version, digest }: ModelManifest): Promise<CurrentVersion> {
@@ -250,7 +274,8 @@ export class CheckpointStore extends CheckpointReader implements Startable {
   async #referenced(): Promise<ReadonlySet<string>> {
     const referenced = new Set<string>();
     for (const version of await this.versions()) {
-      for (const { sha256 } of manifestFiles(await this.manifest(version))) referenced.add(sha256);
+      const stored = (await this.manifest(version)).groups.filter(({ storage }) => storage === "object");
+      for (const { sha256 } of stored) referenced.add(sha256);
     }
     return referenced;
   }
@@ -258,23 +283,17 @@ export class CheckpointStore extends CheckpointReader implements Startable {
 
 const WRITING = "writing";
 
-async function groupsByTensor(folder: ModelFolder, groups: ExpertGroups): Promise<ReadonlyMap<string, ExpertGroup>> {
-  const groupOf = new Map<string, ExpertGroup>();
-  for (const [group, { tensors }] of (await openModelSource(folder.path, { groups })).groups) {
-    for (const name of tensors.keys()) {
-      if (expertOf(name)?.expert === null) {
-        throw new CheckpointError(CheckpointErrorCode.ModelInvalid, "Stacked experts cannot be cut into files", {
-          fields: { tensor: name },
-        });
-      }
-      groupOf.set(name, group);
-    }
-  }
-  return groupOf;
-}
-
-function sameParts(existing: ModelManifest, shared: ModelFile, groups: readonly GroupFile[]): ModelManifest {
+function sameParts(existing: ModelManifest, { shared }: ModelManifest, groups: readonly GroupFile[]): ModelManifest {
   const offered = completeManifest({ ...existing, shared, groups });
   if (offered.digest === existing.digest) return existing;
   throw versionConflict(existing.version, existing.digest, offered.digest);
+}
+
+function modelConflict(message: string, fields: Readonly<Record<string, string>>): CheckpointError {
+  return new CheckpointError(CheckpointErrorCode.ModelConflict, message, { fields });
+}
+
+async function sizeOf(paths: Iterable<string>): Promise<number> {
+  const sizes = await Promise.all([...paths].map(async (path) => (await stat(path)).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }

@@ -1,12 +1,11 @@
 import { createHash } from "node:crypto";
 import { type ModelFile, type ModelManifest, modelManifestSchema } from "@assay/core/model-manifest";
 import type { ModelVersion, Sha256Hex } from "@assay/core/units";
+import { z } from "zod";
 import { readJson } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import type { CheckpointLayout } from "../layout.ts";
-
-/** A file that holds one expert group. */
-export type GroupFile = ModelManifest["groups"][number];
+import { refuseOldStore } from "./old-store.ts";
 
 /** A version's parts without what is computed from them. */
 export type ManifestParts = Omit<ModelManifest, "schema" | "digest">;
@@ -14,11 +13,11 @@ export type ManifestParts = Omit<ModelManifest, "schema" | "digest">;
 /** Completes a manifest with the digest over its files. */
 export function completeManifest(parts: ManifestParts): ModelManifest {
   const groups = [...parts.groups].sort((left, right) => left.group - right.group);
-  return { ...parts, groups, schema: 1, digest: manifestDigest({ ...parts, groups }) };
+  return { ...parts, groups, schema: 2, digest: manifestDigest({ ...parts, groups }) };
 }
 
 /** The files of a version: shared, groups in order, full. */
-export function manifestFiles(manifest: Pick<ModelManifest, "shared" | "groups" | "full">): readonly ModelFile[] {
+function manifestFiles(manifest: Pick<ModelManifest, "shared" | "groups" | "full">): readonly ModelFile[] {
   return [manifest.shared, ...manifest.groups, manifest.full];
 }
 
@@ -34,13 +33,18 @@ function manifestDigest(manifest: Pick<ModelManifest, "shared" | "groups" | "ful
 /**
  * A version's manifest; null when there is no such version.
  *
- * @throws CheckpointError `CHECKPOINT_MANIFEST_INVALID` when it does not parse or its digest is not that of its files.
+ * @throws CheckpointError `CHECKPOINT_MANIFEST_INVALID` when it does not parse or its digest is not that of its files;
+ *   `CHECKPOINT_STORE_OUTDATED`.
  */
 export async function readManifest(layout: CheckpointLayout, version: ModelVersion): Promise<ModelManifest | null> {
   const path = layout.manifest(version);
-  const manifest = await readJson(path, modelManifestSchema, CheckpointErrorCode.ManifestInvalid);
-  if (manifest !== null && (manifest.version !== version || manifest.digest !== manifestDigest(manifest))) {
+  const read = await readJson(path, anySchema, CheckpointErrorCode.ManifestInvalid);
+  if (read === null) return null;
+  const manifest = refuseOldStore(read, path);
+  if (manifest.version !== version || manifest.digest !== manifestDigest(manifest)) {
     throw new CheckpointError(CheckpointErrorCode.ManifestInvalid, "Manifest contradicts itself", { fields: { path } });
   }
   return manifest;
 }
+
+const anySchema = z.union([modelManifestSchema, z.looseObject({ schema: z.literal(1) })]);

@@ -1,13 +1,15 @@
-import { copyFile, link, readdir, rename, rm, stat } from "node:fs/promises";
-import type { Sha256Hex } from "@assay/core/units";
+import { copyFile, link, readdir, rename, rm } from "node:fs/promises";
+import type { GroupFile } from "@assay/core/model-manifest";
 import { isSystemError, syncFile, syncFolder } from "../atomic-write.ts";
+import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import type { FileDigest } from "../digest.ts";
 import type { CheckpointLayout } from "../layout.ts";
+import { type FileStamp, stampOf } from "./imported-model.ts";
 
 /** Moves a complete, synced file of the store's `tmp/` to its place by content. One that is there already stays. */
 export async function adoptObject(layout: CheckpointLayout, path: string, digest: FileDigest): Promise<void> {
   const object = layout.object(digest.sha256);
-  if ((await sizeOf(object)) === digest.bytes) {
+  if ((await stampOf(object))?.bytes === digest.bytes) {
     await rm(path);
     return;
   }
@@ -15,9 +17,20 @@ export async function adoptObject(layout: CheckpointLayout, path: string, digest
   await syncFolder(layout.objects);
 }
 
-/** Gives an object another name. A hard link where the volume knows them, a copy elsewhere. */
-export async function linkObject(layout: CheckpointLayout, sha256: Sha256Hex, target: string): Promise<void> {
-  await linkOrCopy(layout.object(sha256), target);
+/** A group's file in the store, and its stamp as it is now. */
+export interface StoredObject {
+  readonly path: string;
+  readonly stamp: FileStamp;
+}
+
+/** @throws CheckpointError `CHECKPOINT_VERSION_MISSING` when the file is gone or not whole. */
+export async function requireObject(layout: CheckpointLayout, file: GroupFile): Promise<StoredObject> {
+  const path = layout.object(file.sha256);
+  const stamp = await stampOf(path);
+  if (stamp?.bytes === file.bytes) return { path, stamp };
+  throw new CheckpointError(CheckpointErrorCode.VersionMissing, "A group's file is not whole in the store", {
+    fields: { file: file.name, path, expectedBytes: file.bytes, foundBytes: stamp?.bytes },
+  });
 }
 
 /** A second name for a file that never changes; a copy where the volume refuses hard links. */
@@ -37,17 +50,8 @@ export async function removeUnreferenced(layout: CheckpointLayout, referenced: R
   for (const name of await readdir(layout.objects)) {
     if (referenced.has(name)) continue;
     const path = `${layout.objects}/${name}`;
-    freed += (await sizeOf(path)) ?? 0;
+    freed += (await stampOf(path))?.bytes ?? 0;
     await rm(path, { force: true });
   }
   return freed;
-}
-
-async function sizeOf(path: string): Promise<number | null> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return null;
-    throw error;
-  }
 }

@@ -1,16 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { copyFile, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { ModelFile, ModelManifest } from "@assay/core/model-manifest";
+import type { GroupFile, ModelManifest } from "@assay/core/model-manifest";
 import type { ExpertGroup } from "@assay/core/units";
 import { isSystemError, syncFile, syncFolder, writeJsonAtomic } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
-import { type FileDigest, sha256File } from "../digest.ts";
+import { sha256File } from "../digest.ts";
 import { type CheckpointLayout, FULL_FILE, groupFileName, MANIFEST_FILE, SHARED_FILE } from "../layout.ts";
-import { type TensorSource, writeSafetensors } from "../safetensors/write.ts";
-import { completeManifest, type GroupFile, type ManifestParts, manifestFiles, readManifest } from "./manifest.ts";
-import { adoptObject, linkObject, linkOrCopy } from "./objects.ts";
-import { TensorLibrary } from "./tensor-library.ts";
+import { completeManifest, type ManifestParts, readManifest } from "./manifest.ts";
+import { adoptObject, linkOrCopy } from "./objects.ts";
+import type { VersionParts } from "./version-parts.ts";
 
 /** Runs `work` with an empty folder under `tmp/` that is gone afterwards, however it ended. */
 export async function inScratch<T>(layout: CheckpointLayout, work: (folder: string) => Promise<T>): Promise<T> {
@@ -23,28 +22,20 @@ export async function inScratch<T>(layout: CheckpointLayout, work: (folder: stri
   }
 }
 
-/** Writes the shared file, the group files and the full file of an imported model into the objects. */
-export async function writeImportedFiles(
-  layout: CheckpointLayout,
-  scratch: string,
-  sources: readonly TensorSource[],
-  groups: ReadonlyMap<string, ExpertGroup>,
+/** Hashes the files that an imported model is handed out as; writes nothing. */
+export async function describeParts(
+  { shared, groups, full }: VersionParts,
   signal?: AbortSignal,
 ): Promise<Pick<ManifestParts, "shared" | "groups" | "full">> {
-  const store = async (name: string, tensors: readonly TensorSource[]): Promise<ModelFile> => {
-    const path = join(scratch, name);
-    return await adopt(layout, name, path, await writeSafetensors(path, tensors, signal));
-  };
-  const shared = await store(
-    SHARED_FILE,
-    sources.filter(({ name }) => !groups.has(name)),
-  );
-  const groupFiles: GroupFile[] = [];
-  for (const group of [...new Set(groups.values())].sort((left, right) => left - right)) {
-    const tensors = sources.filter(({ name }) => groups.get(name) === group);
-    groupFiles.push({ group, ...(await store(groupFileName(group), tensors)) });
+  const files: GroupFile[] = [];
+  for (const [group, file] of groups) {
+    files.push({ group, storage: "model", name: groupFileName(group), ...(await file.digest(signal)) });
   }
-  return { shared, groups: groupFiles, full: await store(FULL_FILE, sources) };
+  return {
+    shared: { name: SHARED_FILE, ...(await shared.digest(signal)) },
+    groups: files,
+    full: { name: FULL_FILE, ...(await full.digest(signal)) },
+  };
 }
 
 /** Copies a finished group file into the objects; the caller keeps its own. */
@@ -59,27 +50,13 @@ export async function copyGroupFile(
   const copy = join(scratch, name);
   await copyFile(path, copy);
   await syncFile(copy);
-  return { group, ...(await adopt(layout, name, copy, await sha256File(copy, signal))) };
-}
-
-/** Writes the full file from the shared and group objects, one chunk of one tensor at a time. */
-export async function writeFullFile(
-  layout: CheckpointLayout,
-  scratch: string,
-  parts: readonly ModelFile[],
-  signal?: AbortSignal,
-): Promise<ModelFile> {
-  const library = await TensorLibrary.open(parts.map(({ sha256 }) => layout.object(sha256)));
-  try {
-    const path = join(scratch, FULL_FILE);
-    return await adopt(layout, FULL_FILE, path, await writeSafetensors(path, library.sources, signal));
-  } finally {
-    await library.close();
-  }
+  const digest = await sha256File(copy, signal);
+  await adoptObject(layout, copy, digest);
+  return { group, storage: "object", name, ...digest };
 }
 
 /**
- * Makes a version exist: a folder of links built out of sight, renamed into place.
+ * Makes a version exist: a folder built out of sight, renamed into place.
  *
  * A version that exists with the same digest is left as it is.
  *
@@ -95,7 +72,6 @@ export async function commitVersion(
   const manifest = completeManifest(parts);
   const folder = join(scratch, "version");
   await mkdir(folder);
-  for (const { name, sha256 } of manifestFiles(manifest)) await linkObject(layout, sha256, join(folder, name));
   for (const { path, name, place } of companions) await place(path, join(folder, name));
   await writeJsonAtomic(join(folder, MANIFEST_FILE), manifest);
   try {
@@ -130,19 +106,13 @@ export async function linkedCompanions(
   from: ModelManifest,
 ): Promise<readonly CompanionFile[]> {
   const folder = layout.version(from.version);
-  const own = new Set([MANIFEST_FILE, ...manifestFiles(from).map(({ name }) => name)]);
-  const names = (await readdir(folder)).filter((name) => !own.has(name));
+  const names = (await readdir(folder)).filter((name) => name !== MANIFEST_FILE);
   return names.map((name) => ({ path: join(folder, name), name, place: linkOrCopy }));
-}
-
-async function adopt(layout: CheckpointLayout, name: string, path: string, digest: FileDigest): Promise<ModelFile> {
-  await adoptObject(layout, path, digest);
-  return { name, bytes: digest.bytes, sha256: digest.sha256 };
 }
 
 async function sameVersion(layout: CheckpointLayout, manifest: ModelManifest): Promise<ModelManifest> {
   const existing = await readManifest(layout, manifest.version);
-  if (existing !== null && existing.digest === manifest.digest) return existing;
+  if (existing?.digest === manifest.digest && existing.model === manifest.model) return existing;
   throw versionConflict(manifest.version, existing?.digest, manifest.digest);
 }
 

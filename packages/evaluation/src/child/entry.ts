@@ -4,7 +4,11 @@ import { type MeasuredText, Measurer, type MeasurerOptions } from "../measurer.t
 import type { ChildRequest } from "./request.ts";
 
 const options = JSON.parse(process.argv[2] ?? "null") as MeasurerOptions;
-const measurer = new Measurer(new Engine(options), options);
+/** The parent logs whatever the child prints, at debug. */
+const logger = {
+  debug: (message: string, fields = {}) => void process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
+};
+const measurer = new Measurer(new Engine(options), options, logger);
 
 serveRequests<ChildRequest, MeasuredText | null>(async ({ kind, request }, signal) => {
   if (kind === "evaluate") return await measurer.evaluate(request, signal);

@@ -46,11 +46,11 @@ interface Prepared {
 }
 
 /** What one run may take: products of a few thousand rows are as fast as they get. */
-export const RUN_LIMITS = {
+export const RUN_LIMITS: { readonly rows: number; readonly attentionBytes: number; readonly logitsBytes: number } = {
   rows: 4096,
   attentionBytes: 256 * 1024 * 1024,
   logitsBytes: 16 * 1024 * 1024,
-} as const;
+};
 const LEAST_TRUNK_CACHE_BYTES = 512 * 1024 * 1024;
 /** Parts of what is free that a base model and trunks may take. */
 const BASE_MEMORY_SHARE = 0.6;
@@ -67,7 +67,7 @@ const LOSS_BAND = 1e-5;
  * while it is computed with. Native code blocks the event loop while it runs. One request at a time.
  */
 export class Engine implements LossBackend {
-  readonly band = LOSS_BAND;
+  readonly band: number = LOSS_BAND;
   readonly #options: EngineOptions;
   readonly #trunks = new TrunkCache({
     maxBytes: Math.max(LEAST_TRUNK_CACHE_BYTES, process.availableMemory() * TRUNK_MEMORY_SHARE),

@@ -55,7 +55,7 @@ export function groupTensors(
   config: ModelConfig,
   groups: number,
   group: ExpertGroup,
-  layout = publishedLayout(config.architecture),
+  layout: ExpertTensorLayout = publishedLayout(config.architecture),
 ): readonly ModelTensor[] {
   const size = groupSize(config, groups);
   return modelTensors(config, layout).flatMap((tensor) => {
@@ -68,7 +68,7 @@ export function groupTensors(
 /** The tensors that no expert group trains. */
 export function sharedTensors(
   config: ModelConfig,
-  layout = publishedLayout(config.architecture),
+  layout: ExpertTensorLayout = publishedLayout(config.architecture),
 ): readonly ModelTensor[] {
   return modelTensors(config, layout).filter(({ expert }) => expert === null);
 }

@@ -36,13 +36,12 @@ export function selectBatches(dataset: Dataset, { seed, sequences, batchSize }: 
 }
 
 function batchOf(sequences: readonly Uint32Array[]): Batch {
-  return {
-    sequences: sequences.length,
-    sequenceLength: (sequences[0]?.length ?? 1) - 1,
-    tokens: Uint32Array.from(sequences.flatMap((sequence) => [...sequence.subarray(0, -1)])),
-    targets: BigInt64Array.from(
-      sequences.flatMap((sequence) => [...sequence.subarray(1)]),
-      BigInt,
-    ),
-  };
+  const sequenceLength = (sequences[0]?.length ?? 1) - 1;
+  const tokens = new Uint32Array(sequences.length * sequenceLength);
+  const targets = new BigInt64Array(tokens.length);
+  for (const [index, sequence] of sequences.entries()) {
+    tokens.set(sequence.subarray(0, -1), index * sequenceLength);
+    targets.set(BigInt64Array.from(sequence.subarray(1), BigInt), index * sequenceLength);
+  }
+  return { sequences: sequences.length, sequenceLength, tokens, targets };
 }

@@ -17,7 +17,10 @@ describe("loadDataset", () => {
   });
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
-  async function load(content: string, { sequenceLength = 3, vocabularySize = 256, tokenizer = bytes } = {}) {
+  async function load(
+    content: string | Uint8Array,
+    { sequenceLength = 3, vocabularySize = 256, tokenizer = bytes } = {},
+  ) {
     const path = join(directory, "held-out.jsonl");
     await writeFile(path, content);
     return await loadDataset({ path, tokenizer, sequenceLength, vocabularySize }, NEVER);
@@ -44,6 +47,65 @@ describe("loadDataset", () => {
       documents: 1,
       badLines: { blank: 1, no_text: 4, empty_text: 1, not_json: 1 },
     });
+  });
+
+  test("only a line feed ends a line, and a carriage return before it does no harm", async () => {
+    const dataset = await load('{"text":"a\u2028b"}\r\n{"text":"c\u0085\\r\\n"}\n', { sequenceLength: 11 });
+
+    expect(dataset.report).toMatchObject({ documents: 2, badLines: { blank: 0, not_json: 0 } });
+    expect(new TextDecoder().decode(Uint8Array.from(dataset.sequence(0)))).toBe("a\u2028b\nc\u0085\r\n\n");
+  });
+
+  test("lines that are not UTF-8, or whose text could not be, are counted", async () => {
+    const broken = Buffer.concat([Buffer.from('{"text":"'), Buffer.of(0xc3, 0x28), Buffer.from('"}\n')]);
+    const dataset = await load(Buffer.concat([broken, Buffer.from('{"text":"abcdef"}\n{"text":"\\ud83d"}\n')]));
+
+    expect(dataset.report).toMatchObject({ documents: 1, badLines: { not_utf8: 2 } });
+  });
+
+  test("a line of more than 16 MiB is counted and skipped, one of exactly that is read", async () => {
+    const lineOf = (bytes: number) => `{"text":"${"a".repeat(bytes - 11)}"}\n`;
+    const dataset = await load(`${lineOf((16 << 20) + 1)}{"text":"abc"}\n${lineOf(16 << 20)}`);
+
+    expect(dataset.report).toMatchObject({ documents: 2, badLines: { too_long: 1 }, tokens: 4 + (16 << 20) - 10 });
+    expect([...dataset.sequence(0)]).toEqual([97, 98, 99, 10]);
+  });
+
+  test("an abort ends reading long before the end of a long file", async () => {
+    const path = join(directory, "long.jsonl");
+    await writeFile(path, '{"text":"abcdefghijklmnopqrstuvwxyz"}\n'.repeat(200_000));
+    const abort = new AbortController();
+    let encoded = 0;
+    const encode = (text: string) => {
+      encoded += 1;
+      if (encoded === 10) abort.abort(new Error("enough"));
+      return encoder.encode(text);
+    };
+    const options = { path, tokenizer: { ...bytes, encode }, sequenceLength: 3, vocabularySize: 256 };
+
+    await expect(loadDataset(options, abort.signal)).rejects.toThrow("enough");
+    expect(encoded).toBeLessThan(20_000);
+  });
+
+  test("other work of the process gets its turn while a slow tokenizer is at work", async () => {
+    let turn = 0;
+    let loaded = false;
+    const takeTurn = () => {
+      turn += 1;
+      if (!loaded) setImmediate(takeTurn);
+    };
+    const turns = new Set<number>();
+    const encode = (text: string) => {
+      turns.add(turn);
+      for (const end = performance.now() + 8; performance.now() < end; );
+      return encoder.encode(text);
+    };
+    takeTurn();
+    await load('{"text":"abcdef"}\n'.repeat(40), { tokenizer: { ...bytes, encode } });
+    loaded = true;
+
+    // 320 ms of work on one piece of the file, with a pause after every 20 ms or a little more.
+    expect(turns.size).toBeGreaterThanOrEqual(8);
   });
 
   test("the report names the file's bytes", async () => {

@@ -1,12 +1,13 @@
-import { open, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256File } from "@assay/checkpoint/digest";
 import type { ExpertGroup, Sha256Hex } from "@assay/core/units";
+import type { Logger } from "@assay/runtime/logging/logger";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
+import { type BadLineReason, readTextLines } from "./text-lines.ts";
+import type { TokenCache, TokenisedText } from "./token-cache.ts";
+import { TokenList } from "./token-list.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-
-/** Why a line of the dataset was not used. */
-export type BadLineReason = "blank" | "not_json" | "no_text" | "empty_text";
 
 /** What was read; equal digests on two validators mean that they measure on the same text. */
 export interface DatasetReport {
@@ -33,6 +34,10 @@ export interface DatasetOptions {
   readonly sequenceLength: number;
   /** Every token's id must be smaller. */
   readonly vocabularySize: number;
+  /** Where tokens of earlier reads are; null or absent for none. */
+  readonly cache?: TokenCache | null;
+  /** Told about progress and the cache, at debug. */
+  readonly logger?: Pick<Logger, "debug">;
 }
 
 /**
@@ -44,10 +49,7 @@ export async function datasetFile(path: string, group: ExpertGroup): Promise<str
   try {
     return (await stat(path)).isDirectory() ? join(path, `group-${group}.jsonl`) : path;
   } catch (cause) {
-    throw new EvaluationError(EvaluationErrorCode.DatasetInvalid, "Dataset cannot be read", {
-      fields: { path },
-      cause,
-    });
+    throw unreadable(path, cause);
   }
 }
 
@@ -55,94 +57,100 @@ export async function datasetFile(path: string, group: ExpertGroup): Promise<str
  * Reads JSON lines with a `text` field each, tokenises them and cuts their concatenation into sequences.
  *
  * Every document ends with the tokenizer's separator. Sequences do not overlap; what is left over at the end is not
- * used. A line that cannot be used is counted, never fatal.
+ * used. A line that cannot be used is counted, never fatal. In memory are the tokens, at two or four bytes each, and one
+ * line.
  *
  * @throws EvaluationError `EVALUATION_DATASET_INVALID` if the file cannot be read or is too short for one sequence,
  *   `EVALUATION_TOKENIZER_MISMATCH` if a token is not in the model's vocabulary.
  */
 export async function loadDataset(options: DatasetOptions, signal: AbortSignal): Promise<Dataset> {
-  const { path, tokenizer, sequenceLength } = options;
-  const badLines = { blank: 0, not_json: 0, no_text: 0, empty_text: 0 };
-  const documents: Uint32Array[] = [];
-  const sha256 = await readLines(path, signal, (line) => {
-    const parsed = parseLine(line);
-    if ("bad" in parsed) badLines[parsed.bad] += 1;
-    else documents.push(encodeDocument(tokenizer, parsed.text, options));
-  });
-  const tokens = concatenate(documents);
+  const { path, sequenceLength } = options;
+  const { sha256, documents, badLines, tokens } = await tokenised(options, signal);
   const stride = sequenceLength + 1;
   const sequences = Math.floor(tokens.length / stride);
   if (sequences === 0) {
     throw new EvaluationError(EvaluationErrorCode.DatasetInvalid, "Dataset is too short for one sequence", {
-      fields: { path, sequenceLength, tokens: tokens.length, documents: documents.length },
+      fields: { path, sequenceLength, tokens: tokens.length, documents },
     });
   }
   return {
-    report: { path, sha256, documents: documents.length, badLines, tokens: tokens.length, sequences },
-    sequence: (index) => tokens.subarray(index * stride, (index + 1) * stride),
+    report: { path, sha256, documents, badLines, tokens: tokens.length, sequences },
+    sequence: (index) => tokens.slice(index * stride, (index + 1) * stride),
   };
 }
 
-/** Calls back with every line and returns the digest of the whole file. */
-async function readLines(path: string, signal: AbortSignal, onLine: (line: string) => void): Promise<Sha256Hex> {
+/** @throws EvaluationError `EVALUATION_DATASET_INVALID` if the file cannot be read; the signal's reason when aborted. */
+export async function datasetDigest(path: string, signal: AbortSignal): Promise<Sha256Hex> {
+  return (await readable(path, signal, () => sha256File(path, signal))).sha256;
+}
+
+type NamedText = TokenisedText & { readonly sha256: Sha256Hex };
+
+async function tokenised(options: DatasetOptions, signal: AbortSignal): Promise<NamedText> {
+  const { path, tokenizer, vocabularySize, cache } = options;
+  if (!cache) return await tokenise(options, signal);
+  const sha256 = await datasetDigest(path, signal);
+  const known = await cache.read({ sha256, tokenizer });
+  if (known !== null) {
+    if (known.tokens.largest >= vocabularySize) throw foreignToken(options, known.tokens.largest);
+    return { sha256, ...known };
+  }
+  const text = await tokenise(options, signal);
+  await cache.write({ sha256: text.sha256, tokenizer }, text);
+  return text;
+}
+
+async function tokenise(options: DatasetOptions, signal: AbortSignal): Promise<NamedText> {
+  const { path, vocabularySize, logger } = options;
+  const badLines = { blank: 0, too_long: 0, not_utf8: 0, not_json: 0, no_text: 0, empty_text: 0 };
+  const tokens = new TokenList(vocabularySize);
+  let documents = 0;
+  let toldAt = performance.now();
+  const lines = {
+    onText: (text: string) => {
+      appendDocument(tokens, text, options);
+      documents += 1;
+    },
+    onBadLine: (reason: BadLineReason) => {
+      badLines[reason] += 1;
+    },
+    onPause: (bytes: number) => {
+      if (performance.now() - toldAt < PROGRESS_MILLIS) return;
+      toldAt = performance.now();
+      logger?.debug("Tokenising held-out text", { path, bytes, documents, tokens: tokens.length });
+    },
+  };
+  const { sha256 } = await readable(path, signal, () => readTextLines(path, lines, signal));
+  return { sha256, documents, badLines, tokens };
+}
+
+const PROGRESS_MILLIS = 5_000;
+
+function appendDocument(tokens: TokenList, text: string, options: DatasetOptions): void {
+  const { tokenizer, vocabularySize } = options;
+  const append = (token: number | undefined) => {
+    if (token === undefined || !(token < vocabularySize)) throw foreignToken(options, token);
+    tokens.push(token);
+  };
+  for (const token of tokenizer.encode(text)) append(token);
+  if (tokenizer.separator !== null) append(tokenizer.separator);
+}
+
+async function readable<T>(path: string, signal: AbortSignal, read: () => Promise<T>): Promise<T> {
   try {
-    const { sha256 } = await sha256File(path, signal);
-    await using file = await open(path);
-    for await (const line of file.readLines({ autoClose: false })) {
-      signal.throwIfAborted();
-      onLine(line);
-    }
-    return sha256;
+    return await read();
   } catch (cause) {
     if (signal.aborted || cause instanceof EvaluationError) throw cause;
-    throw new EvaluationError(EvaluationErrorCode.DatasetInvalid, "Dataset cannot be read", {
-      fields: { path },
-      cause,
-    });
+    throw unreadable(path, cause);
   }
 }
 
-function parseLine(line: string): { readonly text: string } | { readonly bad: BadLineReason } {
-  if (line.trim() === "") return { bad: "blank" };
-  const json = parseJson(line);
-  if (json === undefined) return { bad: "not_json" };
-  if (typeof json !== "object" || json === null || !("text" in json) || typeof json.text !== "string") {
-    return { bad: "no_text" };
-  }
-  return json.text === "" ? { bad: "empty_text" } : { text: json.text };
+function unreadable(path: string, cause: unknown): EvaluationError {
+  return new EvaluationError(EvaluationErrorCode.DatasetInvalid, "Dataset cannot be read", { fields: { path }, cause });
 }
 
-/** Undefined for what is not JSON; no JSON parses to undefined. */
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
-}
-
-function encodeDocument(
-  tokenizer: Tokenizer,
-  text: string,
-  { path, vocabularySize }: Pick<DatasetOptions, "path" | "vocabularySize">,
-): Uint32Array {
-  const encoded = tokenizer.encode(text);
-  const ids = tokenizer.separator === null ? [...encoded] : [...encoded, tokenizer.separator];
-  const at = ids.findIndex((token) => !(token < vocabularySize));
-  if (at >= 0) {
-    throw new EvaluationError(EvaluationErrorCode.TokenizerMismatch, "Token is not in the model's vocabulary", {
-      fields: { path, token: ids[at], vocabularySize },
-    });
-  }
-  return Uint32Array.from(ids);
-}
-
-function concatenate(documents: readonly Uint32Array[]): Uint32Array {
-  const tokens = new Uint32Array(documents.reduce((sum, document) => sum + document.length, 0));
-  let offset = 0;
-  for (const document of documents) {
-    tokens.set(document, offset);
-    offset += document.length;
-  }
-  return tokens;
+function foreignToken({ path, vocabularySize }: DatasetOptions, token: number | undefined): EvaluationError {
+  return new EvaluationError(EvaluationErrorCode.TokenizerMismatch, "Token is not in the model's vocabulary", {
+    fields: { path, token, vocabularySize },
+  });
 }

@@ -1,11 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ExpertGroup } from "@assay/core/units";
+import type { Logger } from "@assay/runtime/logging/logger";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { BatchSet } from "../loss-backend.ts";
 import { parseModelConfig } from "../model/config-json.ts";
 import { selectBatches } from "./batches.ts";
 import { type Dataset, type DatasetReport, datasetFile, loadDataset } from "./dataset.ts";
+import { TokenCache } from "./token-cache.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 export interface HeldOutTextOptions {
@@ -14,6 +16,8 @@ export interface HeldOutTextOptions {
   readonly batchSize: number;
   readonly sequences: number;
   readonly sequenceLength: number;
+  /** Where tokens are kept between processes; null for nowhere. */
+  readonly tokenCacheDirectory: string | null;
 }
 
 /** What one group is measured on in one round. */
@@ -32,14 +36,19 @@ interface Vocabulary {
 /** The held-out text as each round's seed chooses it; read and tokenised once. */
 export class HeldOutText {
   readonly #options: HeldOutTextOptions;
+  readonly #logger: Pick<Logger, "debug">;
+  readonly #cache: TokenCache | null;
   readonly #datasets = new Map<string, Dataset>();
   #vocabulary: Vocabulary | null = null;
   /** Of the current version and seed, by group. */
   readonly #rounds = new Map<ExpertGroup, RoundText>();
   #seed: string | null = null;
 
-  constructor(options: HeldOutTextOptions) {
+  constructor({ logger }: { readonly logger: Pick<Logger, "debug"> }, options: HeldOutTextOptions) {
     this.#options = options;
+    this.#logger = logger;
+    const { tokenCacheDirectory: directory } = options;
+    this.#cache = directory === null ? null : new TokenCache({ logger }, directory);
   }
 
   /** @throws EvaluationError as {@link loadDataset}, {@link loadTokenizer} and {@link parseModelConfig} say. */
@@ -53,9 +62,10 @@ export class HeldOutText {
     }
     const known = this.#rounds.get(group);
     if (known !== undefined) return known;
-    const dataset = await this.#datasetOf(group, await this.#vocabularyOf(directory), signal);
+    const vocabulary = await this.#vocabularyOf(directory);
+    const dataset = await this.#datasetOf(group, vocabulary, signal);
     const { sequences, batchSize } = this.#options;
-    const key = `${dataset.report.sha256} ${seed} ${sequences} ${batchSize}`;
+    const key = `${dataset.report.sha256} ${vocabulary.tokenizer.digest} ${seed} ${sequences} ${batchSize}`;
     const batches = { key, batches: selectBatches(dataset, { ...this.#options, seed }) };
     const text: RoundText = { dataset: dataset.report, batches };
     this.#rounds.set(group, text);
@@ -81,7 +91,8 @@ export class HeldOutText {
     const known = this.#datasets.get(key);
     if (known !== undefined) return known;
     const { sequenceLength } = this.#options;
-    const dataset = await loadDataset({ path, tokenizer, sequenceLength, vocabularySize: size }, signal);
+    const cached = { cache: this.#cache, logger: this.#logger };
+    const dataset = await loadDataset({ path, tokenizer, sequenceLength, vocabularySize: size, ...cached }, signal);
     this.#datasets.set(key, dataset);
     return dataset;
   }

@@ -6,7 +6,7 @@ import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 
 /** Turns text into the model's token ids. */
 export interface Tokenizer {
-  /** Names the tokenizer's files: equal digests give equal tokens. */
+  /** Names the tokenizer's files and code: equal digests give equal tokens. */
   readonly digest: string;
   /** Token that ends every document; null when the model has none. */
   readonly separator: number | null;
@@ -17,6 +17,8 @@ export interface Tokenizer {
 type TokenizerConfig = Readonly<Partial<Record<"tokenizer_class" | "eos_token", unknown>>>;
 
 const NEWLINE = 10;
+/** Name and version of what turns text into tokens, which are kept by it: another version may cut otherwise. */
+export const TOKENIZER_LIBRARY = "@huggingface/tokenizers 0.2.0";
 
 /**
  * Reads the tokenizer of a model's folder.
@@ -36,14 +38,14 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
 
 function byteTokenizer(configBytes: Uint8Array): Tokenizer {
   const encoder = new TextEncoder();
-  return { digest: digestOf(configBytes), separator: NEWLINE, encode: (text) => encoder.encode(text) };
+  return { digest: digestOf("bytes", configBytes), separator: NEWLINE, encode: (text) => encoder.encode(text) };
 }
 
 function huggingFaceTokenizer(vocabulary: Uint8Array, configBytes: Uint8Array, config: TokenizerConfig): Tokenizer {
   const tokenizer = new HuggingFaceTokenizer(parse("tokenizer.json", vocabulary), config);
   const endOfSequence = tokenText(config.eos_token);
   return {
-    digest: digestOf(vocabulary, configBytes),
+    digest: digestOf(TOKENIZER_LIBRARY, vocabulary, configBytes),
     separator: (endOfSequence === null ? undefined : tokenizer.token_to_id(endOfSequence)) ?? null,
     encode: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,
   };
@@ -78,8 +80,8 @@ function parse(file: string, bytes: Uint8Array): object {
   }
 }
 
-function digestOf(...files: readonly Uint8Array[]): string {
+function digestOf(...parts: readonly (string | Uint8Array)[]): string {
   const hash = createHash("sha256");
-  for (const file of files) hash.update(file);
+  for (const part of parts) hash.update(createHash("sha256").update(part).digest());
   return hash.digest("hex");
 }

@@ -57,7 +57,7 @@ async function mine(config: MinerConfig, signal: AbortSignal): Promise<void> {
   const source = new ModelSource({ journal }, { ...config, hotkey: signer.address });
   const openBench = async () => {
     const { openTrainingBench } = await import("./training-bench.ts");
-    return await openTrainingBench(config.group, config.network.expertGroups);
+    return await openTrainingBench(config.group, config.groups);
   };
   try {
     await fileServer?.start(signal);

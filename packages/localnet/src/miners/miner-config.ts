@@ -53,6 +53,8 @@ export interface MinerSettings {
 
 export interface MinerConfig extends MinerSettings {
   readonly network: Network;
+  /** Number of the network's groups, which are equal runs of experts: no other cut can be trained here. */
+  readonly groups: number;
 }
 
 const natural = z.int().nonnegative();
@@ -80,8 +82,10 @@ const settingsSchema: z.ZodType<MinerSettings> = z.strictObject({
 export async function loadMinerConfig(path: string): Promise<MinerConfig> {
   const settings = checked(settingsSchema, await readParsed(path, JSON.parse), path);
   const network = checked(networkSchema, await readParsed(settings.networkFile, parseYaml), settings.networkFile);
-  if (settings.group < network.expertGroups) return { ...settings, network };
-  throw invalid(path, `group: there are ${network.expertGroups} groups, counted from 0`);
+  const { expertGroups: groups } = network;
+  if (typeof groups !== "number") throw invalid(settings.networkFile, "expertGroups: miners here know equal runs only");
+  if (settings.group < groups) return { ...settings, network, groups };
+  throw invalid(path, `group: there are ${groups} groups, counted from 0`);
 }
 
 async function readParsed(path: string, parse: (content: string) => unknown): Promise<unknown> {

@@ -139,11 +139,7 @@ export class Miner {
 
     const trainedFrom = performance.now();
     const tensors = await this.within(cycle, "train", signal, (window) =>
-      contributionOf(
-        given,
-        { ...this.config, groups: this.config.network.expertGroups },
-        { cycle, openBench: () => this.openBench(), signal: window },
-      ),
+      contributionOf(given, this.config, { cycle, openBench: () => this.openBench(), signal: window }),
     );
     const path = join(workDirectory, `submission-${cycle % 2}.safetensors`);
     const digest = await writeTensors(path, tensors);

@@ -121,6 +121,7 @@ export class LocalSubnet {
       NETUID: String(LOCAL_NETUID),
       NETWORK: folders.networkFile,
       EVAL_DATASET_PATH: folders.heldOut,
+      EVALUATION_TOKEN_CACHE_DIR: join(folders.root, "tokens"),
       DOWNLOADS_ALLOW_PRIVATE_ADDRESSES: "true",
       ADMIN_PORT: String(this.#ports.evaluatorAdmin),
       STATUS_EVERY_BLOCKS: "25",

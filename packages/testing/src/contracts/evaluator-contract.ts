@@ -11,7 +11,7 @@ import {
   TINY_CONFIG,
   type TinyTensor,
   writeSubmission,
-  writeVersionFolder,
+  writeVersion,
 } from "../model/tiny-model.ts";
 
 const GROUPS = 2;
@@ -33,15 +33,22 @@ export interface EvaluatorFixture {
 export async function createEvaluatorFixture(): Promise<EvaluatorFixture> {
   const directory = await mkdtemp(join(tmpdir(), "assay-evaluator-"));
   const tensors = randomTensors();
-  const version = join(directory, "versions", "0");
-  await writeVersionFolder(version, { groups: GROUPS, tensors });
+  const version = await writeVersion(directory, { groups: GROUPS, tensors });
   const evalDatasetPath = join(directory, "held-out.jsonl");
   await writeFile(evalDatasetPath, heldOutText());
   let submissions = 0;
   return {
     directory,
     tensors,
-    options: { evalDatasetPath, batchSize: 2, sequences: 6, sequenceLength: 16, timeoutMillis: 30_000, threads: 1 },
+    options: {
+      evalDatasetPath,
+      tokenCacheDirectory: null,
+      batchSize: 2,
+      sequences: 6,
+      sequenceLength: 16,
+      timeoutMillis: 30_000,
+      threads: 1,
+    },
     request: async (group, submitted = tensors) => {
       submissions += 1;
       const path = join(directory, `submission-${submissions}.safetensors`);

@@ -1,13 +1,14 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { groupFileName, SHARED_FILE } from "@assay/checkpoint/layout";
 import { type Float32Dtype, narrow } from "@assay/checkpoint/safetensors/widen";
 import { writeSafetensors } from "@assay/checkpoint/safetensors/write";
+import { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import type { ExpertGroup, Sha256Hex } from "@assay/core/units";
 import type { ModelConfig } from "@assay/evaluation/model/config";
 import { modelConfigJson } from "@assay/evaluation/model/config-json";
 import { initialWeights } from "@assay/evaluation/model/initial-weights";
-import { groupTensors, type ModelTensor, modelTensors, sharedTensors } from "@assay/evaluation/model/tensor-names";
+import { groupTensors, type ModelTensor, modelTensors } from "@assay/evaluation/model/tensor-names";
+import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 
 /** The smallest model that has every part of a large one; a forward pass takes milliseconds. */
 export const TINY_CONFIG: ModelConfig = {
@@ -60,7 +61,7 @@ export async function writeTinyModel(directory: string, options: TinyModelOption
   await writeTensors(join(directory, "model.safetensors"), modelTensors(config), randomTensors(options));
 }
 
-export interface VersionFolderOptions {
+export interface VersionOptions {
   readonly config?: ModelConfig;
   /** Number of expert groups. */
   readonly groups: number;
@@ -69,20 +70,25 @@ export interface VersionFolderOptions {
   readonly dtype?: Float32Dtype;
 }
 
-/** Writes a version as the checkpoint store lays it out, without its manifest. */
-export async function writeVersionFolder(
-  directory: string,
-  { config = TINY_CONFIG, groups, tensors, dtype = "F32" }: VersionFolderOptions,
-): Promise<void> {
-  await writeModelFiles(directory, config);
-  await writeTensors(join(directory, SHARED_FILE), sharedTensors(config), tensors, { dtype });
-  for (let group = 0; group < groups; group += 1) {
-    const wanted = groupTensors(config, groups, group);
-    await writeTensors(join(directory, groupFileName(group)), wanted, tensors, { dtype, group });
-  }
+/**
+ * Writes a Hugging Face folder, `<root>/model`, and a checkpoint store in `root` that was started from it.
+ *
+ * @returns the folder of version 0.
+ */
+export async function writeVersion(
+  root: string,
+  { config = TINY_CONFIG, groups, tensors, dtype = "F32" }: VersionOptions,
+): Promise<string> {
+  const model = join(root, "model");
+  await writeModelFiles(model, config);
+  await writeTensors(join(model, "model.safetensors"), modelTensors(config), tensors, { dtype });
+  const store = new CheckpointStore({ logger: createMemoryLogger() }, { root, keepVersions: 1 });
+  await store.start();
+  await store.importModel(model, { groups });
+  return store.directory(0);
 }
 
-export interface SubmissionOptions extends VersionFolderOptions {
+export interface SubmissionOptions extends VersionOptions {
   readonly group: ExpertGroup;
 }
 

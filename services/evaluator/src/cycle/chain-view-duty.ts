@@ -5,7 +5,7 @@ import type { ChainView, ChainViewRosterEntry } from "@assay/core/chain-view";
 import { parseCommitment } from "@assay/core/commitment/payload";
 import { announcedGroups } from "@assay/core/commitment/two-phase";
 import { type PhaseAt, phaseAt, phaseWindow } from "@assay/core/cycle/phase";
-import type { Network } from "@assay/core/network";
+import { groupCount, type Network } from "@assay/core/network";
 import type { ChainCommitment, Neuron } from "@assay/core/round/snapshot";
 import type { BlockNumber, Netuid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
@@ -72,7 +72,7 @@ export class ChainViewDuty implements Duty {
     }
     const known = await ledger.groups.known();
     for (const [hotkey, group] of announcedGroups(this.#commitments)) {
-      if (group >= this.#options.network.expertGroups || known.get(hotkey) === group) continue;
+      if (group >= groupCount(this.#options.network) || known.get(hotkey) === group) continue;
       await ledger.groups.remember(hotkey, group, head.number);
     }
   }

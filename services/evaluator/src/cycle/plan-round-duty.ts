@@ -2,7 +2,7 @@ import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import { announcedGroups } from "@assay/core/commitment/two-phase";
 import { phaseAt, phaseWindow } from "@assay/core/cycle/phase";
-import type { Network } from "@assay/core/network";
+import { groupCount, type Network } from "@assay/core/network";
 import { planRound } from "@assay/core/round/plan";
 import type { Round } from "@assay/core/round/round";
 import type { ChainCommitment } from "@assay/core/round/snapshot";
@@ -84,7 +84,7 @@ export class PlanRoundDuty implements Duty {
       signatureCommitments,
       cycle,
       schedule: network.schedule,
-      groupCount: network.expertGroups,
+      groupCount: groupCount(network),
       knownGroups: this.#groupsAsOf([signatureCommitments, snapshot.commitments], knownGroups),
       baseVersion: current.version,
       validatorHotkey: this.#options.validatorHotkey,
@@ -101,7 +101,7 @@ export class PlanRoundDuty implements Duty {
   ): ReadonlyMap<Hotkey, ExpertGroup> {
     const groups = new Map(known);
     for (const [hotkey, group] of readings.flatMap((reading) => [...announcedGroups(reading)])) {
-      if (group < this.#options.network.expertGroups) groups.set(hotkey, group);
+      if (group < groupCount(this.#options.network)) groups.set(hotkey, group);
     }
     return groups;
   }

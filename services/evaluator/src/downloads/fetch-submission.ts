@@ -1,4 +1,4 @@
-import { copyFile, mkdir, rename, rm } from "node:fs/promises";
+import { chmod, copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { syncFile, syncFolder } from "@assay/checkpoint/atomic-write";
 import { type DownloadOptions, downloadFile } from "@assay/checkpoint/download/download-file";
@@ -62,8 +62,9 @@ export async function fetchSubmission(
     await rm(path, { force: true });
     return inspection;
   }
-  await moveInto(path, layout.submission(round.id, entry.hotkey));
-  return { ...inspection, path: layout.submissionRelative(round.id, entry.hotkey) };
+  const { sha256 } = inspection;
+  await moveInto(path, layout.submission(round.id, sha256));
+  return { ...inspection, path: layout.submissionRelative(round.id, sha256) };
 }
 
 /** A copy and no link: the edge process could still change its own file after the inspection. */
@@ -91,9 +92,14 @@ async function pullFile(
   return { kind: "rejected", reason, detail: download.detail };
 }
 
-/** What the ledger will call accepted must survive a power cut. */
+/**
+ * What the ledger will call accepted must survive a power cut. It is never written again: workers trust the bytes by
+ * their name, which is the digest that inspection computed of this very file. The same file of another miner is replaced
+ * by its equal.
+ */
 async function moveInto(path: string, target: string): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
+  await chmod(path, 0o444);
   await syncFile(path);
   await rename(path, target);
   await syncFolder(dirname(target));

@@ -11,7 +11,7 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import { currentVersion } from "../current-version.ts";
 import { cycleWindows } from "../cycle/cycle-windows.ts";
 import type { Duty } from "../cycle/duty.ts";
-import { readRoundProgress } from "../cycle/round-progress.ts";
+import { type RoundProgress, readRoundProgress } from "../cycle/round-progress.ts";
 import { provisionalEvaluations } from "../evaluations/provisional-evaluations.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
 import { agreementRate, NOT_AGREED_STEP } from "./agreement-rate.ts";
@@ -62,7 +62,7 @@ export class MergeDuty implements Duty {
     const progress = await readRoundProgress(newest, ledger, this.#components.inbox);
     const finished = progress.settled === progress.arrived.size && (await this.#hasSeed(newest));
     if (!finished && head.number < windows.mergeLast) return;
-    await this.#end(newest, head, await this.#merge(newest, head, signal));
+    await this.#end(newest, head, await this.#merge(newest, progress, head, signal));
   }
 
   async #newestRound(): Promise<Round | null> {
@@ -76,14 +76,15 @@ export class MergeDuty implements Duty {
     return record !== null && record.seed !== null;
   }
 
-  async #merge(round: Round, head: ChainHead, signal: AbortSignal): Promise<MergeResult> {
+  async #merge(round: Round, progress: RoundProgress, head: ChainHead, signal: AbortSignal): Promise<MergeResult> {
     const { ledger, store, logger } = this.#components;
     const best = bestOfEachGroup(round, await provisionalEvaluations(round.id, ledger));
     const current = await currentVersion(store);
     // A crash between publishing and writing it down: the version of this round is there already.
     const published = current.version > round.baseVersion ? await store.manifest(current.version) : null;
     if (published?.cycle !== round.cycle && best.size === 0) return "nothing_to_merge";
-    const manifest = published?.cycle === round.cycle ? published : await this.#publish(round, best, head, signal);
+    const manifest =
+      published?.cycle === round.cycle ? published : await this.#publish(round, best, progress, head, signal);
     if (manifest === null) return "non_finite";
     const { version, digest } = manifest;
     const groups = [...best].map(([group, { uid }]) => ({ group, uid }));
@@ -100,12 +101,16 @@ export class MergeDuty implements Duty {
   async #publish(
     round: Round,
     best: ReadonlyMap<ExpertGroup, Best>,
+    { submissions }: RoundProgress,
     head: ChainHead,
     signal: AbortSignal,
   ): Promise<ModelManifest | null> {
     const { store, logger } = this.#components;
     try {
-      const plan = { round, best, block: head.number };
+      const accepted = new Map(
+        submissions.flatMap((each) => (each.kind === "accepted" ? [[each.uid, each.sha256]] : [])),
+      );
+      const plan = { round, best, accepted, block: head.number };
       return await publishMerge(plan, { store, merge: this.#network.merge }, signal);
     } catch (error) {
       if (!(error instanceof CheckpointError) || error.code !== CheckpointErrorCode.MergeNonFinite) throw error;

@@ -7,7 +7,7 @@ import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import type { ModelManifest } from "@assay/core/model-manifest";
 import type { Network } from "@assay/core/network";
 import type { Round } from "@assay/core/round/round";
-import type { BlockNumber, ExpertGroup, ModelVersion } from "@assay/core/units";
+import type { BlockNumber, ExpertGroup, ModelVersion, Sha256Hex, Uid } from "@assay/core/units";
 import { currentVersion } from "../current-version.ts";
 import type { Best } from "./best-of-group.ts";
 
@@ -15,6 +15,8 @@ export interface MergePlan {
   readonly round: Round;
   /** The submission each group takes; a group without one stays as it is. */
   readonly best: ReadonlyMap<ExpertGroup, Best>;
+  /** Digests of the round's accepted submissions. */
+  readonly accepted: ReadonlyMap<Uid, Sha256Hex>;
   readonly block: BlockNumber;
 }
 
@@ -45,7 +47,7 @@ export async function publishMerge(plan: MergePlan, tools: MergeTools, signal: A
 
 async function publishAs(
   version: ModelVersion,
-  { round, best, block }: MergePlan,
+  { round, best, accepted, block }: MergePlan,
   { store, merge }: MergeTools,
   signal: AbortSignal,
 ): Promise<ModelManifest> {
@@ -59,14 +61,16 @@ async function publishAs(
   await mkdir(layout.momentumFolder(version), { recursive: true });
   try {
     const groupFiles = new Map<ExpertGroup, string>();
-    for (const { group } of (await store.manifest(round.baseVersion)).groups) {
+    const source = await store.source(round.baseVersion);
+    for (const [group, groupLayout] of source.groups) {
       const taken = best.get(group);
       const momentum = await carryMomentum(layout.momentum(round.baseVersion, group), layout.momentum(version, group));
       if (taken === undefined) continue;
       const output = join(work, `group-${group}.safetensors`);
       const files = {
-        base: layout.versionGroup(round.baseVersion, group),
-        submission: layout.submission(round.id, taken.hotkey),
+        layout: groupLayout,
+        base: source.experts,
+        submission: layout.submission(round.id, digestOf(accepted, taken.uid)),
         momentum: momentum ? layout.momentum(round.baseVersion, group) : null,
         output,
         momentumOutput: layout.momentum(version, group),
@@ -79,6 +83,12 @@ async function publishAs(
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+function digestOf(accepted: ReadonlyMap<Uid, Sha256Hex>, uid: Uid): Sha256Hex {
+  const sha256 = accepted.get(uid);
+  if (sha256 === undefined) throw new RangeError(`No submission of UID ${uid} was accepted`);
+  return sha256;
 }
 
 /** Copies a group's momentum to the next version; false while the group was never merged. */

@@ -10,7 +10,7 @@ import { OutcomeFollower } from "@assay/runtime/queue/outcome-follower";
 import { createQueue } from "@assay/runtime/queue/queues";
 import { createWorker } from "@assay/runtime/queue/worker";
 import { SystemClock } from "@assay/runtime/time/clock";
-import type { EvaluatorConfig } from "../config.ts";
+import { type EvaluatorConfig, networkFile } from "../config.ts";
 import { CycleRunner } from "../cycle/cycle-runner.ts";
 import { createDownloadProcessor } from "../downloads/download-processor.ts";
 import { HeadPulse } from "../head-pulse.ts";
@@ -46,7 +46,8 @@ export async function cycleRole(ground: Ground): Promise<Role> {
   const duties = createDuties(ground, components);
   const runner = new CycleRunner({ chain, duties, metrics: ground.metrics, logger });
   const pulse = new HeadPulse({ chain, clock: new SystemClock() }, { silenceMillis });
-  const model = { modelPath: resolve(config.model_path), groups: network.expertGroups };
+  const { expertGroups } = network;
+  const model = { modelPath: resolve(config.model_path), expertGroups, networkFile: networkFile(config.network) };
   return {
     parts: [
       ledger,

@@ -1,5 +1,8 @@
-import { resolve } from "node:path";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { ChildEvaluator } from "@assay/evaluation/child-evaluator";
+import { logHeldOutText } from "@assay/evaluation/text/log-held-out-text";
+import type { Startable } from "@assay/runtime/lifecycle/startable";
 import { createWorker } from "@assay/runtime/queue/worker";
 import { createEvaluationProcessor } from "../evaluations/evaluation-processor.ts";
 import { EvaluatorPool } from "../evaluations/evaluator-pool.ts";
@@ -8,8 +11,14 @@ import type { Ground, Role } from "./ground.ts";
 
 /** Evaluates submissions; needs Redis and the checkpoint directory, neither wallet nor chain nor ledger. */
 export function workerRole({ config, network, layout, redis, metrics, logger }: Ground): Role {
+  const evalDatasetPath = resolve(config.eval_dataset_path);
+  const heldOutText: Startable = {
+    start: (signal) => logHeldOutText(evalDatasetPath, { logger }, signal),
+    stop: async () => {},
+  };
   const options = {
-    evalDatasetPath: resolve(config.eval_dataset_path),
+    evalDatasetPath,
+    tokenCacheDirectory: tokenCacheDirectory(config.evaluation.token_cache_dir),
     // In stages a batch decides what is compared, so it is the network's.
     batchSize: network.evaluation.sequential?.batchSequences ?? config.eval_batch_size,
     sequences: network.evaluation.sequences,
@@ -27,5 +36,11 @@ export function workerRole({ config, network, layout, redis, metrics, logger }: 
     lockMillis: config.queue_lock_seconds * 1000,
     logger,
   });
-  return { parts: [evaluator, worker] };
+  return { parts: [heldOutText, evaluator, worker] };
+}
+
+/** By default outside the checkpoint directory, which workers may only read, and not shared with other users. */
+function tokenCacheDirectory(configured: string): string | null {
+  if (configured === "") return null;
+  return configured === "auto" ? join(tmpdir(), `assay-tokens-${process.getuid?.() ?? 0}`) : resolve(configured);
 }

@@ -34,13 +34,13 @@ export function fullEndpoint(components: FullComponents, options: SignedRequestO
     if (version instanceof Refusal) {
       return version;
     }
-    const { folder, manifest } = version;
-    const { name, bytes, sha256 } = manifest.full;
+    const { manifest, parts } = version;
+    const { sha256 } = manifest.full;
     const meta = modelMeta(manifest, view, null, sha256);
     const contentType = "application/octet-stream";
-    const sent = await sendFile(response, { folder, name, bytes, sha256, meta, contentType });
+    const sent = await sendFile(request, response, { content: parts.full, sha256, meta, contentType });
     if (sent instanceof Refusal) {
-      components.currentVersion.forget();
+      components.currentVersion.refused(sent);
       return sent;
     }
     reportDownload(components, request, response, { hotkey, group: undefined, startedAt, sent });

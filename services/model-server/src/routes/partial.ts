@@ -1,5 +1,4 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { ComposedFile } from "@assay/checkpoint/store/composed-file";
 import type { ChainView, ChainViewRosterEntry } from "@assay/core/chain-view";
 import type { Phase } from "@assay/core/cycle/phase";
 import type { Logger } from "@assay/runtime/logging/logger";
@@ -44,13 +43,13 @@ export function partialEndpoint(components: PartialComponents, options: PartialO
     if (version instanceof Refusal) {
       return version;
     }
-    const file = await fileOf(wanted, version, view);
+    const file = fileOf(wanted, version, view);
     if (file instanceof Refusal) {
       return file;
     }
     const sent = await send(request, response, wanted, file);
     if (sent instanceof Refusal) {
-      components.currentVersion.forget();
+      components.currentVersion.refused(sent);
       return sent;
     }
     const group = wanted.part === "group" ? wanted.group : wanted.part;
@@ -105,8 +104,8 @@ function checkPhase(view: ChainView, { servePhases }: PartialOptions): Refusal |
   return refuseUntil(503, "wrong_phase", `The model is not served in phase ${view.phase}`, seconds);
 }
 
-async function fileOf(wanted: Wanted, version: LoadedVersion, view: ChainView): Promise<ServedFile | Refusal> {
-  const { folder, manifest } = version;
+function fileOf(wanted: Wanted, version: LoadedVersion, view: ChainView): ServedFile | Refusal {
+  const { manifest, parts } = version;
   const slice = manifest.groups.find(({ group }) => group === wanted.group);
   if (!Number.isNaN(wanted.group)) {
     if (slice === undefined) {
@@ -118,24 +117,22 @@ async function fileOf(wanted: Wanted, version: LoadedVersion, view: ChainView): 
     }
   }
   if (wanted.part === "config") {
-    return await configFile(version, view);
+    return configFile(version, view);
   }
-  const file = { group: slice, shared: manifest.shared, context: manifest.full }[wanted.part];
-  if (file === undefined) {
+  const content = { group: parts.groups.get(wanted.group), shared: parts.shared, context: parts.full }[wanted.part];
+  const entry = { group: slice, shared: manifest.shared, context: manifest.full }[wanted.part];
+  if (entry === undefined || content === undefined) {
     return new Refusal(404, "unknown_group", "The model has no such expert group");
   }
-  const { name, bytes, sha256 } = file;
-  const meta = modelMeta(manifest, view, wanted.part === "group" ? wanted.group : null, sha256);
-  return { folder, name, bytes, sha256, meta, contentType: "application/octet-stream" };
+  const meta = modelMeta(manifest, view, wanted.part === "group" ? wanted.group : null, entry.sha256);
+  return { content, sha256: entry.sha256, meta, contentType: "application/octet-stream" };
 }
 
-async function configFile({ folder, manifest }: LoadedVersion, view: ChainView): Promise<ServedFile> {
-  const name = "config.json";
-  const { size } = await stat(join(folder, name));
+function configFile({ config, manifest }: LoadedVersion, view: ChainView): ServedFile {
   const meta = modelMeta(manifest, view, null, null);
-  return { folder, name, bytes: size, sha256: null, meta, contentType: "application/json" };
+  return { content: new ComposedFile([config], new Map()), sha256: null, meta, contentType: "application/json" };
 }
 
 function send(request: Request, response: Response, { framed }: Wanted, file: ServedFile) {
-  return framed ? sendFramed(request, response, file) : sendFile(response, file);
+  return framed ? sendFramed(request, response, file) : sendFile(request, response, file);
 }

@@ -1,0 +1,14 @@
+import type { CommandGroup } from "./command.ts";
+import { inspectCommand } from "./model/inspect-command.ts";
+import { tinyCommand } from "./model/tiny-command.ts";
+
+/** Everything that `assay` does, by its words. */
+export const COMMANDS: CommandGroup = {
+  summary: "Assay: a validator for Bittensor subnets that train one Mixture-of-Experts language model together.",
+  commands: {
+    model: {
+      summary: "Models on disk.",
+      commands: { inspect: inspectCommand, tiny: tinyCommand },
+    },
+  },
+};
