@@ -9,7 +9,7 @@ import { ModelSessions } from "./sessions.ts";
 import { TrunkCache } from "./trunk-cache.ts";
 import { type BaseModel, type GroupLayout, loadBaseModel, overlayOf, type Weights } from "./weights.ts";
 
-export type EngineOptions = Pick<EvaluatorOptions, "sequenceLength" | "threads">;
+export type EngineOptions = Pick<EvaluatorOptions, "sequenceLength" | "threads" | "device">;
 
 /** A version loaded and what runs it. */
 interface Base {

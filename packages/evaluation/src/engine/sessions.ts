@@ -1,3 +1,5 @@
+import { CPU, type Device, deviceName } from "../devices/device.ts";
+import { sessionOptions } from "../devices/session-options.ts";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import { attentionGraph } from "../model/attention-graph.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -10,6 +12,8 @@ export interface SessionOptions {
   /** Longest sequence that will be run. */
   readonly sequenceLength: number;
   readonly threads: number;
+  /** The CPU unless said otherwise. */
+  readonly device?: Device;
 }
 
 type Feeds = Readonly<Record<string, Tensor>>;
@@ -37,8 +41,8 @@ export class ModelSessions {
   /** Takes tens of milliseconds, whatever the model's size and depth. */
   static async create(config: ModelConfig, options: SessionOptions): Promise<ModelSessions> {
     return new ModelSessions(config, options, {
-      attention: await createSession(attentionGraph(config, options.sequenceLength), options.threads),
-      head: await createSession(headGraph(config), options.threads),
+      attention: await createSession(attentionGraph(config, options.sequenceLength), options.threads, options.device),
+      head: await createSession(headGraph(config), options.threads, options.device),
     });
   }
 
@@ -51,7 +55,8 @@ export class ModelSessions {
   async expertGroup(slots: number, feeds: Feeds): Promise<Tensor> {
     let session = this.#expertGroups.get(slots);
     if (session === undefined) {
-      session = await createSession(expertGroupGraph(this.config, slots), this.#options.threads);
+      const { threads, device } = this.#options;
+      session = await createSession(expertGroupGraph(this.config, slots), threads, device);
       this.#expertGroups.set(slots, session);
     }
     const { y } = await run(session, feeds);
@@ -69,22 +74,22 @@ export class ModelSessions {
 }
 
 /**
- * A session for the CPU.
+ * A session on this device and no other. What a GPU has no kernel for (sizes and indices, mostly) runs on the CPU.
  *
- * Prepacking would copy weights that are inputs anyway. Threads that spin between runs would fight for the cores, since
- * several sessions take turns.
+ * @throws EvaluationError `EVALUATION_DEVICE_UNAVAILABLE` if a GPU gives none, `EVALUATION_ENGINE_FAILED` if the CPU does.
  */
-export async function createSession(graph: Graph, threads: number): Promise<InferenceSession> {
-  return await native("create", () =>
-    InferenceSession.create(graph.model(), {
-      executionProviders: ["cpu"],
-      executionMode: "sequential",
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      logSeverityLevel: 3,
-      extra: { session: { disable_prepacking: "1", force_spinning_stop: "1" } },
-    }),
-  );
+export async function createSession(graph: Graph, threads: number, device: Device = CPU): Promise<InferenceSession> {
+  const create = () => InferenceSession.create(graph.model(), sessionOptions(device, threads));
+  if (device.kind === "cpu") return await native("create", create);
+  try {
+    return await create();
+  } catch (cause) {
+    throw new EvaluationError(EvaluationErrorCode.DeviceUnavailable, "The device gives no session", {
+      retryable: true,
+      fields: { device: deviceName(device), why: cause instanceof Error ? cause.message : String(cause) },
+      cause,
+    });
+  }
 }
 
 async function run(session: InferenceSession, feeds: Feeds): Promise<Partial<Record<string, Tensor>>> {
