@@ -37,3 +37,7 @@ test.each([
     expect.objectContaining({ code: "EVALUATION_DEVICE_UNAVAILABLE", retryable: false, fields }),
   );
 });
+
+test("another program's devices are taken at its word", () => {
+  expect(placeWorkers([{ kind: "cuda", index: 5 }], 2, null).map(deviceName)).toEqual(["cuda:5", "cuda:5"]);
+});

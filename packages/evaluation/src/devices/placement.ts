@@ -9,15 +9,16 @@ import type { ProbeReport } from "./probe.ts";
  * without any the CPU.
  *
  * @param workers how many there shall be; 0 for one per device.
+ * @param reports null when another program computes, which answers for its devices itself.
  * @throws EvaluationError `EVALUATION_DEVICE_UNAVAILABLE` for a named device that cannot be used. Never another instead.
  */
 export function placeWorkers(
   choice: DeviceChoice,
   workers: number,
-  reports: readonly ProbeReport[],
+  reports: readonly ProbeReport[] | null,
 ): readonly Device[] {
-  const devices = choice === "auto" ? found(reports) : choice;
-  for (const device of devices) checkAvailable(device, reports);
+  const devices = choice === "auto" ? found(reports ?? []) : choice;
+  if (reports !== null) for (const device of devices) checkAvailable(device, reports);
   const count = workers === 0 ? devices.length : workers;
   return Array.from({ length: count }, (_, worker) => devices[worker % devices.length] ?? CPU);
 }

@@ -25,7 +25,8 @@ export interface ReceivedJob<N extends QueueName> {
 export type JobProcessor<N extends QueueName> = (job: ReceivedJob<N>, signal: AbortSignal) => Promise<JobOutcome<N>>;
 
 export interface WorkerOptions {
-  readonly concurrency: number;
+  /** Jobs at once; a function is asked at every start. */
+  readonly concurrency: number | (() => number);
   readonly prefix: string;
   readonly logger: Logger;
   /** How long running jobs may go on after `stop` before they are aborted; 2 s unless said otherwise. */
@@ -87,7 +88,7 @@ export class QueueWorker<N extends QueueName> implements Startable {
       {
         connection: this.#copy,
         prefix,
-        concurrency,
+        concurrency: typeof concurrency === "function" ? concurrency() : concurrency,
         skipVersionCheck: false,
         lockDuration: lockMillis ?? DEFAULT_LOCK_MILLIS,
         stalledInterval: lockMillis ?? DEFAULT_LOCK_MILLIS,

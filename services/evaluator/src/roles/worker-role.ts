@@ -1,29 +1,49 @@
 import { resolve } from "node:path";
 import { ChildEvaluator } from "@assay/evaluation/child-evaluator";
+import { type Device, parseDevices } from "@assay/evaluation/devices/device";
+import { probeDevices } from "@assay/evaluation/devices/probe";
+import type { Evaluator, EvaluatorOptions } from "@assay/evaluation/evaluator";
+import { StdioEvaluator } from "@assay/evaluation/stdio/stdio-evaluator";
 import { createWorker } from "@assay/runtime/queue/worker";
 import { createEvaluationProcessor } from "../evaluations/evaluation-processor.ts";
-import { EvaluatorPool } from "../evaluations/evaluator-pool.ts";
+import { PlacedEvaluators } from "../evaluations/placed-evaluators.ts";
 import { HeadView } from "../head-view.ts";
 import type { Ground, Role } from "./ground.ts";
 
 /** Evaluates submissions; needs Redis and the checkpoint directory, neither wallet nor chain nor ledger. */
-export function workerRole({ config, network, layout, redis, metrics, logger }: Ground): Role {
-  const options = {
+export function workerRole(ground: Ground): Role {
+  const { config, layout, redis, metrics, logger } = ground;
+  const devices = parseDevices(config.evaluation.device);
+  if (devices === null) throw new RangeError("The configuration was not checked");
+  const ours = config.evaluation.backend_command.length === 0;
+  const probe = (wanted: readonly Device[], signal: AbortSignal) => probeDevices({ logger }, { wanted }, signal);
+  const evaluator = new PlacedEvaluators(
+    { probe: ours ? probe : null, create: evaluatorOn(ground), logger },
+    { devices, workers: config.evaluation.workers },
+  );
+  const processor = createEvaluationProcessor({ head: new HeadView(layout), evaluator, layout, metrics, logger });
+  const worker = createWorker("evaluations", redis.worker, processor, {
+    concurrency: () => evaluator.size,
+    prefix: config.queue_prefix,
+    lockMillis: config.queue_lock_seconds * 1000,
+    logger,
+  });
+  return { parts: [evaluator, worker] };
+}
+
+function evaluatorOn({ config, network, logger }: Ground): (device: Device) => Evaluator {
+  const { backend_command: command, memory_limit_mib: memoryLimitMiB } = config.evaluation;
+  const options: EvaluatorOptions = {
     evalDatasetPath: resolve(config.eval_dataset_path),
     batchSize: config.eval_batch_size,
     sequences: network.evaluation.sequences,
     sequenceLength: network.evaluation.sequenceLength,
     timeoutMillis: config.evaluation.timeout_seconds * 1000,
     threads: config.evaluation.threads,
+    memoryLimitMiB,
   };
-  const evaluators = Array.from({ length: config.evaluation.workers }, () => new ChildEvaluator({ logger }, options));
-  const evaluator = new EvaluatorPool(evaluators);
-  const processor = createEvaluationProcessor({ head: new HeadView(layout), evaluator, layout, metrics, logger });
-  const worker = createWorker("evaluations", redis.worker, processor, {
-    concurrency: config.evaluation.workers,
-    prefix: config.queue_prefix,
-    lockMillis: config.queue_lock_seconds * 1000,
-    logger,
-  });
-  return { parts: [evaluator, worker] };
+  return (device) =>
+    command.length === 0
+      ? new ChildEvaluator({ logger }, { ...options, device })
+      : new StdioEvaluator({ logger }, { ...options, device, command });
 }

@@ -1,0 +1,95 @@
+import { z } from "zod";
+
+/** Names the protocol and its version; a backend says it in its first line. */
+export const PROTOCOL = "assay-losses/1";
+
+/** The backend's first line. */
+export const helloSchema = z.object({
+  protocol: z.literal(PROTOCOL),
+  name: z.string().min(1).max(200).describe("Shown in logs: the program and its version"),
+  device: z.string().min(1).max(100).describe("Where it computes. Told a device, it must say the same or end"),
+  band: z
+    .number()
+    .positive()
+    .describe(
+      "Largest difference of a mean loss, in nats per token, from that of another machine, device or batch size",
+    ),
+});
+export type Hello = z.infer<typeof helloSchema>;
+
+/** One line to the backend: losses of some batches. */
+export const requestSchema = z.object({
+  id: z.int().positive().describe("The reply repeats it"),
+  model: z.object({
+    directory: z.string().describe("Absolute path of the version's folder, whose content never changes"),
+    version: z.int().nonnegative(),
+    manifest: z
+      .string()
+      .describe("Absolute path of a JSON file that says what the folder holds; equal paths have equal content"),
+  }),
+  group: z.int().nonnegative().describe("Expert group of the submission"),
+  submission: z
+    .object({
+      path: z.string().describe("Absolute path of a safetensors file with exactly the group's tensors"),
+      sha256: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/)
+        .describe("Of the whole file"),
+    })
+    .nullable()
+    .describe("Null for the model as it is"),
+  batches: z.object({
+    path: z
+      .string()
+      .describe(
+        "Absolute path of a safetensors file with one tensor `tokens`, I32[sequences, sequence_length + 1]: position i + 1 is the target of position i. Equal paths have equal content",
+      ),
+    sequences: z.array(z.int().positive()).min(1).describe("Rows of each batch, in the order of the tensor's rows"),
+    sequence_length: z.int().positive(),
+  }),
+});
+export type LossesLine = z.infer<typeof requestSchema>;
+
+/** One line to the parent: the losses, or why there are none. */
+export const replySchema = z.union([
+  z.object({
+    id: z.int().positive(),
+    losses: z
+      .array(z.number().nullable())
+      .describe("For each batch the sum of its tokens' cross-entropies in nats; null if that is not finite"),
+  }),
+  z.object({
+    id: z.int().positive(),
+    error: z.object({
+      code: z.string().min(1).max(100).describe("One of the codes below, or the backend's own"),
+      message: z.string().max(2_000),
+      retryable: z.boolean().describe("Whether the same request may succeed later with nothing changed by a person"),
+    }),
+  }),
+]);
+export type Reply = z.infer<typeof replySchema>;
+
+const tensorSchema = z.object({
+  dtype: z.enum(["F32", "F16", "BF16"]),
+  shape: z.array(z.int().positive()),
+});
+
+/** The file that `model.manifest` names. */
+export const manifestSchema = z.object({
+  files: z
+    .array(z.string())
+    .describe("Safetensors files in the folder that hold the model, each tensor in one of them"),
+  groups: z.array(
+    z.object({
+      group: z.int().nonnegative(),
+      experts: z
+        .record(z.string(), z.array(z.int().nonnegative()))
+        .describe("By layer: the group's experts. A tensor that stacks experts holds them in this order"),
+      tensors: z.record(z.string(), tensorSchema).describe("Tensors of a submission for this group"),
+    }),
+  ),
+});
+export type Manifest = z.infer<typeof manifestSchema>;
+
+/** Largest line of a reply. A number takes at most 25 bytes. */
+export const MAX_LINE_BYTES = 1024 * 1024;
