@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { isAppError } from "@assay/core/app-error";
+import { reportAllocations } from "../child/failed-allocation.ts";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { LossBackend, LossRequest } from "../loss-backend.ts";
 import { batchesOf, readTokens } from "./batch-file.ts";
@@ -28,7 +29,7 @@ const NEVER = new AbortController().signal;
 
 async function answer(backend: LossBackend, line: LossesLine): Promise<Reply> {
   try {
-    const losses = await backend.losses(await lossRequest(line), NEVER);
+    const losses = await reportAllocations(backend.losses(await lossRequest(line), NEVER));
     return { id: line.id, losses: losses.map((loss) => (Number.isFinite(loss) ? loss : null)) };
   } catch (error) {
     if (!isAppError(error)) throw error;
