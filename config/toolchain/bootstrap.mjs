@@ -17,6 +17,7 @@ const environment = { ...process.env, npm_config_update_notifier: "false", npm_c
 
 const COMMANDS = {
   demo: { redis: true, run: (args) => source("packages/localnet/src/demo/main.ts", args) },
+  "bench:evaluation": { redis: false, run: (args) => source("test/bench/evaluation/main.ts", args) },
   test: { redis: true, run: (args) => ["node", "config/toolchain/test.mjs", ...args] },
   check: { redis: false, run: (args) => ["node", "config/toolchain/check.mjs", ...args] },
   setup: { redis: true, run: () => null },

@@ -1,6 +1,7 @@
 import { ChildProcess } from "@assay/runtime/child/child-process";
 import { moduleUrl } from "@assay/runtime/child/module-url";
 import type { Logger } from "@assay/runtime/logging/logger";
+import type { ChildRequest } from "./child/request.ts";
 import { DatasetLog } from "./dataset-log.ts";
 import type { EvaluationRequest, Evaluator, EvaluatorOptions, Measurement } from "./evaluator.ts";
 import { checkDatasetPath, notRunning } from "./in-process-evaluator.ts";
@@ -16,7 +17,7 @@ import { Turns } from "./turns.ts";
  */
 export class ChildEvaluator implements Evaluator {
   readonly #options: EvaluatorOptions;
-  readonly #child: ChildProcess<EvaluationRequest, MeasuredText>;
+  readonly #child: ChildProcess<ChildRequest, MeasuredText | null>;
   readonly #datasets: DatasetLog;
   readonly #turns = new Turns();
   #running = false;
@@ -56,13 +57,24 @@ export class ChildEvaluator implements Evaluator {
   async evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<Measurement> {
     if (!this.#running) throw notRunning();
     return await this.#turns.take(async () => {
-      const { measurement, dataset } = await this.#child.request(request, {
-        deadlineMs: this.#options.timeoutMillis,
-        signal,
-      });
-      this.#datasets.note(dataset);
-      return measurement;
+      const measured = await this.#ask("evaluate", request, signal);
+      if (measured === null) throw new Error("The child gave no measurement");
+      this.#datasets.note(measured.dataset);
+      return measured.measurement;
     }, signal);
+  }
+
+  prepare(request: EvaluationRequest): void {
+    if (this.#child.pid === null) return;
+    this.#ask("prepare", request, new AbortController().signal).catch(() => undefined);
+  }
+
+  async #ask(
+    kind: ChildRequest["kind"],
+    request: EvaluationRequest,
+    signal: AbortSignal,
+  ): Promise<MeasuredText | null> {
+    return await this.#child.request({ kind, request }, { deadlineMs: this.#options.timeoutMillis, signal });
   }
 }
 

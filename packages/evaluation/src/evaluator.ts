@@ -29,6 +29,8 @@ export type Measurement =
 export interface Evaluator extends Startable {
   /** @throws AppError for every failure of ours, a deadline among them; the signal's reason when aborted. */
   evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<Measurement>;
+  /** A hint: this will be asked for next, so its file may be read while something else is measured. Never fails. */
+  prepare?(request: EvaluationRequest): void;
 }
 
 export interface EvaluatorOptions {

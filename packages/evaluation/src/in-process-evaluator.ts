@@ -42,6 +42,10 @@ export class InProcessEvaluator implements Evaluator {
     return await this.#turns.take(() => this.#evaluateInTime(measurer, request, signal), signal);
   }
 
+  prepare(request: EvaluationRequest): void {
+    this.#measurer?.prepare(request);
+  }
+
   async #evaluateInTime(measurer: Measurer, request: EvaluationRequest, signal: AbortSignal): Promise<Measurement> {
     const { timeoutMillis } = this.#options;
     const deadline = new AbortController();

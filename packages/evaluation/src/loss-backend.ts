@@ -28,6 +28,8 @@ export interface LossBackend {
    * @throws AppError for every failure of ours; the signal's reason when aborted.
    */
   losses(request: LossRequest, signal: AbortSignal): Promise<readonly number[]>;
+  /** A hint: this will be asked for next. Whatever goes wrong shows when it is. */
+  prepare?(request: Pick<EvaluationRequest, "base" | "group" | "submission">): void;
   /** Frees what was loaded; the next request loads it anew. */
   release(): Promise<void>;
 }

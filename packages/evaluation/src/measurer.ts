@@ -35,6 +35,11 @@ export class Measurer {
     return await this.#turns.take(() => this.#measure(request, signal), signal);
   }
 
+  /** See `Evaluator.prepare`. */
+  prepare(request: EvaluationRequest): void {
+    this.#backend.prepare?.(request);
+  }
+
   /** Frees everything loaded; the next measurement starts anew. */
   async release(): Promise<void> {
     const never = new AbortController().signal;

@@ -2,8 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { narrow } from "@assay/checkpoint/safetensors/widen";
-import { writeSafetensors } from "@assay/checkpoint/safetensors/write";
+import { type GroupLayout, openModelSource, openSlice } from "@assay/checkpoint/model/model-source";
 import { expectMeasured } from "@assay/testing/contracts/evaluator-contract";
 import {
   changedTensors,
@@ -14,13 +13,17 @@ import {
   writeVersionFolder,
 } from "@assay/testing/model/tiny-model";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Engine } from "../src/engine/engine.ts";
-import { LayerwiseForward, lookup } from "../src/engine/forward.ts";
+import { openBaseWeights, readEmbeddingRows } from "../src/engine/base-weights.ts";
+import { chunksOf } from "../src/engine/chunks.ts";
+import { Engine, type EngineOptions } from "../src/engine/engine.ts";
+import { LayerwiseForward } from "../src/engine/forward.ts";
+import { embeddingPlace, modelUnits, submissionUnits } from "../src/engine/model-places.ts";
 import { ModelSessions } from "../src/engine/sessions.ts";
-import { loadBaseModel } from "../src/engine/weights.ts";
+import { TensorReader } from "../src/engine/tensor-reader.ts";
+import { BufferPool, UnitReader } from "../src/engine/unit-reader.ts";
 import { Measurer, type MeasurerOptions } from "../src/measurer.ts";
-import { type ModelConfig, modelConfigJson } from "../src/model/config.ts";
-import { groupTensors } from "../src/model/tensor-names.ts";
+import { type ModelConfig, modelConfigJson, parseModelConfig } from "../src/model/config.ts";
+import { describeModel } from "../src/model/description.ts";
 import { InferenceSession, Tensor } from "../src/onnx/runtime.ts";
 import { type Batch, selectBatches } from "../src/text/batches.ts";
 import { loadDataset } from "../src/text/dataset.ts";
@@ -42,6 +45,18 @@ beforeAll(async () => {
   options = { evalDatasetPath, batchSize: 3, sequences: 6, sequenceLength: SEQUENCE, threads: 1 };
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
+
+/** One measurement by an engine of its own. */
+async function measure(
+  { version, group, submission }: { version: string; group: number; submission: { path: string; sha256: string } },
+  change: Partial<MeasurerOptions & EngineOptions> = {},
+): Promise<ReturnType<typeof expectMeasured>> {
+  const measurer = new Measurer(new Engine({ ...options, ...change }), { ...options, ...change });
+  const request = { base: { directory: version, version: 0 }, group, submission, seed: "5eed" };
+  const { measurement } = await measurer.evaluate(request, NEVER);
+  await measurer.release();
+  return expectMeasured(measurement);
+}
 
 async function batchesOf(version: string): Promise<readonly Batch[]> {
   const tokenizer = await loadTokenizer(version);
@@ -74,56 +89,25 @@ describe("the layer-wise engine", () => {
     expect(Math.abs(expectMeasured(measurement).lossBefore - expected)).toBeLessThan(1e-5);
   });
 
-  test("a small budget for logits gives the same loss in many slices of rows", async () => {
-    const version = join(directory, "slices");
-    await writeVersionFolder(version, { groups: 2, tensors: randomTensors() });
-    const [batch] = await batchesOf(version);
-    const { config, weights, groups } = await loadBaseModel(version, NEVER);
-    const sessions = await ModelSessions.create(config, { sequenceLength: SEQUENCE, threads: 1 });
-    const loss = async (rows: number) => {
-      const forward = new LayerwiseForward(
-        { sessions, groups },
-        { logitsBudgetBytes: rows * config.vocabularySize * 4 },
-      );
-      const trunk = await forward.trunk(batch as Batch, 0, lookup(weights), NEVER);
-      return await forward.loss(trunk, 0, lookup(weights), NEVER);
-    };
-
-    const whole = await loss(1_000);
-    expect(await loss(5)).toBeCloseTo(whole, 4);
-    expect(await loss(0)).toBeCloseTo(whole, 4);
-    await sessions.release();
-  });
-
-  test.each(["BF16", "F16"] as const)(
-    "a submission in %s is measured as the float32 values it stands for",
-    async (dtype) => {
-      const version = join(directory, `narrow-${dtype}`);
-      const tensors = randomTensors({ seed: 3 });
-      await writeVersionFolder(version, { groups: 2, tensors });
-      const submitted = changedTensors(randomTensors({ seed: 4 }), (_, values) => values.map(roundedTo16Bits));
-      const path = join(directory, `${dtype}.safetensors`);
-      const sources = groupTensors(TINY_CONFIG, 2, 0).map(({ name, shape }) => {
-        const { values } = submitted.get(name) as TinyTensor;
-        return { name, shape, dtype, chunks: () => [narrow(dtype, values)] };
-      });
-      const narrowed = { path, sha256: (await writeSafetensors(path, sources)).sha256 };
-      const wide = await writeSubmission(join(directory, "wide.safetensors"), {
+  test.each(["BF16", "F16"] as const)("weights in %s are the float32 values they stand for", async (dtype) => {
+    const tensors = changedTensors(randomTensors({ seed: 3 }), (_, values) => values.map(roundedTo16Bits));
+    const submitted = changedTensors(randomTensors({ seed: 4 }), (_, values) => values.map(roundedTo16Bits));
+    const measured = async (as: "F32" | typeof dtype) => {
+      const version = join(directory, `${dtype}-as-${as}`);
+      await writeVersionFolder(version, { groups: 2, tensors, dtype: as });
+      const submission = await writeSubmission(`${version}.safetensors`, {
         groups: 2,
         group: 0,
         tensors: submitted,
+        dtype: as,
       });
-      const engine = new Measurer(new Engine(options), options);
-      const request = { base: { directory: version, version: 0 }, group: 0, seed: "5eed" };
-      const one = await engine.evaluate({ ...request, submission: wide }, NEVER);
-      const other = await engine.evaluate({ ...request, submission: narrowed }, NEVER);
-      await engine.release();
+      return await measure({ version, group: 0, submission });
+    };
 
-      const { lossBefore, lossAfter } = expectMeasured(one.measurement);
-      expect(lossAfter).not.toBe(lossBefore);
-      expect(other.measurement).toEqual(one.measurement);
-    },
-  );
+    const wide = await measured("F32");
+    expect(wide.lossAfter).not.toBe(wide.lossBefore);
+    expect(await measured(dtype)).toEqual(wide);
+  });
 
   test.each<readonly [string, (version: string) => Promise<void>]>([
     ["no configuration", (version) => rm(join(version, "config.json"))],
@@ -145,32 +129,107 @@ describe("the layer-wise engine", () => {
 
     await expect(
       engine.evaluate({ base: { directory: version, version: 0 }, group: 0, submission, seed: "5eed" }, NEVER),
-    ).rejects.toMatchObject({ code: "EVALUATION_MODEL_INVALID" });
+    ).rejects.toMatchObject({ code: expect.stringMatching(/^(EVALUATION|CHECKPOINT)_MODEL_INVALID$/) });
     await engine.release();
   });
 
-  test("200 submissions leave the base as it was", async () => {
-    const version = join(directory, "swaps");
-    const tensors = randomTensors({ seed: 1 });
-    await writeVersionFolder(version, { groups: 2, tensors });
-    const [batch] = await batchesOf(version);
-    const { config, weights, groups } = await loadBaseModel(version, NEVER);
-    const sessions = await ModelSessions.create(config, { sequenceLength: SEQUENCE, threads: 1 });
-    const forward = new LayerwiseForward({ sessions, groups }, { logitsBudgetBytes: 1e6 });
-    const other = new Map([...randomTensors({ seed: 2 })].map(([name, tensor]) => [name, toTensor(tensor)]));
-    const trunk = await forward.trunk(batch as Batch, 1, lookup(weights), NEVER);
-    const before = digestOf(weights.values());
-    const losses = new Set<number>();
-    for (let swap = 0; swap < 200; swap += 1) {
-      const names = groups.get(1)?.names ?? [];
-      const overlay = new Map(names.map((name) => [name, other.get(name) as Tensor]));
-      losses.add(await forward.loss(trunk, 1, lookup(weights, overlay), NEVER));
-      losses.add(await forward.loss(trunk, 1, lookup(weights), NEVER));
+  test("a base that does not fit into memory is read from its files in every pass, to the same bits", async () => {
+    const version = join(directory, "streamed");
+    await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 5 }) });
+    const submission = await writeSubmission(`${version}.safetensors`, {
+      groups: 2,
+      group: 1,
+      tensors: randomTensors({ seed: 6 }),
+    });
+
+    const resident = await measure({ version, group: 1, submission }, { baseMemoryBytes: Number.POSITIVE_INFINITY });
+    const streamed = await measure({ version, group: 1, submission }, { baseMemoryBytes: 0 });
+    expect(streamed).toEqual(resident);
+  });
+
+  test("how many sequences make a batch changes no bit of a loss", async () => {
+    const version = join(directory, "batch-sizes");
+    await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 5 }) });
+    const submission = await writeSubmission(`${version}.safetensors`, {
+      groups: 2,
+      group: 0,
+      tensors: randomTensors({ seed: 6 }),
+    });
+    const sums = async (batchSize: number) => {
+      const { batchLosses, lossAfter } = await measure({ version, group: 0, submission }, { batchSize });
+      return { batches: batchLosses.length, lossAfter };
+    };
+
+    const one = await sums(1);
+    const six = await sums(6);
+    expect([one.batches, six.batches]).toEqual([6, 1]);
+    expect(Math.abs(one.lossAfter - six.lossAfter)).toBeLessThan(1e-12);
+  });
+
+  test("other numbers of threads and other sizes of runs move a loss by less than the band that it carries", async () => {
+    const version = join(directory, "band");
+    await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 5 }) });
+    const submission = await writeSubmission(`${version}.safetensors`, {
+      groups: 2,
+      group: 0,
+      tensors: randomTensors({ seed: 6 }),
+    });
+    const { lossAfter, band } = await measure({ version, group: 0, submission });
+
+    for (const threads of [1, 2, 3]) {
+      for (const rowsPerRun of [SEQUENCE, 2 * SEQUENCE, 5 * SEQUENCE]) {
+        const other = await measure({ version, group: 0, submission }, { threads, rowsPerRun });
+        expect(Math.abs(other.lossAfter - lossAfter)).toBeLessThan(band / 10);
+      }
     }
+  });
+
+  test("1,000 submissions leave the base as it was", async () => {
+    const version = join(directory, "swaps");
+    await writeVersionFolder(version, { groups: 2, tensors: randomTensors({ seed: 1 }) });
+    const submissions = await Promise.all(
+      [2, 3].map((seed) =>
+        writeSubmission(`${version}-${seed}.safetensors`, { groups: 2, group: 1, tensors: randomTensors({ seed }) }),
+      ),
+    );
+    const source = await openModelSource(version);
+    const config = parseModelConfig(source.config);
+    const description = describeModel(config, "per_expert");
+    const units = modelUnits(source, config, description);
+    const base = await openBaseWeights({ units, memoryBytes: Number.POSITIVE_INFINITY }, NEVER);
+    const sessions = new ModelSessions(config, "per_expert", options);
+    const { groups, experts } = source;
+    const components = { sessions, description, groups, expertCounts: experts.layers, base };
+    const forward = new LayerwiseForward(components, { logitsBytes: 1e6 });
+    const chunks = chunksOf((await batchesOf(version)).slice(0, 1), {
+      rows: 64,
+      attentionHeads: 4,
+      attentionBytes: 1e6,
+    });
+    const rows = await readEmbeddingRows(embeddingPlace(source, description), chunks[0]?.tokens ?? new Uint32Array());
+    const embedded = [new Tensor("float32", rows, [rows.length / config.hiddenSize, config.hiddenSize])];
+    const trunk = await forward.trunk(chunks, embedded, 1, NEVER);
+    const layout = groups.get(1) as GroupLayout;
+    const buffers = new BufferPool();
+    const loss = async (path: string) => {
+      const slice = submissionUnits(await openSlice(path, layout), layout, config, description);
+      const reader = new UnitReader(new TensorReader("EVALUATION_SUBMISSION_CHANGED"), slice, buffers);
+      const losses = await forward.losses(trunk, chunks, 1, reader, NEVER);
+      await reader.close();
+      return digestOf(losses);
+    };
+    const unitDigest = async () => {
+      const all = await Promise.all(units.map((_, unit) => base.unit(unit, null)));
+      return digestOf(all.flatMap((unit) => [...unit.values()].map(({ data }) => data as Float32Array)));
+    };
+
+    const before = await unitDigest();
+    const seen = new Set<string>();
+    for (let swap = 0; swap < 1000; swap += 1) seen.add(await loss(submissions[swap % 2]?.path ?? ""));
     await sessions.release();
 
-    expect(digestOf(weights.values())).toBe(before);
-    expect(losses.size).toBe(2);
+    expect(seen.size).toBe(2);
+    expect(await unitDigest()).toBe(before);
   });
 });
 
@@ -203,8 +262,8 @@ function toTensor({ shape, values }: TinyTensor): Tensor {
   return new Tensor("float32", values, shape);
 }
 
-function digestOf(tensors: Iterable<Tensor>): string {
+function digestOf(values: readonly Float32Array[]): string {
   const hash = createHash("sha256");
-  for (const { data } of tensors) hash.update(data as Float32Array);
+  for (const each of values) hash.update(each);
   return hash.digest("hex");
 }

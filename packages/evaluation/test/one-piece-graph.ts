@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../src/model/config.ts";
-import { EMBEDDING, expertNames, FINAL_NORM, HEAD, layerNames, modelTensors } from "../src/model/tensor-names.ts";
+import { EMBEDDING, expertNames, FINAL_NORM, HEAD, layerNames } from "../src/model/names.ts";
+import { modelTensors } from "../src/model/tensor-names.ts";
 import { ElementType } from "../src/onnx/encoder.ts";
 import { Graph } from "../src/onnx/graph.ts";
 
@@ -64,7 +65,7 @@ function attention(
 /** Sum over all experts of their output times the share that the token gives them, which is mostly zero. */
 function experts(graph: Graph, config: ModelConfig, layer: number, x: string): string {
   const names = layerNames(layer);
-  const normed = norm(graph, config, x, names.expertNorm);
+  const normed = norm(graph, config, x, names.feedForwardNorm);
   const probabilities = graph.node("Softmax", [matmul(graph, normed, names.router)], { axis: -1 });
   const [values, chosen] = graph.node("TopK", [probabilities, graph.int64(config.expertsPerToken)], {}, { outputs: 2 });
   const total = graph.node("ReduceSum", [values, graph.int64(-1)], { keepdims: 1 });

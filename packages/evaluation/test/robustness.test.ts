@@ -108,13 +108,23 @@ describe("what fails while one submission is measured costs only that attempt", 
     const path = join(fixture.directory, "cut.safetensors");
     await cp(wide.submission.path, path);
     const cut = evaluator.evaluate({ ...wide, submission: { ...wide.submission, path } }, NEVER);
-    const failed = expect(cut).rejects.toMatchObject({
-      code: expect.stringMatching(/^(EVALUATION_SUBMISSION_CHANGED|CHECKPOINT_FILE_MALFORMED)$/),
-    });
+    const failed = expect(cut).rejects.toMatchObject({ code: "EVALUATION_SUBMISSION_CHANGED" });
 
     await Promise.race([cutWhileOpen(evaluator, path), failed]);
     await failed;
     expectMeasured(await evaluator.evaluate(await fixture.request(0), NEVER));
+  });
+
+  test("a submission that was cut and is read ahead of its turn", async () => {
+    const evaluator = await start();
+    const [now, next] = [await fixture.request(0), await fixture.request(1)];
+    await evaluator.evaluate(await fixture.request(0), NEVER);
+    await truncate(next.submission.path, 2_000);
+    evaluator.prepare(next);
+
+    expectMeasured(await evaluator.evaluate(now, NEVER));
+    await expect(evaluator.evaluate(next, NEVER)).rejects.toMatchObject({ code: "EVALUATION_SUBMISSION_CHANGED" });
+    expectMeasured(await evaluator.evaluate(await fixture.request(1), NEVER));
   });
 
   test.each(["shared.safetensors", "group-1.safetensors"])("a base whose %s was cut", async (file) => {
@@ -136,7 +146,9 @@ describe("what fails while one submission is measured costs only that attempt", 
     await cp(wide.base.directory, directory, { recursive: true });
     const path = join(directory, "group-1.safetensors");
     const cut = evaluator.evaluate({ ...wide, base: { directory, version: 3 } }, NEVER);
-    const failed = expect(cut).rejects.toMatchObject({ code: "CHECKPOINT_FILE_MALFORMED" });
+    const failed = expect(cut).rejects.toMatchObject({
+      code: expect.stringMatching(/^(EVALUATION_MODEL_INVALID|CHECKPOINT_FILE_MALFORMED)$/),
+    });
 
     await Promise.race([cutWhileOpen(evaluator, path), failed]);
     await failed;

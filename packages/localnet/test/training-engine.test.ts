@@ -6,9 +6,6 @@ import { groupFileName, SHARED_FILE } from "@assay/checkpoint/layout";
 import { parseHeader, TRUSTED_LIMITS } from "@assay/checkpoint/safetensors/header";
 import { scoreOf } from "@assay/core/scoring/score";
 import { Engine } from "@assay/evaluation/engine/engine";
-import { LayerwiseForward, lookup } from "@assay/evaluation/engine/forward";
-import { ModelSessions } from "@assay/evaluation/engine/sessions";
-import { loadBaseModel } from "@assay/evaluation/engine/weights";
 import { Measurer } from "@assay/evaluation/measurer";
 import { groupTensors, sharedTensors } from "@assay/evaluation/model/tensor-names";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -46,14 +43,12 @@ describe("a trained model in the validator's engine", { timeout: 120_000 }, () =
     });
     const { loss } = await session.run(model, batch);
 
-    const base = await loadBaseModel(directory, NEVER);
-    const sessions = await ModelSessions.create(base.config, { sequenceLength: 64, threads: 1 });
-    const forward = new LayerwiseForward({ sessions, groups: base.groups }, { logitsBudgetBytes: 1 << 20 });
+    const engine = new Engine({ sequenceLength: 64, threads: 1 });
     const tokens = { tokens: Uint32Array.from(batch.ids, Number), targets: batch.labels };
-    const shape = { sequences: starts.length, sequenceLength: 64 };
-    const trunk = await forward.trunk({ ...tokens, ...shape }, 0, lookup(base.weights), NEVER);
-    const sum = await forward.loss(trunk, 0, lookup(base.weights), NEVER);
-    await sessions.release();
+    const batches = { key: "text", batches: [{ ...tokens, sequences: starts.length, sequenceLength: 64 }] };
+    const base = { directory, version: 0 };
+    const [sum = Number.NaN] = await engine.losses({ base, group: 0, submission: null, batches }, NEVER);
+    await engine.release();
 
     expect(Math.abs(sum / (starts.length * 64) - loss)).toBeLessThan(1e-5);
   });

@@ -1,5 +1,5 @@
 import { NINE_PHASE_45, phaseWindow } from "@assay/core/cycle/phase";
-import { HEAD } from "@assay/evaluation/model/tensor-names";
+import { HEAD } from "@assay/evaluation/model/names";
 import { changedTensors, randomTensors, TINY_CONFIG, type TinyTensor } from "@assay/testing/model/tiny-model";
 import { expect, onTestFinished, test } from "vitest";
 import { eventually, openQueues, type Queues, useRedis } from "./queues.ts";

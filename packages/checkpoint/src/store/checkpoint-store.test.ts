@@ -129,7 +129,7 @@ describe("an import", () => {
       [0, [[0, 3]]],
       [1, [[0, 1]]],
     ] as const);
-    await store.importModel(model, { groups: new Map([[5, only]]) });
+    await store.importModel(model, { groups: { groups: new Map([[5, only]]), unassigned: "freeze" } });
     expect([...(await store.groupTensors(0, 5)).keys()]).toEqual([expertName(0, 3), expertName(1, 1)]);
     expect(logger.records[0]).toMatchObject({
       level: "warn",

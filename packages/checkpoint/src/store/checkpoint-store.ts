@@ -7,15 +7,18 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import { writeJsonAtomic } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { ensureFreeSpace } from "../disk-space.ts";
+import type { ExpertGroups } from "../model/expert-groups.ts";
+import { expertOf } from "../model/expert-names.ts";
+import { findModelFiles, type ModelFolder } from "../model/model-folder.ts";
+import { openModelSource } from "../model/model-source.ts";
 import { expireRounds } from "../numbered-folders.ts";
 import { canonicalBytes } from "../safetensors/write.ts";
 import { Serial } from "../serial.ts";
 import { CheckpointReader, type CurrentVersion, tensorShapes } from "./checkpoint-reader.ts";
-import { assignGroups, type ExpertGroups, expertOf } from "./expert-groups.ts";
 import { isImported, readImportedModel, recordImportedModel } from "./imported-model.ts";
 import { completeManifest, type GroupFile, manifestFiles, readManifest } from "./manifest.ts";
-import { findModelFiles, type ModelFolder, openWeights } from "./model-folder.ts";
 import { removeUnreferenced } from "./objects.ts";
+import { TensorLibrary } from "./tensor-library.ts";
 import {
   commitVersion,
   copiedCompanions,
@@ -169,13 +172,10 @@ export class CheckpointStore extends CheckpointReader implements Startable {
   }
 
   async #cut(folder: ModelFolder, groups: ExpertGroups, signal?: AbortSignal): Promise<ModelManifest> {
-    const library = await openWeights(folder);
+    const groupOf = await groupsByTensor(folder, groups);
+    const library = await TensorLibrary.open(folder.weightFiles.map((name) => join(folder.path, name)));
     try {
       const { sources } = library;
-      const groupOf = assignGroups(
-        sources.map(({ name }) => name),
-        groups,
-      );
       this.#warnUnassigned(sources, groupOf);
       await ensureFreeSpace(this.layout.tmp, 2 * canonicalBytes(sources), this.#options.minFreeBytes);
       return await inScratch(this.layout, async (scratch) => {
@@ -257,6 +257,21 @@ export class CheckpointStore extends CheckpointReader implements Startable {
 }
 
 const WRITING = "writing";
+
+async function groupsByTensor(folder: ModelFolder, groups: ExpertGroups): Promise<ReadonlyMap<string, ExpertGroup>> {
+  const groupOf = new Map<string, ExpertGroup>();
+  for (const [group, { tensors }] of (await openModelSource(folder.path, { groups })).groups) {
+    for (const name of tensors.keys()) {
+      if (expertOf(name)?.expert === null) {
+        throw new CheckpointError(CheckpointErrorCode.ModelInvalid, "Stacked experts cannot be cut into files", {
+          fields: { tensor: name },
+        });
+      }
+      groupOf.set(name, group);
+    }
+  }
+  return groupOf;
+}
 
 function sameParts(existing: ModelManifest, shared: ModelFile, groups: readonly GroupFile[]): ModelManifest {
   const offered = completeManifest({ ...existing, shared, groups });

@@ -4,8 +4,8 @@ import { readJson, writeJsonAtomic } from "../atomic-write.ts";
 import { CheckpointErrorCode } from "../checkpoint-error.ts";
 import { sha256File } from "../digest.ts";
 import type { CheckpointLayout } from "../layout.ts";
-import { describeGroups, type ExpertGroups } from "./expert-groups.ts";
-import { describeFiles, type ModelFolder } from "./model-folder.ts";
+import { describeGroups, type ExpertGroups } from "../model/expert-groups.ts";
+import { describeFiles, type ModelFolder } from "../model/model-folder.ts";
 
 /** What version 0 was cut from: `state/imported-model.json`. */
 export interface ImportedModel {

@@ -1,40 +1,80 @@
-import { sha256File } from "@assay/checkpoint/digest";
-import { readTensors } from "@assay/checkpoint/safetensors/read";
+import type { ExpertGroups } from "@assay/checkpoint/model/expert-groups";
+import { type GroupLayout, type ModelSource, openModelSource, openSlice } from "@assay/checkpoint/model/model-source";
+import type { TensorPlace } from "@assay/checkpoint/safetensors/tensor-place";
 import type { ExpertGroup } from "@assay/core/units";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { EvaluationRequest, EvaluatorOptions } from "../evaluator.ts";
 import type { BatchSet, LossBackend, LossRequest } from "../loss-backend.ts";
-import { LayerwiseForward, lookup, type WeightLookup } from "./forward.ts";
+import { type ModelConfig, parseModelConfig } from "../model/config.ts";
+import { describeModel, type ModelDescription } from "../model/description.ts";
+import { expertTensorLayout } from "../model/expert-layout.ts";
+import { Tensor } from "../onnx/runtime.ts";
+import { type BaseWeights, openBaseWeights, readEmbeddingRows } from "./base-weights.ts";
+import { batchSums, type Chunk, chunksOf } from "./chunks.ts";
+import { LayerwiseForward, type Trunk } from "./forward.ts";
+import { embeddingPlace, modelUnits, submissionUnits } from "./model-places.ts";
 import { ModelSessions } from "./sessions.ts";
+import { TensorReader } from "./tensor-reader.ts";
 import { TrunkCache } from "./trunk-cache.ts";
-import { type BaseModel, type GroupLayout, loadBaseModel, overlayOf, type Weights } from "./weights.ts";
+import { BufferPool, UnitReader } from "./unit-reader.ts";
 
-export type EngineOptions = Pick<EvaluatorOptions, "sequenceLength" | "threads" | "device">;
+export interface EngineOptions extends Pick<EvaluatorOptions, "sequenceLength" | "threads" | "device"> {
+  /** How a plain Hugging Face folder is cut; versions of the store know it themselves. */
+  readonly groups?: ExpertGroups;
+  /** A base model that takes more as float32 is streamed in every pass; without it, as much as is free and a reserve. */
+  readonly baseMemoryBytes?: number;
+  /** Rows (tokens) of one run; changes losses in their last bits. */
+  readonly rowsPerRun?: number;
+}
 
-/** A version loaded and what runs it. */
+/** A version opened and what runs it. */
 interface Base {
   readonly directory: string;
-  readonly model: BaseModel;
+  readonly groups: ReadonlyMap<ExpertGroup, GroupLayout>;
+  readonly config: ModelConfig;
+  readonly description: ModelDescription;
+  readonly embedding: TensorPlace;
+  readonly weights: BaseWeights;
   readonly forward: LayerwiseForward;
 }
 
-const LOGITS_BUDGET_BYTES = 64 * 1024 * 1024;
-const TRUNK_CACHE_BYTES = 512 * 1024 * 1024;
+/** A submission whose reading has begun before its turn. */
+interface Prepared {
+  readonly key: string;
+  readonly reader: Promise<UnitReader>;
+}
+
+/** What one run may take: products of a few thousand rows are as fast as they get. */
+export const RUN_LIMITS = {
+  rows: 4096,
+  attentionBytes: 256 * 1024 * 1024,
+  logitsBytes: 16 * 1024 * 1024,
+} as const;
+const LEAST_TRUNK_CACHE_BYTES = 512 * 1024 * 1024;
+/** Parts of what is free that a base model and trunks may take. */
+const BASE_MEMORY_SHARE = 0.6;
+const TRUNK_MEMORY_SHARE = 0.15;
+
+/** See packages/docs/protocol.md §7.1: what was measured lies well below. */
 const LOSS_BAND = 1e-5;
 
 /**
  * Computes losses in this process with ONNX Runtime.
  *
- * Sessions are made once, the base model is read once per version, and what does not depend on a submission is computed
- * once per version, group and batches. Native code blocks the event loop while it runs. One request at a time.
+ * Sessions are made once and hold no weights. The base model is read once per version if it fits into memory, and what
+ * does not depend on a submission is computed once per version, group and batches. A submission is read layer by layer
+ * while it is computed with. Native code blocks the event loop while it runs. One request at a time.
  */
 export class Engine implements LossBackend {
   readonly band = LOSS_BAND;
   readonly #options: EngineOptions;
-  readonly #trunks = new TrunkCache({ maxBytes: TRUNK_CACHE_BYTES });
+  readonly #trunks = new TrunkCache({
+    maxBytes: Math.max(LEAST_TRUNK_CACHE_BYTES, process.availableMemory() * TRUNK_MEMORY_SHARE),
+  });
+  readonly #buffers = new BufferPool();
   #sessions: ModelSessions | null = null;
   #base: Base | null = null;
-  #submissionBuffer = new ArrayBuffer(0);
+  #prepared: Prepared | null = null;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -43,97 +83,154 @@ export class Engine implements LossBackend {
   /** The signal is looked at between runs of native code. */
   async losses({ base, group, submission, batches }: LossRequest, signal: AbortSignal): Promise<readonly number[]> {
     const loaded = await this.#baseAt(base.directory, signal);
-    const layout = loaded.model.groups.get(group);
-    if (layout === undefined) {
-      throw new EvaluationError(EvaluationErrorCode.GroupUnknown, "Version does not have this expert group", {
-        fields: { group, directory: base.directory },
-      });
+    const layout = groupLayout(loaded, group);
+    const chunks = this.#chunksOf(loaded, batches);
+    const trunk = await this.#trunk(loaded, group, batches.key, chunks, signal);
+    const reader = submission === null ? null : await this.#submissionReader(loaded, layout, submission);
+    try {
+      return batchSums(batches.batches, await loaded.forward.losses(trunk, chunks, group, reader, signal));
+    } finally {
+      await reader?.close();
     }
-    const { weights } = loaded.model;
-    if (submission === null) return await this.#sums(loaded, group, batches, lookup(weights), signal);
-    const overlay = await this.#overlay(loaded.model, layout, submission, signal);
-    return await this.#sums(loaded, group, batches, lookup(weights, overlay), signal);
+  }
+
+  /** Begins to read a submission that will be asked for next. Only a hint: what goes wrong shows when it is its turn. */
+  prepare({ base, group, submission }: Pick<EvaluationRequest, "base" | "group" | "submission">): void {
+    const loaded = this.#base;
+    const layout = loaded?.groups.get(group);
+    const key = submissionKey(submission);
+    if (loaded?.directory !== base.directory || layout === undefined || this.#prepared?.key === key) return;
+    const abandoned = this.#prepared;
+    const reader = this.#openSubmission(loaded, layout, submission).then((opened) => {
+      opened.prefetch(loaded.forward.firstRouted);
+      return opened;
+    });
+    reader.catch(() => undefined);
+    this.#prepared = { key, reader };
+    if (abandoned !== null) void closeQuietly(abandoned);
   }
 
   async release(): Promise<void> {
-    this.#forgetBase();
-    this.#submissionBuffer = new ArrayBuffer(0);
+    await this.#forgetBase();
+    this.#buffers.clear();
     await this.#sessions?.release();
     this.#sessions = null;
   }
 
   async #baseAt(directory: string, signal: AbortSignal): Promise<Base> {
     if (this.#base?.directory === directory) return this.#base;
-    this.#forgetBase();
-    const model = await loadBaseModel(directory, signal);
-    const sessions = await this.#sessionsFor(model);
-    const forward = new LayerwiseForward(
-      { sessions, groups: model.groups },
-      { logitsBudgetBytes: LOGITS_BUDGET_BYTES },
-    );
-    this.#base = { directory, model, forward };
+    await this.#forgetBase();
+    const { groups } = this.#options;
+    const source = await openModelSource(directory, groups === undefined ? {} : { groups });
+    this.#base = await this.#load(source, signal);
     return this.#base;
   }
 
-  async #sessionsFor({ config }: BaseModel): Promise<ModelSessions> {
-    if (this.#sessions !== null && JSON.stringify(this.#sessions.config) === JSON.stringify(config)) {
-      return this.#sessions;
+  async #load(source: ModelSource, signal: AbortSignal): Promise<Base> {
+    const config = parseModelConfig(source.config);
+    const layout = expertTensorLayout(config, firstExpert(source));
+    const description = describeModel(config, layout);
+    const units = modelUnits(source, config, description);
+    const { baseMemoryBytes: memoryBytes = process.availableMemory() * BASE_MEMORY_SHARE } = this.#options;
+    const weights = await openBaseWeights({ units, memoryBytes }, signal);
+    if (this.#sessions?.fits(config, layout) !== true) {
+      await this.#sessions?.release();
+      this.#sessions = new ModelSessions(config, layout, this.#options);
     }
-    await this.#sessions?.release();
-    this.#sessions = null;
-    this.#sessions = await ModelSessions.create(config, this.#options);
-    return this.#sessions;
+    const { directory, groups, experts } = source;
+    const components = { sessions: this.#sessions, description, groups, expertCounts: experts.layers, base: weights };
+    const forward = new LayerwiseForward(components, RUN_LIMITS);
+    return { directory, groups, config, description, embedding: embeddingPlace(source, description), weights, forward };
   }
 
-  async #overlay(
-    base: BaseModel,
-    layout: GroupLayout,
-    { path, sha256: expected }: EvaluationRequest["submission"],
+  #chunksOf({ config }: Base, { batches }: BatchSet): readonly Chunk[] {
+    const { attentionHeads } = config;
+    const { rowsPerRun: rows = RUN_LIMITS.rows } = this.#options;
+    return chunksOf(batches, { ...RUN_LIMITS, rows, attentionHeads });
+  }
+
+  async #trunk(
+    { forward, embedding, config }: Base,
+    group: ExpertGroup,
+    key: string,
+    chunks: readonly Chunk[],
     signal: AbortSignal,
-  ): Promise<Weights> {
-    const { sha256: actual } = await submissionDigest(path, signal);
-    if (actual !== expected) {
-      throw new EvaluationError(EvaluationErrorCode.SubmissionChanged, "Submission no longer has the accepted bytes", {
-        fields: { path, expected, actual },
+  ): Promise<Trunk> {
+    return await this.#trunks.get(`${group}/${key}`, async () => {
+      const embedded: Tensor[] = [];
+      for (const { tokens } of chunks) {
+        const rows = await readEmbeddingRows(embedding, tokens);
+        embedded.push(new Tensor("float32", rows, [tokens.length, config.hiddenSize]));
+      }
+      return await forward.trunk(chunks, embedded, group, signal);
+    });
+  }
+
+  async #submissionReader(
+    base: Base,
+    layout: GroupLayout,
+    submission: EvaluationRequest["submission"],
+  ): Promise<UnitReader> {
+    const prepared = this.#prepared;
+    this.#prepared = null;
+    if (prepared?.key === submissionKey(submission)) return await prepared.reader;
+    if (prepared !== null) await closeQuietly(prepared);
+    return await this.#openSubmission(base, layout, submission);
+  }
+
+  /**
+   * @throws EvaluationError `EVALUATION_SUBMISSION_CHANGED` if the file is not what inspection accepted: it was judged by
+   *   its bytes, so this is not the miner's doing.
+   */
+  async #openSubmission(
+    { config, description }: Base,
+    layout: GroupLayout,
+    { path }: EvaluationRequest["submission"],
+  ): Promise<UnitReader> {
+    try {
+      const units = submissionUnits(await openSlice(path, layout), layout, config, description);
+      return new UnitReader(new TensorReader(EvaluationErrorCode.SubmissionChanged), units, this.#buffers);
+    } catch (cause) {
+      throw new EvaluationError(EvaluationErrorCode.SubmissionChanged, "Submission does not hold its group's tensors", {
+        retryable: true,
+        fields: { path },
+        cause,
       });
     }
-    const { tensors, buffer } = await readTensors(path, { into: this.#submissionBuffer, signal });
-    this.#submissionBuffer = buffer;
-    return overlayOf(tensors, base, layout);
   }
 
-  async #sums(
-    { model, forward }: Base,
-    group: ExpertGroup,
-    { key, batches }: BatchSet,
-    weight: WeightLookup,
-    signal: AbortSignal,
-  ): Promise<readonly number[]> {
-    const baseWeight = lookup(model.weights);
-    const sums: number[] = [];
-    for (const [index, batch] of batches.entries()) {
-      signal.throwIfAborted();
-      const makeTrunk = () => forward.trunk(batch, group, baseWeight, signal);
-      const trunk = await this.#trunks.get(`${group}/${key}/${index}`, makeTrunk);
-      sums.push(await forward.loss(trunk, group, weight, signal));
-    }
-    return sums;
-  }
-
-  #forgetBase(): void {
+  async #forgetBase(): Promise<void> {
+    const base = this.#base;
+    const prepared = this.#prepared;
     this.#base = null;
+    this.#prepared = null;
     this.#trunks.clear();
+    if (prepared !== null) await closeQuietly(prepared);
+    await base?.weights.close();
   }
 }
 
-async function submissionDigest(path: string, signal: AbortSignal): Promise<{ readonly sha256: string }> {
-  try {
-    return await sha256File(path, signal);
-  } catch (cause) {
-    signal.throwIfAborted();
-    throw new EvaluationError(EvaluationErrorCode.SubmissionChanged, "Submission cannot be read", {
-      fields: { path },
-      cause,
-    });
-  }
+function groupLayout({ groups, directory }: Base, group: ExpertGroup): GroupLayout {
+  const layout = groups.get(group);
+  if (layout !== undefined) return layout;
+  throw new EvaluationError(EvaluationErrorCode.GroupUnknown, "Version does not have this expert group", {
+    fields: { group, directory },
+  });
+}
+
+function firstExpert({ experts, directory }: ModelSource): ReadonlyMap<string, TensorPlace> {
+  const [layer] = experts.layers.keys();
+  if (layer !== undefined) return experts.of(layer, 0);
+  throw new EvaluationError(EvaluationErrorCode.ModelInvalid, "Model has no experts", { fields: { directory } });
+}
+
+function submissionKey({ path, sha256 }: EvaluationRequest["submission"]): string {
+  return `${sha256} ${path}`;
+}
+
+async function closeQuietly({ reader }: Prepared): Promise<void> {
+  await reader.then(
+    (opened) => opened.close(),
+    () => undefined,
+  );
 }

@@ -1,152 +1,248 @@
+import type { GroupLayout } from "@assay/checkpoint/model/model-source";
 import type { ExpertGroup } from "@assay/core/units";
-import { ATTENTION_WEIGHTS } from "../model/attention-graph.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { expertInputs } from "../model/expert-group-graph.ts";
-import { EMBEDDING, expertNames, FINAL_NORM, HEAD, layerNames } from "../model/tensor-names.ts";
+import type { LayerDescription, ModelDescription, WeightInput } from "../model/description.ts";
 import { Tensor } from "../onnx/runtime.ts";
-import type { Batch } from "../text/batches.ts";
-import type { ModelSessions } from "./sessions.ts";
-import type { GroupLayout, Weights } from "./weights.ts";
+import type { BaseWeights } from "./base-weights.ts";
+import type { Chunk } from "./chunks.ts";
+import { attentionKey, denseKey, expertKey } from "./model-places.ts";
+import type { Attended, ModelSessions, Routing } from "./sessions.ts";
+import type { Tensors } from "./tensor-reader.ts";
+import type { UnitSource } from "./unit-reader.ts";
 
-/** Everything of one batch that comes before a group's experts in the first layer; the same for all its submissions. */
+/** What comes before a group's experts in the first layer that has experts; the same for all its submissions. */
 export interface Trunk {
-  readonly routed: Routed;
-  /** float32[N, hidden]: the first layer's residual and the experts of all other groups. */
-  readonly sum: Tensor;
-  readonly batchShape: Tensor;
-  readonly targets: BigInt64Array;
+  readonly chunks: readonly TrunkChunk[];
 }
 
-/** What a layer's experts need of its attention. */
-interface Routed {
+interface TrunkChunk {
   readonly normed: Tensor;
-  readonly chosen: Tensor;
-  readonly shares: Tensor;
+  readonly routing: Routing;
+  /** float32[N, hidden]: the layer's residual, its shared expert and the experts of all other groups. */
+  readonly sum: Tensor;
 }
 
-interface Attended extends Routed {
-  readonly residual: Tensor;
+export interface ForwardComponents {
+  readonly sessions: ModelSessions;
+  readonly description: ModelDescription;
+  readonly groups: ReadonlyMap<ExpertGroup, GroupLayout>;
+  /** Routed experts of each layer that has any. */
+  readonly expertCounts: ReadonlyMap<number, number>;
+  readonly base: BaseWeights;
 }
 
 export interface ForwardOptions {
   /** Largest size of one run's logits in bytes. */
-  readonly logitsBudgetBytes: number;
+  readonly logitsBytes: number;
 }
 
 /** Memory that keeping a trunk takes. */
-export function trunkBytes({ routed, sum }: Trunk): number {
-  const tensors = [routed.normed, routed.chosen, routed.shares, sum];
+export function trunkBytes({ chunks }: Trunk): number {
+  const tensors = chunks.flatMap(({ normed, routing, sum }) => [normed, routing.chosen, routing.shares, sum]);
   return tensors.reduce((bytes, { data }) => bytes + (data as Float32Array | BigInt64Array).byteLength, 0);
 }
 
-/** Looks a weight up: in the submission first, if there is one. */
-export type WeightLookup = (name: string) => Tensor;
-
-/** The base's weights, or those with a submission's laid over them. Nothing is copied; dropping the lookup restores. */
-export function lookup(base: Weights, overlay?: Weights): WeightLookup {
-  return (name) => {
-    const weight = overlay?.get(name) ?? base.get(name);
-    if (weight === undefined) throw new Error(`The model has no tensor ${name}`);
-    return weight;
-  };
-}
-
-/** Runs a model layer by layer. The order of additions depends on the group, so losses of different groups differ. */
+/**
+ * Runs a model layer by layer, each layer over all chunks before the next one, so that a weight is needed once.
+ *
+ * In the first layer with experts a group's own are added last, so losses of different groups differ in the last bits;
+ * in all later layers experts are added in ascending order.
+ */
 export class LayerwiseForward {
-  readonly #sessions: ModelSessions;
-  readonly #groups: ReadonlyMap<ExpertGroup, GroupLayout>;
-  readonly #rowsPerRun: number;
+  readonly #components: ForwardComponents;
+  readonly #rowsPerHead: number;
+  /** The first layer that has experts. */
+  readonly firstRouted: number;
 
-  constructor(
-    components: { readonly sessions: ModelSessions; readonly groups: ReadonlyMap<ExpertGroup, GroupLayout> },
-    options: ForwardOptions,
-  ) {
-    this.#sessions = components.sessions;
-    this.#groups = components.groups;
-    const rowBytes = components.sessions.config.vocabularySize * Float32Array.BYTES_PER_ELEMENT;
-    this.#rowsPerRun = Math.max(1, Math.floor(options.logitsBudgetBytes / rowBytes));
+  constructor(components: ForwardComponents, { logitsBytes }: ForwardOptions) {
+    this.#components = components;
+    const { config } = components.sessions;
+    this.#rowsPerHead = Math.max(MIN_HEAD_ROWS, Math.floor(logitsBytes / (config.vocabularySize * 4)));
+    this.firstRouted = layersOf(components).findIndex(({ expert }) => expert !== null);
   }
 
-  /** The part that does not depend on the group's own experts. */
-  async trunk(batch: Batch, group: ExpertGroup, weight: WeightLookup, signal: AbortSignal): Promise<Trunk> {
-    const batchShape = new Tensor("int64", [BigInt(batch.sequences), BigInt(batch.sequenceLength)], [2]);
-    const embedded = embed(this.#sessions.config, batch, weight);
-    const { residual, normed, chosen, shares } = await this.#attention(0, embedded, batchShape, weight);
-    let sum = residual;
-    for (const other of this.#groups.keys()) {
-      signal.throwIfAborted();
-      if (other !== group) sum = await this.#experts(0, other, { normed, chosen, shares }, sum, weight);
-    }
-    return { routed: { normed, chosen, shares }, sum, batchShape, targets: batch.targets };
-  }
-
-  /** Sum of the batch's cross-entropies in nats, added up in float64; not finite if any of them is not. */
-  async loss(trunk: Trunk, group: ExpertGroup, weight: WeightLookup, signal: AbortSignal): Promise<number> {
-    let x = await this.#experts(0, group, trunk.routed, trunk.sum, weight);
-    for (let layer = 1; layer < this.#sessions.config.layers; layer += 1) {
-      signal.throwIfAborted();
-      const routed = await this.#attention(layer, x, trunk.batchShape, weight);
-      x = routed.residual;
-      for (const each of this.#groups.keys()) {
-        signal.throwIfAborted();
-        x = await this.#experts(layer, each, routed, x, weight);
-      }
-    }
-    return await this.#crossEntropy(x, trunk.targets, weight, signal);
-  }
-
-  async #attention(layer: number, x: Tensor, batchShape: Tensor, weight: WeightLookup): Promise<Attended> {
-    const names = layerNames(layer);
-    const weights = ATTENTION_WEIGHTS.map((input) => [input, weight(names[input])] as const);
-    return await this.#sessions.attention({ x, batch_shape: batchShape, ...Object.fromEntries(weights) });
-  }
-
-  async #experts(
-    layer: number,
+  /**
+   * Everything that does not depend on the group's own experts.
+   *
+   * @param embedded float32[N, hidden] for each chunk.
+   */
+  async trunk(
+    chunks: readonly Chunk[],
+    embedded: readonly Tensor[],
     group: ExpertGroup,
-    { normed, chosen, shares }: Routed,
-    sum: Tensor,
-    weight: WeightLookup,
-  ): Promise<Tensor> {
-    const experts = this.#groups.get(group)?.experts[layer] ?? [];
-    if (experts.length === 0) return sum;
-    const ids = new Tensor("int64", experts.map(BigInt), [experts.length]);
-    const feeds: Record<string, Tensor> = { sum, normed, chosen, shares, expert_ids: ids };
-    for (const [slot, expert] of experts.entries()) {
-      const inputs = expertInputs(slot);
-      const names = expertNames(layer, expert);
-      feeds[inputs.gate] = weight(names.gate);
-      feeds[inputs.up] = weight(names.up);
-      feeds[inputs.down] = weight(names.down);
+    signal: AbortSignal,
+  ): Promise<Trunk> {
+    let xs = embedded;
+    for (let layer = 0; layer < this.firstRouted; layer += 1) xs = await this.#layer(layer, chunks, xs, null, signal);
+    const tensors = await this.#components.base.unit(this.firstRouted, this.firstRouted + 1);
+    const others = this.#expertsOf(this.firstRouted).filter((expert) => !this.#own(group).includes(expert));
+    const trunkChunks: TrunkChunk[] = [];
+    for (const [index, x] of xs.entries()) {
+      const { normed, routing, sum } = await this.#upToExperts(this.firstRouted, chunks[index] as Chunk, x, tensors);
+      if (routing === null) throw new Error("The first layer with experts does not route");
+      const rest = await this.#addExperts(this.firstRouted, others, { normed, routing, sum }, tensors, signal);
+      trunkChunks.push({ normed, routing, sum: rest });
     }
-    return await this.#sessions.expertGroup(experts.length, feeds);
+    return { chunks: trunkChunks };
   }
 
-  async #crossEntropy(x: Tensor, targets: BigInt64Array, weight: WeightLookup, signal: AbortSignal): Promise<number> {
-    const { hiddenSize, tiedEmbeddings } = this.#sessions.config;
-    const values = x.data as Float32Array;
-    const constant = { norm: weight(FINAL_NORM), head: weight(tiedEmbeddings ? EMBEDDING : HEAD) };
-    let sum = 0;
-    for (let first = 0; first < targets.length; first += this.#rowsPerRun) {
+  /**
+   * Cross-entropy of every token in nats, chunk by chunk.
+   *
+   * @param submission the group's experts in place of the base's; null for the base.
+   */
+  async losses(
+    { chunks: trunk }: Trunk,
+    chunks: readonly Chunk[],
+    group: ExpertGroup,
+    submission: UnitSource | null,
+    signal: AbortSignal,
+  ): Promise<readonly Float32Array[]> {
+    const { base, sessions } = this.#components;
+    const { config } = sessions;
+    const first = this.firstRouted;
+    const own = await (submission === null ? base.unit(first, first + 1) : submission.get(first, next(first, config)));
+    const summed: Tensor[] = [];
+    for (const chunk of trunk) summed.push(await this.#addExperts(first, this.#own(group), chunk, own, signal));
+    let xs: readonly Tensor[] = summed;
+    for (let layer = first + 1; layer < config.layers; layer += 1) {
+      xs = await this.#layer(layer, chunks, xs, submission, signal);
+    }
+    const head = await base.unit(config.layers, next(first, config) ?? config.layers);
+    const losses: Float32Array[] = [];
+    for (const [index, x] of xs.entries())
+      losses.push(await this.#crossEntropy(x, chunks[index] as Chunk, head, signal));
+    return losses;
+  }
+
+  async #layer(
+    layer: number,
+    chunks: readonly Chunk[],
+    xs: readonly Tensor[],
+    submission: UnitSource | null,
+    signal: AbortSignal,
+  ): Promise<readonly Tensor[]> {
+    const tensors = await this.#tensors(layer, submission);
+    const experts = this.#expertsOf(layer);
+    const outputs: Tensor[] = [];
+    for (const [index, x] of xs.entries()) {
       signal.throwIfAborted();
-      const end = Math.min(first + this.#rowsPerRun, targets.length);
-      const losses = await this.#sessions.head({
-        ...constant,
+      const { normed, routing, sum } = await this.#upToExperts(layer, chunks[index] as Chunk, x, tensors);
+      const y =
+        routing === null ? sum : await this.#addExperts(layer, experts, { normed, routing, sum }, tensors, signal);
+      outputs.push(y);
+    }
+    return outputs;
+  }
+
+  /** The base's tensors of a layer with the submission's laid over them: nothing is copied. */
+  async #tensors(layer: number, submission: UnitSource | null): Promise<Tensors> {
+    const { base, sessions } = this.#components;
+    const [tensors, overlay] = await Promise.all([
+      base.unit(layer, layer + 1),
+      submission?.get(layer, next(layer, sessions.config)),
+    ]);
+    return overlay === undefined ? tensors : new Map([...tensors, ...overlay]);
+  }
+
+  async #upToExperts(
+    layer: number,
+    { shape }: Chunk,
+    x: Tensor,
+    tensors: Tensors,
+  ): Promise<Omit<Attended, "residual"> & { readonly sum: Tensor }> {
+    const { sessions, description } = this.#components;
+    const { kind, attention, dense, denseIntermediateSize } = description.layer(layer);
+    const feeds = { x, batch_shape: shape, ...weightFeeds(attention, tensors, attentionKey) };
+    const { residual, normed, routing } = await sessions.attention(kind, feeds);
+    if (dense === null || denseIntermediateSize === null) return { normed, routing, sum: residual };
+    const weights = weightFeeds(dense, tensors, denseKey);
+    const sum = await sessions.dense(denseIntermediateSize, { sum: residual, normed, ...weights });
+    return { normed, routing, sum };
+  }
+
+  async #addExperts(
+    layer: number,
+    experts: readonly number[],
+    { normed, routing, sum }: TrunkChunk,
+    tensors: Tensors,
+    signal: AbortSignal,
+  ): Promise<Tensor> {
+    const { sessions, description } = this.#components;
+    const { expert: weightsOf } = description.layer(layer);
+    if (weightsOf === null) return sum;
+    let y = sum;
+    for (let first = 0; first < experts.length; first += MAX_SLOTS) {
+      signal.throwIfAborted();
+      const run = experts.slice(first, first + MAX_SLOTS);
+      const feeds: Record<string, Tensor> = { sum: y, normed, ...routing, expert_ids: ids(run) };
+      for (const [slot, expert] of run.entries()) {
+        for (const { input } of weightsOf(expert)) {
+          feeds[`${input}_${slot}`] = tensor(tensors, expertKey(expert, input));
+        }
+      }
+      y = await sessions.experts(run.length, feeds);
+    }
+    return y;
+  }
+
+  async #crossEntropy(x: Tensor, { targets }: Chunk, head: Tensors, signal: AbortSignal): Promise<Float32Array> {
+    const { sessions, description } = this.#components;
+    const { hiddenSize } = sessions.config;
+    const weights = weightFeeds(description.head, head, (input) => input);
+    const values = x.data as Float32Array;
+    const losses = new Float32Array(targets.length);
+    for (let first = 0; first < targets.length; first += this.#rowsPerHead) {
+      signal.throwIfAborted();
+      const end = Math.min(first + this.#rowsPerHead, targets.length);
+      const rows = await sessions.head({
+        ...weights,
         x: new Tensor("float32", values.subarray(first * hiddenSize, end * hiddenSize), [end - first, hiddenSize]),
         targets: new Tensor("int64", targets.subarray(first, end), [end - first, 1]),
       });
-      for (const loss of losses.data as Float32Array) sum += loss;
+      losses.set(rows.data as Float32Array, first);
     }
-    return sum;
+    return losses;
+  }
+
+  #expertsOf(layer: number): readonly number[] {
+    return [...Array(this.#components.expertCounts.get(layer) ?? 0).keys()];
+  }
+
+  /** The group's experts in the first layer that has experts. */
+  #own(group: ExpertGroup): readonly number[] {
+    const experts = this.#components.groups.get(group)?.experts.get(this.firstRouted) ?? [];
+    return [...experts].sort((left, right) => left - right);
   }
 }
 
-/** Rows of the embedding table, one per token. */
-function embed({ hiddenSize }: ModelConfig, { tokens }: Batch, weight: WeightLookup): Tensor {
-  const table = weight(EMBEDDING).data as Float32Array;
-  const x = new Float32Array(tokens.length * hiddenSize);
-  for (const [row, token] of tokens.entries()) {
-    x.set(table.subarray(token * hiddenSize, (token + 1) * hiddenSize), row * hiddenSize);
-  }
-  return new Tensor("float32", x, [tokens.length, hiddenSize]);
+/** Experts of one run: the time to make a session grows with the square of its nodes. */
+const MAX_SLOTS = 64;
+const MIN_HEAD_ROWS = 64;
+
+/** The layer after this one; null after the last. */
+function next(layer: number, { layers }: ModelConfig): number | null {
+  return layer + 1 < layers ? layer + 1 : null;
+}
+
+function layersOf({ sessions, description }: ForwardComponents): readonly LayerDescription[] {
+  return Array.from({ length: sessions.config.layers }, (_, layer) => description.layer(layer));
+}
+
+function weightFeeds(
+  weights: readonly WeightInput[],
+  tensors: Tensors,
+  keyOf: (input: string) => string,
+): Readonly<Record<string, Tensor>> {
+  return Object.fromEntries(weights.map(({ input }) => [input, tensor(tensors, keyOf(input))]));
+}
+
+function tensor(tensors: Tensors, key: string): Tensor {
+  const found = tensors.get(key);
+  if (found === undefined) throw new Error(`The layer has no tensor ${key}`);
+  return found;
+}
+
+function ids(experts: readonly number[]): Tensor {
+  return new Tensor("int64", experts.map(BigInt), [experts.length]);
 }

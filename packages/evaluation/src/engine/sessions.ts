@@ -3,7 +3,10 @@ import { sessionOptions } from "../devices/session-options.ts";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import { attentionGraph } from "../model/attention-graph.ts";
 import type { ModelConfig } from "../model/config.ts";
+import { denseGraph } from "../model/dense-graph.ts";
+import type { AttentionKind } from "../model/description.ts";
 import { expertGroupGraph } from "../model/expert-group-graph.ts";
+import type { ExpertTensorLayout } from "../model/expert-layout.ts";
 import { headGraph } from "../model/head-graph.ts";
 import type { Graph } from "../onnx/graph.ts";
 import { InferenceSession, type Tensor } from "../onnx/runtime.ts";
@@ -17,59 +20,79 @@ export interface SessionOptions {
 }
 
 type Feeds = Readonly<Record<string, Tensor>>;
+type Outputs = Partial<Record<string, Tensor>>;
 
-/** The graphs of one model shape, ready to run. Holds no weights. */
+/** Which experts each token chose, and their weights. */
+export interface Routing {
+  readonly chosen: Tensor;
+  readonly shares: Tensor;
+}
+
+/** A layer up to its feed-forward part. */
+export interface Attended {
+  readonly residual: Tensor;
+  /** Input of the feed-forward part. */
+  readonly normed: Tensor;
+  /** Null in a dense layer. */
+  readonly routing: Routing | null;
+}
+
+/** The graphs of one model shape, each made when it is first needed. Holds no weights. */
 export class ModelSessions {
   readonly config: ModelConfig;
+  readonly layout: ExpertTensorLayout;
   readonly #options: SessionOptions;
-  readonly #attention: InferenceSession;
-  readonly #head: InferenceSession;
-  /** By number of experts. */
-  readonly #expertGroups = new Map<number, InferenceSession>();
+  readonly #sessions = new Map<string, Promise<InferenceSession>>();
 
-  private constructor(
-    config: ModelConfig,
-    options: SessionOptions,
-    sessions: { readonly attention: InferenceSession; readonly head: InferenceSession },
-  ) {
+  constructor(config: ModelConfig, layout: ExpertTensorLayout, options: SessionOptions) {
     this.config = config;
+    this.layout = layout;
     this.#options = options;
-    this.#attention = sessions.attention;
-    this.#head = sessions.head;
   }
 
-  /** Takes tens of milliseconds, whatever the model's size and depth. */
-  static async create(config: ModelConfig, options: SessionOptions): Promise<ModelSessions> {
-    return new ModelSessions(config, options, {
-      attention: await createSession(attentionGraph(config, options.sequenceLength), options.threads, options.device),
-      head: await createSession(headGraph(config), options.threads, options.device),
-    });
+  /** Whether these sessions serve another version as well. */
+  fits(config: ModelConfig, layout: ExpertTensorLayout): boolean {
+    return this.layout === layout && JSON.stringify(this.config) === JSON.stringify(config);
   }
 
-  async attention(feeds: Feeds): Promise<Readonly<Record<"residual" | "normed" | "chosen" | "shares", Tensor>>> {
-    const { residual, normed, chosen, shares } = await run(this.#attention, feeds);
-    return present({ residual, normed, chosen, shares });
+  async attention(kind: AttentionKind, feeds: Feeds): Promise<Attended> {
+    const graph = () => attentionGraph(this.config, { ...kind, positions: this.#options.sequenceLength });
+    const outputs = await this.#run(`attention ${JSON.stringify(kind)}`, graph, feeds);
+    const [residual, normed] = [output(outputs, "residual"), output(outputs, "normed")];
+    if (!kind.routed) return { residual, normed, routing: null };
+    return { residual, normed, routing: { chosen: output(outputs, "chosen"), shares: output(outputs, "shares") } };
+  }
+
+  /** `sum` plus a feed-forward network of its own or the shared experts. */
+  async dense(intermediateSize: number, feeds: Feeds): Promise<Tensor> {
+    const graph = () => denseGraph(this.config, intermediateSize);
+    return output(await this.#run(`dense ${intermediateSize}`, graph, feeds), "y");
   }
 
   /** @param slots number of experts that the feeds give. */
-  async expertGroup(slots: number, feeds: Feeds): Promise<Tensor> {
-    let session = this.#expertGroups.get(slots);
-    if (session === undefined) {
-      const { threads, device } = this.#options;
-      session = await createSession(expertGroupGraph(this.config, slots), threads, device);
-      this.#expertGroups.set(slots, session);
-    }
-    const { y } = await run(session, feeds);
-    return present({ y }).y;
+  async experts(slots: number, feeds: Feeds): Promise<Tensor> {
+    const graph = () => expertGroupGraph(this.config, slots, this.layout);
+    return output(await this.#run(`experts ${slots}`, graph, feeds), "y");
   }
 
   async head(feeds: Feeds): Promise<Tensor> {
-    const { losses } = await run(this.#head, feeds);
-    return present({ losses }).losses;
+    return output(await this.#run("head", () => headGraph(this.config), feeds), "losses");
   }
 
   async release(): Promise<void> {
-    await Promise.all([this.#attention, this.#head, ...this.#expertGroups.values()].map((each) => each.release()));
+    const sessions = [...this.#sessions.values()];
+    this.#sessions.clear();
+    for (const session of sessions) await (await session).release();
+  }
+
+  async #run(key: string, graph: () => Graph, feeds: Feeds): Promise<Outputs> {
+    let session = this.#sessions.get(key);
+    if (session === undefined) {
+      session = createSession(graph(), this.#options.threads, this.#options.device);
+      this.#sessions.set(key, session);
+    }
+    const created = await session;
+    return await native("run", () => created.run(feeds));
   }
 }
 
@@ -92,10 +115,6 @@ export async function createSession(graph: Graph, threads: number, device: Devic
   }
 }
 
-async function run(session: InferenceSession, feeds: Feeds): Promise<Partial<Record<string, Tensor>>> {
-  return await native("run", () => session.run(feeds));
-}
-
 /** The native runtime throws plain errors: a failed allocation, a shape that does not fit. */
 async function native<T>(step: string, call: () => Promise<T>): Promise<T> {
   try {
@@ -109,9 +128,8 @@ async function native<T>(step: string, call: () => Promise<T>): Promise<T> {
   }
 }
 
-function present<Name extends string>(outputs: Record<Name, Tensor | undefined>): Record<Name, Tensor> {
-  for (const [name, tensor] of Object.entries(outputs)) {
-    if (tensor === undefined) throw new Error(`The graph has no output ${name}`);
-  }
-  return outputs as Record<Name, Tensor>;
+function output(outputs: Outputs, name: string): Tensor {
+  const tensor = outputs[name];
+  if (tensor === undefined) throw new Error(`The graph has no output ${name}`);
+  return tensor;
 }

@@ -7,12 +7,7 @@ import { TrunkCache } from "./trunk-cache.ts";
 function trunk(): Trunk {
   const floats = (count: number) => new Tensor("float32", new Float32Array(count), [count]);
   const ids = new Tensor("int64", new BigInt64Array(10), [10]);
-  return {
-    routed: { normed: floats(100), chosen: ids, shares: floats(20) },
-    sum: floats(110),
-    batchShape: ids,
-    targets: new BigInt64Array(1),
-  };
+  return { chunks: [{ normed: floats(100), routing: { chosen: ids, shares: floats(20) }, sum: floats(110) }] };
 }
 
 test("trunks are kept up to the bound, and the one used longest ago goes first", async () => {

@@ -1,68 +1,44 @@
 import { ElementType } from "../onnx/encoder.ts";
 import { Graph } from "../onnx/graph.ts";
 import type { ModelConfig } from "./config.ts";
-import { CONTRIBUTED, linear, type RotaryTables, rmsNorm, rotaryTables, rotate } from "./operators.ts";
-import type { LayerNames } from "./tensor-names.ts";
+import { type AttentionKind, attentionWeights } from "./description.ts";
+import { CONTRIBUTED, declareWeights, linear, type RotaryTables, rmsNorm, rotaryTables, rotate } from "./operators.ts";
 
-/** Weights that {@link attentionGraph} takes as inputs, under these names. */
-export const ATTENTION_WEIGHTS: readonly (keyof LayerNames)[] = [
-  "inputNorm",
-  "query",
-  "key",
-  "value",
-  "output",
-  "queryNorm",
-  "keyNorm",
-  "expertNorm",
-  "router",
-];
+export interface AttentionGraphOptions extends AttentionKind {
+  /** Longest sequence that will be run. */
+  readonly positions: number;
+}
 
 /**
- * One layer up to its experts: causal self-attention, and the router's choice of experts.
+ * One layer up to its feed-forward: causal self-attention, and the router's choice of experts.
  *
- * In: `x` float32[N, hidden] (N = batch · sequence), `batch_shape` int64[2] = (batch, sequence), the weights of
- * {@link ATTENTION_WEIGHTS}. Out: `residual` float32[N, hidden] (x + attention), `normed` float32[N, hidden] (what the
- * experts see), `chosen` int64[N, k] and `shares` float32[N, k] (each token's experts and their weights).
+ * In: `x` float32[N, hidden] (N = batch · sequence), `batch_shape` int64[2] = (batch, sequence), the weights of a
+ * `LayerDescription`. Out: `residual` float32[N, hidden] (x + attention), `normed` float32[N, hidden] (what the
+ * feed-forward sees) and, where the layer routes, `chosen` int64[N, k] and `shares` float32[N, k] (each token's experts
+ * and their weights).
  *
- * One graph serves every layer, since the weights are inputs. Sequences may be shorter than `positions`, not longer.
+ * One graph serves every layer of its kind, since the weights are inputs. Sequences may be shorter than `positions`,
+ * not longer.
  */
-export function attentionGraph(config: ModelConfig, positions: number): Graph {
+export function attentionGraph(config: ModelConfig, { positions, ...kind }: AttentionGraphOptions): Graph {
   const { hiddenSize, attentionHeads, headDim, expertsPerToken, rmsNormEpsilon } = config;
   const graph = new Graph("attention");
   graph.input("x", ElementType.float32, ["N", hiddenSize]);
   graph.input("batch_shape", ElementType.int64, [2]);
-  declareWeights(graph, config);
+  declareWeights(graph, attentionWeights(config, kind, 0));
 
   const normed = rmsNorm(graph, "x", "inputNorm", rmsNormEpsilon);
   const attended = attention(graph, config, normed, rotaryTables(graph, config, positions));
   const flat = graph.node("Reshape", [attended, graph.int64(-1, attentionHeads * headDim)]);
   graph.node("Add", ["x", linear(graph, flat, "output")], {}, { name: "residual" });
-  rmsNorm(graph, "residual", "expertNorm", rmsNormEpsilon, "normed");
-  route(graph, config);
-
+  rmsNorm(graph, "residual", "feedForwardNorm", rmsNormEpsilon, "normed");
   graph.output("residual", ElementType.float32, ["N", hiddenSize]);
   graph.output("normed", ElementType.float32, ["N", hiddenSize]);
+  if (!kind.routed) return graph;
+  route(graph, config);
   graph.output("chosen", ElementType.int64, ["N", expertsPerToken]);
   graph.output("shares", ElementType.float32, ["N", expertsPerToken]);
   return graph;
-}
-
-function declareWeights(graph: Graph, config: ModelConfig): void {
-  const { hiddenSize, headDim, experts } = config;
-  const queryWidth = config.attentionHeads * headDim;
-  const keyValueWidth = config.keyValueHeads * headDim;
-  const shapes: Record<keyof LayerNames, readonly number[]> = {
-    inputNorm: [hiddenSize],
-    query: [queryWidth, hiddenSize],
-    key: [keyValueWidth, hiddenSize],
-    value: [keyValueWidth, hiddenSize],
-    output: [hiddenSize, queryWidth],
-    queryNorm: [headDim],
-    keyNorm: [headDim],
-    expertNorm: [hiddenSize],
-    router: [experts, hiddenSize],
-  };
-  for (const weight of ATTENTION_WEIGHTS) graph.input(weight, ElementType.float32, shapes[weight]);
 }
 
 function attention(graph: Graph, config: ModelConfig, normed: string, tables: RotaryTables): string {

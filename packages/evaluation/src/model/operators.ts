@@ -11,9 +11,24 @@ export function rmsNorm(graph: Graph, x: string, scale: string, epsilon: number,
   return graph.node("SimplifiedLayerNormalization", [x, scale], attributes, name === undefined ? {} : { name });
 }
 
+/** Declares weights as float32 inputs of the graph, each name with an ending. */
+export function declareWeights(
+  graph: Graph,
+  weights: readonly { readonly input: string; readonly shape: readonly number[] }[],
+  ending = "",
+): void {
+  for (const { input, shape } of weights) graph.input(`${input}${ending}`, ElementType.float32, shape);
+}
+
 /** `x · weightᵀ` for a weight stored `[outputs, inputs]`, so that the bytes of a checkpoint are used as they are. */
 export function linear(graph: Graph, x: string, weight: string): string {
   return graph.node("Gemm", [x, weight], { transB: 1 });
+}
+
+/** `silu(gate) · up`, element by element. */
+export function gatedProduct(graph: Graph, gate: string, up: string): string {
+  const silu = graph.node("Mul", [gate, graph.node("Sigmoid", [gate])]);
+  return graph.node("Mul", [silu, up]);
 }
 
 /** Names of the two tables that {@link rotate} takes. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ModelConfig } from "./config.ts";
-import { expertGroup, expertOf, groupTensors, modelTensors, sharedTensors } from "./tensor-names.ts";
+import { expertGroup, expertOf, groupTensors, type ModelTensor, modelTensors, sharedTensors } from "./tensor-names.ts";
 
 const config: ModelConfig = {
   vocabularySize: 16,
@@ -44,6 +44,23 @@ describe("tensor names", () => {
       ["model.layers.0.mlp.experts.3.gate_proj.weight", 6, 8],
       ["model.layers.0.mlp.experts.3.up_proj.weight", 6, 8],
       ["model.layers.0.mlp.experts.3.down_proj.weight", 8, 6],
+    ]);
+  });
+
+  test.each([
+    ["stacked_in_out", [8, 12], [6, 8]],
+    ["stacked_out_in", [12, 8], [8, 6]],
+  ] as const)("%s experts are one tensor per layer and matrix, a group's hold its own", (layout, gateUp, down) => {
+    const shapesOf = (tensors: readonly ModelTensor[]) =>
+      tensors.filter(({ expert }) => expert !== null).map(({ name, shape }) => [name, ...shape]);
+
+    expect(shapesOf(modelTensors(config, layout))).toEqual([
+      ["model.layers.0.mlp.experts.gate_up_proj", 4, ...gateUp],
+      ["model.layers.0.mlp.experts.down_proj", 4, ...down],
+    ]);
+    expect(shapesOf(groupTensors(config, 2, 1, layout))).toEqual([
+      ["model.layers.0.mlp.experts.gate_up_proj", 2, ...gateUp],
+      ["model.layers.0.mlp.experts.down_proj", 2, ...down],
     ]);
   });
 

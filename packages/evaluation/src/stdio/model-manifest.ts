@@ -1,27 +1,20 @@
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
-import { withFile } from "@assay/checkpoint/atomic-write";
-import { groupFileName, SHARED_FILE } from "@assay/checkpoint/layout";
-import { readTrustedHeader } from "@assay/checkpoint/safetensors/read";
+import { type ModelSource, openModelSource } from "@assay/checkpoint/model/model-source";
+import type { TensorShape } from "@assay/checkpoint/safetensors/dtype";
+import type { TensorPlace } from "@assay/checkpoint/safetensors/tensor-place";
 import { isAppError } from "@assay/core/app-error";
-import type { ExpertGroup } from "@assay/core/units";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
-import { expertOf } from "../model/tensor-names.ts";
-import { type Manifest, manifestSchema } from "./protocol.ts";
+import type { Manifest } from "./protocol.ts";
 
-const GROUP_FILE = /^group-(\d+)\.safetensors$/;
+type Place = Manifest["shared"][string];
 
 /**
- * What a version's folder holds, for a program that does not know how we name files. Only headers are read.
+ * Where every tensor of a version lies, for a program that does not know how we lay out files. Only headers are read.
  *
- * @throws EvaluationError `EVALUATION_MODEL_INVALID` if a file cannot be read or has tensors that no backend could use;
- *   CheckpointError for a malformed one.
+ * @throws EvaluationError `EVALUATION_MODEL_INVALID` if a file cannot be read; CheckpointError as `openModelSource` says.
  */
 export async function describeVersion(directory: string): Promise<Manifest> {
   try {
-    const numbers = await groupsIn(directory);
-    const groups = await Promise.all(numbers.map((group) => describeGroup(directory, group)));
-    return manifestSchema.parse({ files: [SHARED_FILE, ...numbers.map(groupFileName)], groups });
+    return manifestOf(await openModelSource(directory));
   } catch (cause) {
     if (isAppError(cause)) throw cause;
     throw new EvaluationError(EvaluationErrorCode.ModelInvalid, "The version cannot be described", {
@@ -31,25 +24,38 @@ export async function describeVersion(directory: string): Promise<Manifest> {
   }
 }
 
-async function groupsIn(directory: string): Promise<readonly ExpertGroup[]> {
-  const matches = (await readdir(directory)).map((file) => GROUP_FILE.exec(file));
-  return matches.flatMap((match) => (match === null ? [] : [Number(match[1])])).sort((left, right) => left - right);
+function manifestOf({ config, shared, experts, groups }: ModelSource): Manifest {
+  const files = new Map<string, number>();
+  const placesOf = (tensors: ReadonlyMap<string, TensorPlace>) => mapped(tensors, (tensor) => placeOf(tensor, files));
+  return {
+    config,
+    shared: placesOf(shared),
+    experts: mapped(experts.layers, (count, layer) =>
+      Array.from({ length: count }, (_, expert) => placesOf(experts.of(layer, expert))),
+    ),
+    groups: [...groups].map(([group, layout]) => ({
+      group,
+      experts: mapped(layout.experts, (members) => [...members]),
+      tensors: mapped(layout.tensors, shapeOf),
+    })),
+    // Last: the places above have named them.
+    files: [...files.keys()],
+  };
 }
 
-async function describeGroup(directory: string, group: ExpertGroup): Promise<unknown> {
-  const path = join(directory, groupFileName(group));
-  const { tensors } = await withFile(path, "r", (file) => readTrustedHeader(file, path));
-  const experts = new Map<number, Set<number>>();
-  for (const name of tensors.keys()) {
-    const expert = expertOf(name);
-    if (expert === null) continue;
-    experts.set(expert.layer, (experts.get(expert.layer) ?? new Set()).add(expert.index));
-  }
-  return {
-    group,
-    experts: Object.fromEntries(
-      [...experts].map(([layer, ids]) => [layer, [...ids].sort((left, right) => left - right)]),
-    ),
-    tensors: Object.fromEntries([...tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape }])),
-  };
+function placeOf({ path, offset, ...tensor }: TensorPlace, files: Map<string, number>): Place {
+  const file = files.get(path) ?? files.size;
+  files.set(path, file);
+  return { ...shapeOf(tensor), file, offset };
+}
+
+function shapeOf({ dtype, shape }: TensorShape): { readonly dtype: string; shape: number[] } {
+  return { dtype, shape: [...shape] };
+}
+
+function mapped<Key, Value, Result>(
+  map: ReadonlyMap<Key, Value>,
+  change: (value: Value, key: Key) => Result,
+): Record<string, Result> {
+  return Object.fromEntries([...map].map(([key, value]) => [String(key), change(value, key)]));
 }

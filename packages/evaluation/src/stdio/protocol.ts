@@ -69,23 +69,30 @@ export const replySchema = z.union([
 ]);
 export type Reply = z.infer<typeof replySchema>;
 
-const tensorSchema = z.object({
-  dtype: z.enum(["F32", "F16", "BF16"]),
-  shape: z.array(z.int().positive()),
+const tensorSchema = z.object({ dtype: z.string(), shape: z.array(z.int().positive()) });
+
+const placeSchema = tensorSchema.extend({
+  file: z.int().nonnegative().describe("Index into `files`"),
+  offset: z.int().nonnegative().describe("First byte in that file; little-endian values, row-major, follow"),
 });
 
 /** The file that `model.manifest` names. */
 export const manifestSchema = z.object({
-  files: z
-    .array(z.string())
-    .describe("Safetensors files in the folder that hold the model, each tensor in one of them"),
+  config: z.unknown().describe("The model's `config.json`"),
+  files: z.array(z.string()).describe("Absolute paths"),
+  shared: z.record(z.string(), placeSchema).describe("Every tensor that is no routed expert's, by name"),
+  experts: z
+    .record(z.string(), z.array(z.record(z.string(), placeSchema)))
+    .describe(
+      "By layer, then by the expert's index: its tensors by name. Of a tensor that stacks experts the expert's own block, without the first dimension",
+    ),
   groups: z.array(
     z.object({
       group: z.int().nonnegative(),
       experts: z
         .record(z.string(), z.array(z.int().nonnegative()))
-        .describe("By layer: the group's experts. A tensor that stacks experts holds them in this order"),
-      tensors: z.record(z.string(), tensorSchema).describe("Tensors of a submission for this group"),
+        .describe("By layer: the group's experts. A submission's tensor that stacks experts holds them in this order"),
+      tensors: z.record(z.string(), tensorSchema).describe("Exactly the tensors of a submission"),
     }),
   ),
 });

@@ -88,7 +88,7 @@ export class HeldOutText {
 }
 
 /** @throws EvaluationError `EVALUATION_MODEL_INVALID` if there is no `config.json` that parses. */
-export async function readConfig(directory: string): Promise<unknown> {
+async function readConfig(directory: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(join(directory, "config.json"), "utf8"));
   } catch (cause) {

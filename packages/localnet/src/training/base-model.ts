@@ -1,5 +1,6 @@
 import type { ModelConfig } from "@assay/evaluation/model/config";
-import { EMBEDDING, expertGroup, type ModelTensor, modelTensors } from "@assay/evaluation/model/tensor-names";
+import { EMBEDDING } from "@assay/evaluation/model/names";
+import { expertGroup, type ModelTensor, modelTensors } from "@assay/evaluation/model/tensor-names";
 import { TEXT_GROUPS, trainingText } from "../text/corpus.ts";
 import { Adam } from "./adam.ts";
 import { joinBatches, randomBatch } from "./batches.ts";

@@ -1,6 +1,7 @@
 import type { ExpertGroup } from "@assay/core/units";
 import type { ModelConfig } from "@assay/evaluation/model/config";
-import { expertGroup, expertNames, groupTensors } from "@assay/evaluation/model/tensor-names";
+import { expertNames } from "@assay/evaluation/model/names";
+import { expertGroup, groupTensors } from "@assay/evaluation/model/tensor-names";
 import { Adam } from "./adam.ts";
 import { randomBatch } from "./batches.ts";
 import { LossSession } from "./loss-session.ts";

@@ -1,13 +1,6 @@
 import type { ModelConfig } from "@assay/evaluation/model/config";
-import {
-  EMBEDDING,
-  expertNames,
-  FINAL_NORM,
-  HEAD,
-  layerNames,
-  type ModelTensor,
-  modelTensors,
-} from "@assay/evaluation/model/tensor-names";
+import { EMBEDDING, expertNames, FINAL_NORM, HEAD, layerNames } from "@assay/evaluation/model/names";
+import { type ModelTensor, modelTensors } from "@assay/evaluation/model/tensor-names";
 import { ElementType } from "@assay/evaluation/onnx/encoder";
 import { Graph } from "@assay/evaluation/onnx/graph";
 import {
@@ -74,7 +67,9 @@ export function buildLossGraph(options: LossGraphOptions): LossGraph {
   const { config, trainable, experts } = options;
   const graph = new Graph("loss");
   const tape = new Tape(graph);
-  const needed = modelTensors(config).filter(({ expert }) => expert === null || experts.includes(expert.index));
+  const needed = modelTensors(config).filter(
+    ({ expert }) => expert === null || (expert.index !== null && experts.includes(expert.index)),
+  );
   const weights = new Map(needed.map((tensor) => [tensor.name, parameterOf(tape, tensor, trainable)]));
   const model = { ...options, tape, weights, pulls: [] };
 
@@ -160,7 +155,7 @@ function shareHeads({ tape, config, batch, sequence }: Model, x: Value): Value {
 function mixExperts(model: Model, layer: number, x: Value): Value {
   const { tape, config, trainable, experts } = model;
   const names = layerNames(layer);
-  const h = rmsNorm(tape, x, weight(model, names.expertNorm), config.rmsNormEpsilon);
+  const h = rmsNorm(tape, x, weight(model, names.feedForwardNorm), config.rmsNormEpsilon);
   const shares = routerShares(model, linear(tape, h, weight(model, names.router)));
   const learns = (expert: number): boolean => trainable.has(expertNames(layer, expert).gate);
   const blocks = [experts.filter(learns), experts.filter((expert) => !learns(expert))];

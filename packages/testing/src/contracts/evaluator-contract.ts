@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ExpertGroup } from "@assay/core/units";
 import type { EvaluationRequest, Evaluator, EvaluatorOptions, Measurement } from "@assay/evaluation/evaluator";
-import { HEAD } from "@assay/evaluation/model/tensor-names";
+import { HEAD } from "@assay/evaluation/model/names";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
   changedTensors,
@@ -171,17 +171,21 @@ export function evaluatorContract(
       });
     });
 
-    test("a submission that is not what was accepted fails as ours", async () => {
+    test("a submission that is gone, cut short or another group's fails as ours", async () => {
       const evaluator = await start();
       const request = await fixture.request(0);
-      const replaced = { ...request, submission: { ...request.submission, sha256: "00".repeat(32) } };
-      const foreign = { ...request, group: 1 };
+      const { path } = request.submission;
+      const cut = join(fixture.directory, "cut.safetensors");
+      await writeFile(cut, (await readFile(path)).subarray(0, -4));
+      const at = (other: string) => ({ ...request, submission: { ...request.submission, path: other } });
 
-      for (const changed of [replaced, foreign]) {
+      for (const changed of [at(`${path}.gone`), at(cut), { ...request, group: 1 }]) {
         await expect(evaluator.evaluate(changed, NEVER)).rejects.toMatchObject({
           code: "EVALUATION_SUBMISSION_CHANGED",
+          retryable: true,
         });
       }
+      expectMeasured(await evaluator.evaluate(request, NEVER));
     });
 
     test("it measures only between start and stop", async () => {

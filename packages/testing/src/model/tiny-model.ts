@@ -1,16 +1,12 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { groupFileName, SHARED_FILE } from "@assay/checkpoint/layout";
-import { float32Source, writeSafetensors } from "@assay/checkpoint/safetensors/write";
+import { type Float32Dtype, narrow } from "@assay/checkpoint/safetensors/widen";
+import { writeSafetensors } from "@assay/checkpoint/safetensors/write";
 import type { ExpertGroup, Sha256Hex } from "@assay/core/units";
 import { type ModelConfig, modelConfigJson } from "@assay/evaluation/model/config";
-import {
-  EMBEDDING,
-  groupTensors,
-  type ModelTensor,
-  modelTensors,
-  sharedTensors,
-} from "@assay/evaluation/model/tensor-names";
+import { EMBEDDING } from "@assay/evaluation/model/names";
+import { groupTensors, type ModelTensor, modelTensors, sharedTensors } from "@assay/evaluation/model/tensor-names";
 
 /** The smallest model that has every part of a large one; a forward pass takes milliseconds. */
 export const TINY_CONFIG: ModelConfig = {
@@ -58,17 +54,19 @@ export interface VersionFolderOptions {
   /** Number of expert groups. */
   readonly groups: number;
   readonly tensors: ReadonlyMap<string, TinyTensor>;
+  /** How the values are stored; float32 unless said otherwise. */
+  readonly dtype?: Float32Dtype;
 }
 
 /** Writes a version as the checkpoint store lays it out, without its manifest. */
 export async function writeVersionFolder(
   directory: string,
-  { config = TINY_CONFIG, groups, tensors }: VersionFolderOptions,
+  { config = TINY_CONFIG, groups, tensors, dtype = "F32" }: VersionFolderOptions,
 ): Promise<void> {
   await writeModelFiles(directory, config);
-  await writeTensors(join(directory, SHARED_FILE), sharedTensors(config), tensors);
+  await writeTensors(join(directory, SHARED_FILE), sharedTensors(config), tensors, dtype);
   for (let group = 0; group < groups; group += 1) {
-    await writeTensors(join(directory, groupFileName(group)), groupTensors(config, groups, group), tensors);
+    await writeTensors(join(directory, groupFileName(group)), groupTensors(config, groups, group), tensors, dtype);
   }
 }
 
@@ -79,9 +77,9 @@ export interface SubmissionOptions extends VersionFolderOptions {
 /** Writes one group's tensors as a miner would, in place of a file that is there. */
 export async function writeSubmission(
   path: string,
-  { config = TINY_CONFIG, groups, group, tensors }: SubmissionOptions,
+  { config = TINY_CONFIG, groups, group, tensors, dtype = "F32" }: SubmissionOptions,
 ): Promise<{ readonly path: string; readonly sha256: Sha256Hex }> {
-  const sha256 = await writeTensors(path, groupTensors(config, groups, group), tensors);
+  const sha256 = await writeTensors(path, groupTensors(config, groups, group), tensors, dtype);
   return { path, sha256 };
 }
 
@@ -105,11 +103,12 @@ async function writeTensors(
   path: string,
   wanted: readonly ModelTensor[],
   tensors: ReadonlyMap<string, TinyTensor>,
+  dtype: Float32Dtype = "F32",
 ): Promise<Sha256Hex> {
   const sources = wanted.map(({ name }) => {
     const tensor = tensors.get(name);
     if (tensor === undefined) throw new RangeError(`No values for tensor ${name}`);
-    return float32Source(name, tensor.shape, tensor.values);
+    return { name, shape: tensor.shape, dtype, chunks: () => [narrow(dtype, tensor.values)] };
   });
   await rm(path, { force: true });
   return (await writeSafetensors(path, sources)).sha256;

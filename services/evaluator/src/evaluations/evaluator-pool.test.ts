@@ -63,3 +63,24 @@ test("started again it does not hand out an evaluator twice", async () => {
   await Promise.all([pool.evaluate(request, never), pool.evaluate(request, never)]);
   expect(most).toBe(1);
 });
+
+test("the evaluator that began first is told what will be measured next, so that it can read it", async () => {
+  const gate = Promise.withResolvers<void>();
+  const told: EvaluationRequest[] = [];
+  const evaluator: Evaluator = {
+    start: async () => undefined,
+    stop: async () => undefined,
+    evaluate: async () => {
+      await gate.promise;
+      return measured;
+    },
+    prepare: (next) => told.push(next),
+  };
+  const pool = await startPool([evaluator]);
+  const [second, third] = [1, 2].map((group) => ({ ...request, group })) as [EvaluationRequest, EvaluationRequest];
+  const all = [request, second, third].map((each) => pool.evaluate(each, never));
+  gate.resolve();
+  await Promise.all(all);
+  expect(told.slice(0, 1)).toEqual([second]);
+  expect(told.at(-1)).toEqual(third);
+});

@@ -23,7 +23,8 @@ export function workerRole(ground: Ground): Role {
   );
   const processor = createEvaluationProcessor({ head: new HeadView(layout), evaluator, layout, metrics, logger });
   const worker = createWorker("evaluations", redis.worker, processor, {
-    concurrency: () => evaluator.size,
+    // One more than there are evaluators: its file is read while they compute.
+    concurrency: () => evaluator.size + 1,
     prefix: config.queue_prefix,
     lockMillis: config.queue_lock_seconds * 1000,
     logger,

@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { z } from "zod";
 import { isSystemError, readJson } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
-import { TensorLibrary } from "./tensor-library.ts";
+import { readPlaces, type TensorPlace } from "../safetensors/tensor-place.ts";
 
 /** A Hugging Face model folder. */
 export interface ModelFolder {
@@ -39,16 +39,21 @@ export async function findModelFiles(path: string): Promise<ModelFolder> {
   return { path, weightFiles: weightFiles.sort(), companions };
 }
 
-/** Opens the weights and checks them against the index, if there is one. The caller closes the library. */
-export async function openWeights(folder: ModelFolder): Promise<TensorLibrary> {
-  const library = await TensorLibrary.open(folder.weightFiles.map((name) => join(folder.path, name)));
-  try {
-    checkIndex(await readIndex(folder.path), library);
-    return library;
-  } catch (error) {
-    await library.close();
-    throw error;
+/**
+ * Where every tensor of the model lies. Reads headers only, and checks them against the index, if there is one.
+ *
+ * @throws CheckpointError `CHECKPOINT_MODEL_INVALID` when index and files disagree or a tensor is in two files.
+ */
+export async function readWeights(folder: ModelFolder): Promise<ReadonlyMap<string, TensorPlace>> {
+  const tensors = new Map<string, TensorPlace>();
+  for (const file of folder.weightFiles) {
+    for (const [name, place] of await readPlaces(join(folder.path, file))) {
+      if (tensors.has(name)) throw invalid("A tensor is in two files", { tensor: name, file });
+      tensors.set(name, place);
+    }
   }
+  checkIndex(await readIndex(folder.path), tensors);
+  return tensors;
 }
 
 /** The folder's files as they are now, ordered by name. */
@@ -91,16 +96,16 @@ async function readIndex(path: string): Promise<ReadonlyMap<string, string> | nu
   return index === null ? null : new Map(Object.entries(index.weight_map));
 }
 
-function checkIndex(index: ReadonlyMap<string, string> | null, library: TensorLibrary): void {
+function checkIndex(index: ReadonlyMap<string, string> | null, tensors: ReadonlyMap<string, TensorPlace>): void {
   if (index === null) return;
   for (const [tensor, file] of index) {
-    const actual = library.fileOf(tensor);
-    if (actual === undefined || basename(actual) !== file) {
+    const place = tensors.get(tensor);
+    if (place === undefined || basename(place.path) !== file) {
       throw invalid("The index names a file that does not hold the tensor", { tensor, file });
     }
   }
-  const unnamed = library.sources.find(({ name }) => !index.has(name));
-  if (unnamed !== undefined) throw invalid("A tensor is not in the index", { tensor: unnamed.name });
+  const unnamed = [...tensors.keys()].find((name) => !index.has(name));
+  if (unnamed !== undefined) throw invalid("A tensor is not in the index", { tensor: unnamed });
 }
 
 function invalid(message: string, fields: Readonly<Record<string, string>>): CheckpointError {

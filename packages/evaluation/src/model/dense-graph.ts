@@ -1,0 +1,23 @@
+import { ElementType } from "../onnx/encoder.ts";
+import { Graph } from "../onnx/graph.ts";
+import type { ModelConfig } from "./config.ts";
+import { denseInputs } from "./description.ts";
+import { declareWeights, gatedProduct, linear } from "./operators.ts";
+
+/**
+ * Adds what a feed-forward contributes that serves every token: a dense layer's own, or a routing layer's shared experts.
+ *
+ * In: `sum` float32[N, hidden] (what is added to), `normed` float32[N, hidden], `gate`, `up`, `down`. Out: `y`
+ * float32[N, hidden].
+ */
+export function denseGraph(config: ModelConfig, intermediateSize: number): Graph {
+  const { hiddenSize } = config;
+  const graph = new Graph("dense");
+  graph.input("sum", ElementType.float32, ["N", hiddenSize]);
+  graph.input("normed", ElementType.float32, ["N", hiddenSize]);
+  declareWeights(graph, denseInputs(config, intermediateSize));
+  const inner = gatedProduct(graph, linear(graph, "normed", "gate"), linear(graph, "normed", "up"));
+  graph.node("Add", ["sum", linear(graph, inner, "down")], {}, { name: "y" });
+  graph.output("y", ElementType.float32, ["N", hiddenSize]);
+  return graph;
+}
