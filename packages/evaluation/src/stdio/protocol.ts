@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { EvaluationErrorCode } from "../evaluation-error.ts";
 
 /** Names the protocol and its version; a backend says it in its first line. */
 export const PROTOCOL = "assay-losses/1";
@@ -77,7 +78,7 @@ const placeSchema = tensorSchema.extend({
 });
 
 /** The file that `model.manifest` names. */
-export const manifestSchema = z.object({
+const manifestSchema = z.object({
   config: z.unknown().describe("The model's `config.json`"),
   files: z.array(z.string()).describe("Absolute paths"),
   shared: z.record(z.string(), placeSchema).describe("Every tensor that is no routed expert's, by name"),
@@ -100,3 +101,19 @@ export type Manifest = z.infer<typeof manifestSchema>;
 
 /** Largest line of a reply. A number takes at most 25 bytes. */
 export const MAX_LINE_BYTES = 1024 * 1024;
+
+/** Codes that a backend may use as its own; whatever else it says stays in the facts of our error. */
+export const SHARED_CODES: readonly EvaluationErrorCode[] = [
+  EvaluationErrorCode.ModelUnsupported,
+  EvaluationErrorCode.ModelInvalid,
+  EvaluationErrorCode.SubmissionChanged,
+  EvaluationErrorCode.GroupUnknown,
+  EvaluationErrorCode.EngineFailed,
+  EvaluationErrorCode.DeviceUnavailable,
+];
+
+/** What goes over the pipe, as JSON Schema and by the name of its section in the reference. */
+export function protocolSchemas(): ReadonlyMap<string, unknown> {
+  const schemas = { Hello: helloSchema, Request: requestSchema, Reply: replySchema, Manifest: manifestSchema };
+  return new Map(Object.entries(schemas).map(([name, schema]) => [name, z.toJSONSchema(schema, { io: "input" })]));
+}

@@ -7,7 +7,7 @@ import type { EvaluationRequest } from "../evaluator.ts";
 import type { LossBackend, LossRequest } from "../loss-backend.ts";
 import { BackendProcess } from "./backend-process.ts";
 import { describeVersion } from "./model-manifest.ts";
-import type { Hello, LossesLine, Manifest, Reply } from "./protocol.ts";
+import { type Hello, type LossesLine, type Manifest, type Reply, SHARED_CODES } from "./protocol.ts";
 import { Scratch } from "./scratch.ts";
 
 export interface StdioBackendOptions {
@@ -26,17 +26,6 @@ interface DescribedVersion {
 
 const DEVICE_WORD = "{device}";
 const DEFAULT_START_DEADLINE_MILLIS = 60_000;
-
-/** Codes that a backend may use as its own; whatever else it says stays in the facts of our error. */
-const SHARED_CODES: ReadonlySet<string> = new Set([
-  EvaluationErrorCode.ModelUnsupported,
-  EvaluationErrorCode.ModelInvalid,
-  EvaluationErrorCode.SubmissionChanged,
-  EvaluationErrorCode.GroupUnknown,
-  EvaluationErrorCode.EngineFailed,
-  EvaluationErrorCode.DeviceUnavailable,
-  EvaluationErrorCode.BackendProtocol,
-]);
 
 /**
  * Losses from another program. Spawned again for the request after one that it did not survive; `release` is its end.
@@ -172,6 +161,6 @@ export class StdioBackend implements LossBackend {
 }
 
 function toError({ code, message, retryable }: Extract<Reply, { readonly error: unknown }>["error"]): AppError {
-  if (SHARED_CODES.has(code)) return new AppError(code, message, { retryable });
+  if (SHARED_CODES.some((shared) => shared === code)) return new AppError(code, message, { retryable });
   return new EvaluationError(EvaluationErrorCode.BackendFailed, message, { retryable, fields: { backendCode: code } });
 }
