@@ -89,7 +89,7 @@ describe("three cycles of a local subnet", () => {
   test("tell the story as it goes, with the published lines", () => {
     for (const line of [
       /Current block: \d+, phase: TRAIN/,
-      /Committed hashes this cycle: 14/,
+      /Committed hashes this cycle: 15/,
       /Submit phase opened at block \d+/,
       /Evaluating 5\w{4}\.\.\. \| loss_before: \d\.\d{3} \| loss_after: \d\.\d{3} \| w_i: 0\.\d{3}/,
       /Evaluated \d+\/\d+ submissions in \d+\.\d minutes/,

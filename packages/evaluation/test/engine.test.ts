@@ -22,7 +22,8 @@ import { ModelSessions } from "../src/engine/sessions.ts";
 import { TensorReader } from "../src/engine/tensor-reader.ts";
 import { BufferPool, UnitReader } from "../src/engine/unit-reader.ts";
 import { Measurer, type MeasurerOptions } from "../src/measurer.ts";
-import { type ModelConfig, modelConfigJson, parseModelConfig } from "../src/model/config.ts";
+import type { GroupedAttention, ModelConfig } from "../src/model/config.ts";
+import { modelConfigJson, parseModelConfig } from "../src/model/config-json.ts";
 import { describeModel } from "../src/model/description.ts";
 import { InferenceSession, Tensor } from "../src/onnx/runtime.ts";
 import { type Batch, selectBatches } from "../src/text/batches.ts";
@@ -32,6 +33,7 @@ import { onePieceGraph } from "./one-piece-graph.ts";
 
 const NEVER = new AbortController().signal;
 const SEQUENCE = 12;
+const ATTENTION = TINY_CONFIG.attention as GroupedAttention;
 
 let directory: string;
 let options: MeasurerOptions;
@@ -68,8 +70,21 @@ async function batchesOf(version: string): Promise<readonly Batch[]> {
 describe("the layer-wise engine", () => {
   test.each<readonly [string, Partial<ModelConfig>, number]>([
     ["grouped-query attention and normalised shares", {}, 2],
-    ["a head per query and shares as they are", { keyValueHeads: 4, normalizeTopK: false }, 4],
-    ["tied embeddings, wide heads and one group", { tiedEmbeddings: true, headDim: 16, layers: 3, ropeTheta: 500 }, 1],
+    [
+      "a head per query and shares as they are",
+      { attention: { ...ATTENTION, keyValueHeads: 4 }, routing: { ...TINY_CONFIG.routing, normalizeTopK: false } },
+      4,
+    ],
+    [
+      "tied embeddings, wide heads and one group",
+      {
+        attention: { ...ATTENTION, headDim: 16 },
+        layers: 3,
+        rotary: { theta: 500, scaling: { type: "default" } },
+        tiedEmbeddings: true,
+      },
+      1,
+    ],
   ])("gives the loss of the same model in one piece: %s", async (name, change, groups) => {
     const config = { ...TINY_CONFIG, ...change };
     const tensors = randomTensors({ config, seed: 7 });
@@ -117,7 +132,10 @@ describe("the layer-wise engine", () => {
     [
       "another shape in its configuration",
       (version) =>
-        writeFile(join(version, "config.json"), JSON.stringify(modelConfigJson({ ...TINY_CONFIG, headDim: 16 }))),
+        writeFile(
+          join(version, "config.json"),
+          JSON.stringify(modelConfigJson({ ...TINY_CONFIG, attention: { ...ATTENTION, headDim: 16 } })),
+        ),
     ],
   ])("a version with %s is ours to repair", async (name, damage) => {
     const version = join(directory, name.replaceAll(" ", "-"));

@@ -60,7 +60,7 @@ export function roundAt(id: number, changes: Partial<Round> = {}): Round {
     evaluationDeadline: id + 45,
     baseVersion: 0,
     roster: [
-      { uid: 1, hotkey: ALICE, group: 0, commitment: { hash: "cd".repeat(32), signature: "c2ln" } },
+      { uid: 1, hotkey: ALICE, group: 0, commitment: { hash: "cd".repeat(32), signature: "c2ln", block: 38 } },
       { uid: 2, hotkey: BOB, group: 1, commitment: null },
     ],
     ...changes,

@@ -114,6 +114,27 @@ describe("evaluations", () => {
     expect(await evaluations.list(40)).toEqual([scored]);
     expect(await events.recent(10)).toHaveLength(1);
   });
+
+  test("the newest measurements tell the speed of each group, newest round first", async () => {
+    await using fixture = await LedgerFixture.create();
+    const { rounds, evaluations } = await fixture.open();
+    for (const [index, roundId] of [40, 85, 130].entries()) {
+      await rounds.save(roundAt(roundId));
+      await evaluations.record({ ...scored, roundId, seconds: 1 + index });
+      await evaluations.record({ ...scored, roundId, uid: 2, hotkey: BOB, seconds: 10 + index });
+    }
+    await rounds.save(roundAt(175));
+    await evaluations.record({ ...failed, roundId: 175 });
+    await evaluations.record({ ...key, roundId: 175, uid: 2, kind: "rejected", reason: "duplicate", detail: "" });
+
+    expect(await evaluations.recentSpeeds(4)).toEqual([
+      { group: 0, seconds: 3 },
+      { group: 1, seconds: 12 },
+      { group: 0, seconds: 2 },
+      { group: 1, seconds: 11 },
+    ]);
+    expect(await evaluations.recentSpeeds(1)).toEqual([{ group: 1, seconds: 12 }]);
+  });
 });
 
 describe("scores", () => {

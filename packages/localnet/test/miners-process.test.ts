@@ -62,6 +62,20 @@ describe("a miner's process", { timeout: 60_000 }, () => {
     expect(changed.status).toBe(200);
   });
 
+  test("a copy of the same owner submits an honest miner's file byte for byte, and binds itself to it later", async () => {
+    fixture = await MinersFixture.start([URI, OTHER_URI]);
+    const copy = await fixture.startMiner({ uri: OTHER_URI, kind: "copy", group: 1 });
+    const honest = await fixture.startMiner({ uri: URI, kind: "honest", group: 1 });
+    const signed = await Promise.all([honest, copy].map((miner) => miner.told("committed_signature")));
+    const [first, second] = signed.map(({ block }) => Number(block));
+    await Promise.all([honest.told("submitted"), copy.told("submitted")]);
+
+    expect(second).toBeGreaterThan(first ?? Number.POSITIVE_INFINITY);
+    const [one, other] = fixture.submissions.map(({ body }) => body);
+    expect(one?.length).toBeGreaterThan(0);
+    expect(one?.equals(other ?? Buffer.alloc(0))).toBe(true);
+  });
+
   test("a wrong hash is committed beside an honest upload, and nothing at all by one that does not commit", async () => {
     fixture = await MinersFixture.start([URI, OTHER_URI]);
     const liar = await fixture.startMiner({ uri: URI, kind: "wrong_hash", group: 1 });

@@ -7,18 +7,29 @@ import { createRandom, normals } from "../src/training/random.ts";
 import type { ModelTensors, ModelValues } from "../src/training/tensors.ts";
 
 const CONFIG: ModelConfig = {
+  architecture: "qwen3_moe",
   vocabularySize: 32,
   hiddenSize: 16,
   layers: 2,
-  attentionHeads: 4,
-  keyValueHeads: 2,
-  headDim: 6,
+  attention: {
+    kind: "grouped",
+    heads: 4,
+    keyValueHeads: 2,
+    headDim: 6,
+    bias: false,
+    norm: "per_head",
+    clip: null,
+    window: null,
+  },
+  rotary: { theta: 10_000, scaling: { type: "default" } },
   experts: 4,
   expertsPerToken: 2,
   expertIntermediateSize: 12,
-  normalizeTopK: true,
+  routing: { normalizeTopK: true, scale: 1, groupLimit: null },
+  denseLayers: [],
+  denseIntermediateSize: null,
+  sharedIntermediateSize: null,
   rmsNormEpsilon: 1e-6,
-  ropeTheta: 10_000,
   tiedEmbeddings: false,
 };
 
@@ -30,7 +41,7 @@ describe("gradients", () => {
     ["of every tensor", CONFIG],
     [
       "with tied embeddings and shares that are not normalised",
-      { ...CONFIG, tiedEmbeddings: true, normalizeTopK: false },
+      { ...CONFIG, tiedEmbeddings: true, routing: { ...CONFIG.routing, normalizeTopK: false } },
     ],
   ])("%s equal finite differences", async (_, config) => {
     const random = createRandom(ROUTER_STEADY_SEED);

@@ -139,6 +139,29 @@ test("a retryable failure is tried again", async () => {
   expect(attempts).toEqual([1, 2]);
 });
 
+test("a failed job of a queue without a pause takes its own place again, before those of a lower rank", async () => {
+  const evaluations = createQueue("evaluations", redis.producer, { prefix });
+  cleanups.push(() => evaluations.close());
+  const job = { roundId: 7, hotkey: "5F", group: 0, baseVersion: 0, submissionPath: "p", submissionSha256: "h" };
+  for (const uid of [4, 3, 2, 1]) {
+    await evaluations.add(`evaluation-7-${uid}`, { ...job, uid, seed: "5eed", deadlineBlock: 100 }, { priority: uid });
+  }
+  const order: string[] = [];
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  const processor: JobProcessor<"evaluations"> = async ({ payload: { uid }, attempt }) => {
+    order.push(`${uid}/${attempt}`);
+    if (uid === 2) throw new AppError("CHILD_EXITED", "The child is gone", { retryable: true });
+    if (uid === 4) end();
+    return { kind: "expired", roundId: 7, uid, hotkey: "5F" };
+  };
+  const options = { concurrency: 1, prefix, logger: createMemoryLogger() };
+  const worker = createWorker("evaluations", redis.worker, processor, options);
+  cleanups.push(() => worker.stop());
+  await worker.start(never);
+  await ended;
+  expect(order).toEqual(["1/1", "2/1", "2/2", "3/1", "4/1"]);
+});
+
 test("a worker that stops lets a short job end", async () => {
   const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
   const { promise: mayEnd, resolve: end } = Promise.withResolvers<void>();

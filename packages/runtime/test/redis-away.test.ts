@@ -120,3 +120,26 @@ test("a worker stops in time while Redis is away", async () => {
   await worker.stop();
   expect(performance.now() - begun).toBeLessThan(8_000);
 });
+
+test("what the connected workers take at once is known from their connections, also after these were lost", async () => {
+  await redis.start(never);
+  const queue = createQueue("downloads", redis.producer, { prefix });
+  expect(await queue.concurrency()).toBe(0);
+  const workers = [2, 3].map((concurrency) =>
+    createWorker("downloads", redis.worker, async () => outcome, { concurrency, prefix, logger }),
+  );
+  for (const worker of workers) await worker.start(never);
+  await vi.waitFor(async () => expect(await queue.concurrency()).toBe(5), patient);
+  await redis.producer.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+  await vi.waitFor(async () => expect(await queue.concurrency()).toBe(5), patient);
+  await workers[0]?.stop();
+  await vi.waitFor(async () => expect(await queue.concurrency()).toBe(3), patient);
+  await workers[1]?.stop();
+
+  await redis.producer.call("ACL", "SETUSER", "default", "-client|list");
+  expect(await queue.concurrency()).toBe(null);
+  await server.halt();
+  await vi.waitUntil(() => !redis.ready, patient);
+  await expect(queue.concurrency()).rejects.toMatchObject({ code: "QUEUE_UNAVAILABLE" });
+  await queue.close();
+});

@@ -6,7 +6,7 @@ export const EvaluatorErrorCode = {
   JobTooEarly: "EVALUATOR_JOB_TOO_EARLY",
   /** A submission could not be fetched in any attempt; its miner gets no point for the round. */
   DownloadFailed: "EVALUATOR_DOWNLOAD_FAILED",
-  /** A submission could not be measured in any attempt; its miner gets no point for the round. */
+  /** A submission could not be measured in any attempt, for a reason without a code; its miner gets no point. */
   EvaluationFailed: "EVALUATOR_EVALUATION_FAILED",
   /** The weights on chain are not the ones we set. */
   WeightsNotVerified: "EVALUATOR_WEIGHTS_NOT_VERIFIED",

@@ -8,7 +8,8 @@ import type { BlockNumber } from "@assay/core/units";
 /** The chain as a process without a connection to it knows it: from the file that the cycle role writes. */
 export class HeadView {
   readonly #layout: CheckpointLayout;
-  #modified = 0;
+  /** Which file was read last: two written within one tick of the clock differ in their inode only. */
+  #seen = "";
   #view: ChainView | null = null;
 
   constructor(layout: CheckpointLayout) {
@@ -17,10 +18,11 @@ export class HeadView {
 
   /** Newest block written down; 0 while there is none, so that nothing expires before the chain is known. */
   async block(): Promise<BlockNumber> {
-    const modified = (await stat(this.#layout.chainView).catch(() => null))?.mtimeMs ?? 0;
-    if (modified !== this.#modified) {
+    const file = await stat(this.#layout.chainView).catch(() => null);
+    const seen = file === null ? "" : `${file.ino} ${file.mtimeMs}`;
+    if (seen !== this.#seen) {
       this.#view = await readJson(this.#layout.chainView, chainViewSchema, CheckpointErrorCode.ManifestInvalid);
-      this.#modified = modified;
+      this.#seen = seen;
     }
     return this.#view?.block ?? 0;
   }

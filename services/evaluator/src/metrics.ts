@@ -41,9 +41,40 @@ export function createEvaluatorMetrics(registry: Registry) {
       labelNames: ["kind", "reason"],
       registers,
     }),
+    evaluationConcurrency: unknownAtFirst(
+      new Gauge({
+        name: "evaluator_evaluation_concurrency",
+        help: "Evaluations that the connected workers run side by side, at the newest forecast; absent while unknown",
+        registers,
+      }),
+    ),
+    roundSubmissionsForecast: unknownAtFirst(
+      new Gauge({
+        name: "evaluator_round_submissions_forecast",
+        help: "Submissions of the newest round expected to be measured by its deadline; absent while unknown",
+        registers,
+      }),
+    ),
+    roundSubmissionsEvaluated: new Gauge({
+      name: "evaluator_round_submissions_evaluated",
+      help: "Submissions of the newest round that were measured so far",
+      registers,
+    }),
+    roundSecondsForecast: unknownAtFirst(
+      new Gauge({
+        name: "evaluator_round_evaluation_seconds_forecast",
+        help: "Expected time on devices of all measurements of the newest round; absent while unknown",
+        registers,
+      }),
+    ),
+    roundSecondsEvaluated: new Gauge({
+      name: "evaluator_round_evaluation_seconds",
+      help: "Time on devices of the newest round's measurements so far",
+      registers,
+    }),
     evaluations: new Counter({
       name: "evaluator_evaluations_total",
-      help: "Evaluations, by outcome",
+      help: "Evaluations, by outcome; the reason is a rejection's, or a failure's code",
       labelNames: ["kind", "reason"],
       registers,
     }),
@@ -51,6 +82,11 @@ export function createEvaluatorMetrics(registry: Registry) {
       name: "evaluator_evaluation_seconds",
       help: "Time to measure one submission",
       buckets: [0.1, 0.5, 1, 5, 15, 60, 120, 300], // a tiny model on a CPU up to the default limit of a large one
+      registers,
+    }),
+    textConflicts: new Counter({
+      name: "evaluator_text_conflicts_total",
+      help: "Rounds in which one group was measured on different held-out text",
       registers,
     }),
     averageW: new Gauge({
@@ -83,3 +119,9 @@ export function createEvaluatorMetrics(registry: Registry) {
   };
 }
 export type EvaluatorMetrics = ReturnType<typeof createEvaluatorMetrics>;
+
+/** Without its first 0, which would look like a measured one. */
+function unknownAtFirst(gauge: Gauge): Gauge {
+  gauge.remove();
+  return gauge;
+}

@@ -1,70 +1,14 @@
 import { join } from "node:path";
 import { AppError } from "@assay/core/app-error";
 import { combinedSeed, roundSeed } from "@assay/core/round/seed";
-import type { Measurement } from "@assay/evaluation/evaluator";
-import { measuredLosses } from "@assay/testing/builders/measured-losses";
-import { FakeEvaluator } from "@assay/testing/fake/fake-evaluator";
 import { describe, expect, test } from "vitest";
-import { EvaluationDuty } from "../src/evaluations/evaluation-duty.ts";
 import { createEvaluationProcessor } from "../src/evaluations/evaluation-processor.ts";
-import { eventually, openQueues, type Queues, useRedis } from "./queues.ts";
-import { onRoster, saveRound } from "./rounds.ts";
-import { metric, openStage, type Stage } from "./stage.ts";
+import { measured, openLab, settle, submissionPath } from "./evaluation-lab.ts";
+import { eventually, useRedis } from "./queues.ts";
+import { fileHash } from "./rounds.ts";
+import { metric } from "./stage.ts";
 
 useRedis();
-
-const sha256 = "cd".repeat(32);
-const measured: Measurement = { kind: "measured", ...measuredLosses(4.321, 3.512) };
-
-interface Lab extends Stage {
-  readonly queues: Queues;
-  readonly evaluator: FakeEvaluator;
-  /** What the worker believes to be the chain's block. */
-  workerBlock: number;
-  run(): Promise<void>;
-  startWorker(): Promise<void>;
-}
-
-/** Round 31 with miners 1 and 2 on its roster and their submissions accepted. */
-async function openLab(measure: () => Promise<Measurement> = async () => measured): Promise<Lab> {
-  const stage = await openStage();
-  const queues = await openQueues();
-  const evaluator = new FakeEvaluator(measure);
-  const round = await saveRound(stage, 0, {
-    roster: [onRoster(stage.miner(1), 0), onRoster(stage.miner(2), 1)],
-    baseVersion: 3,
-  });
-  for (const { uid, hotkey } of round.roster) {
-    const path = `submissions/31/${hotkey}.safetensors`;
-    await stage.ledger.submissions.record({ kind: "accepted", roundId: 31, uid, hotkey, path, sha256, bytes: 9 });
-  }
-  const lab: Lab = {
-    ...stage,
-    queues,
-    evaluator,
-    workerBlock: 36,
-    run: runner(stage, queues),
-    startWorker: async () => {
-      const { layout, metrics, logger } = stage;
-      const head = { block: async () => lab.workerBlock };
-      await queues.work("evaluations", createEvaluationProcessor({ head, evaluator, layout, metrics, logger }));
-    },
-  };
-  return lab;
-}
-
-function runner({ client, ledger, metrics, logger }: Stage, queues: Queues): () => Promise<void> {
-  const evaluations = queues.board("evaluations");
-  const duty = new EvaluationDuty({ chain: client, ledger, evaluations, metrics, logger });
-  return () => duty.run(client.head());
-}
-
-async function settle(lab: Lab): Promise<void> {
-  await eventually(async () => {
-    await lab.run();
-    expect(await lab.ledger.evaluations.list(31)).toHaveLength(2);
-  });
-}
 
 describe("the duty", () => {
   test("asks for nothing before the block that seeds the round is final", async () => {
@@ -84,8 +28,8 @@ describe("the duty", () => {
       hotkey: lab.miner(2).hotkey,
       group: 1,
       baseVersion: 3,
-      submissionPath: `submissions/31/${lab.miner(2).hotkey}.safetensors`,
-      submissionSha256: sha256,
+      submissionPath: submissionPath(2),
+      submissionSha256: fileHash(2),
       seed,
       deadlineBlock: 69,
     });
@@ -108,7 +52,7 @@ describe("the duty", () => {
     expect(lab.evaluator.requests.find(({ group }) => group === 1)).toEqual({
       base: { directory: lab.layout.version(3), version: 3 },
       group: 1,
-      submission: { path: join(lab.folder, "submissions", "31", `${lab.miner(2).hotkey}.safetensors`), sha256 },
+      submission: { path: join(lab.folder, submissionPath(2)), sha256: fileHash(2) },
       seed: (await lab.ledger.rounds.get(31))?.seed,
     });
   });
@@ -121,9 +65,9 @@ describe("the duty", () => {
     const queue = lab.queues.queue("evaluations");
     await eventually(async () => expect(await queue.counts()).toMatchObject({ completed: 2 }));
     expect(await lab.ledger.evaluations.list(31)).toEqual([]);
-    const ledger = await lab.reopenLedger();
-    await runner({ ...lab, ledger }, lab.queues)();
-    expect(await ledger.evaluations.list(31)).toHaveLength(2);
+    await lab.restart();
+    await lab.run();
+    expect(await lab.ledger.evaluations.list(31)).toHaveLength(2);
     expect(lab.evaluator.requests).toHaveLength(2);
   });
 
@@ -149,13 +93,75 @@ describe("the duty", () => {
     await lab.startWorker();
     await settle(lab);
     expect(await lab.ledger.evaluations.list(31)).toMatchObject([
-      { uid: 1, kind: "failed", code: "EVALUATOR_EVALUATION_FAILED", message: "CHILD_EXITED: The child is gone" },
+      { uid: 1, kind: "failed", code: "CHILD_EXITED", message: "CHILD_EXITED: The child is gone" },
       { uid: 2, kind: "failed" },
     ]);
-    expect(await metric(lab, "evaluator_evaluations_total", { kind: "failed" })).toBe(2);
+    expect(await metric(lab, "evaluator_evaluations_total", { kind: "failed", reason: "CHILD_EXITED" })).toBe(2);
+    expect(lab.logger.lines()).toContain(
+      "[WARN] Submission could not be measured | round: 31 | uid: 1 | code: CHILD_EXITED | why: CHILD_EXITED: The child is gone",
+    );
     await lab.queues.flush();
     await lab.run();
     expect(lab.evaluator.requests).toHaveLength(2);
+  });
+
+  test("measures once more after a failure that may pass, and the next submission is none the worse", async () => {
+    let failures = 0;
+    const lab = await openLab(async ({ group }) => {
+      if (group === 1) return measured;
+      failures += 1;
+      throw new AppError("CHILD_DEADLINE", "Killed at its deadline", { retryable: true });
+    });
+    lab.chain.buildUntil(36);
+    await lab.startWorker();
+    await settle(lab);
+    expect(failures).toBe(2);
+    expect(await lab.ledger.evaluations.list(31)).toMatchObject([
+      { uid: 1, kind: "failed", code: "CHILD_DEADLINE" },
+      { uid: 2, kind: "scored" },
+    ]);
+    expect(await metric(lab, "evaluator_evaluations_total", { kind: "failed", reason: "CHILD_DEADLINE" })).toBe(1);
+  });
+
+  test("takes a second attempt that worked for what it is", async () => {
+    let failures = 0;
+    const lab = await openLab(async () => {
+      if (failures === 1) return measured;
+      failures += 1;
+      throw new AppError("CHILD_EXITED", "Out of memory", { retryable: true });
+    });
+    lab.chain.buildUntil(36);
+    await lab.startWorker();
+    await settle(lab);
+    expect((await lab.ledger.evaluations.list(31)).map(({ kind }) => kind)).toEqual(["scored", "scored"]);
+    expect(lab.evaluator.requests).toHaveLength(3);
+    expect(await metric(lab, "evaluator_evaluations_total", { kind: "failed" })).toBe(undefined);
+  });
+
+  test("names a bug by the code of this service", async () => {
+    const lab = await openLab(async () => {
+      throw new TypeError("x is not a function");
+    });
+    lab.chain.buildUntil(36);
+    await lab.startWorker();
+    await settle(lab);
+    const [first] = await lab.ledger.evaluations.list(31);
+    expect(first).toMatchObject({ code: "EVALUATOR_EVALUATION_FAILED", message: "TypeError: x is not a function" });
+  });
+
+  test("keeps every fact of a measurement as the worker gave it", async () => {
+    const facts = { band: 2e-6, datasetSha256: "0d".repeat(32), batchLosses: [{ tokens: 5, before: 20, after: 15.5 }] };
+    const losses = { lossBefore: 4, lossAfter: 3.1, tokens: 5 };
+    const lab = await openLab(async () => ({ kind: "measured", ...losses, ...facts }));
+    lab.chain.buildUntil(36);
+    await lab.startWorker();
+    await settle(lab);
+    const { hotkey } = lab.miner(1);
+    expect((await lab.ledger.evaluations.list(31))[0]).toEqual({
+      ...{ kind: "scored", roundId: 31, uid: 1, hotkey, seconds: expect.any(Number) },
+      ...losses,
+      ...facts,
+    });
   });
 
   test("fails while Redis is away, and keeps what it knows", async () => {
@@ -202,7 +208,7 @@ describe("a worker", () => {
       group: 0,
       baseVersion: 3,
       submissionPath: "submissions/31/x.safetensors",
-      submissionSha256: sha256,
+      submissionSha256: fileHash(1),
       seed: "5eed",
       deadlineBlock: 69,
     };

@@ -28,7 +28,7 @@ export interface Queues {
   queue<N extends QueueName>(name: N): JobQueue<N>;
   board<N extends QueueName>(name: N): JobBoard<N>;
   /** A worker that stops with the test. */
-  work<N extends QueueName>(name: N, processor: JobProcessor<N>): Promise<Startable>;
+  work<N extends QueueName>(name: N, processor: JobProcessor<N>, concurrency?: number): Promise<Startable>;
   /** Forgets every job of this test, as a flushed Redis does. */
   flush(): Promise<void>;
 }
@@ -56,8 +56,8 @@ export async function openQueues(): Promise<Queues> {
     prefix,
     queue,
     board: (name) => new JobBoard(queue(name)),
-    work: async (name, processor) => {
-      const options = { concurrency: 2, prefix, logger: createMemoryLogger(), stopGraceMs: 100 };
+    work: async (name, processor, concurrency = 2) => {
+      const options = { concurrency, prefix, logger: createMemoryLogger(), stopGraceMs: 100 };
       const worker = createWorker(name, redis.worker, processor, options);
       await worker.start(never);
       started.push(worker);

@@ -26,9 +26,18 @@ export async function saveRound(
   return round;
 }
 
-/** A miner that committed in both phases. */
-export function onRoster({ uid, hotkey }: Player, group: number, hash: string = "ab".repeat(32)): RosterEntry {
-  return { uid, hotkey, group, commitment: { hash, signature: "s".repeat(86) } };
+/** A miner that committed a file of its own in both phases, its signature at block 25 unless told otherwise. */
+export function onRoster(
+  { uid, hotkey }: Player,
+  group: number,
+  { hash = fileHash(uid), block = 25 }: { readonly hash?: string; readonly block?: number } = {},
+): RosterEntry {
+  return { uid, hotkey, group, commitment: { hash, signature: "s".repeat(86), block } };
+}
+
+/** The digest of a miner's file where nobody looks at the file. */
+export function fileHash(uid: number): string {
+  return uid.toString(16).padStart(2, "0").repeat(32);
 }
 
 /** A submission measured with these losses. */
@@ -36,6 +45,7 @@ export function scored(
   { id: roundId }: Round,
   { uid, hotkey }: Player,
   [lossBefore, lossAfter]: readonly [before: number, after: number],
+  seconds = 1,
 ): EvaluationOutcome {
-  return { kind: "scored", roundId, uid, hotkey, ...measuredLosses(lossBefore, lossAfter), seconds: 1 };
+  return { kind: "scored", roundId, uid, hotkey, ...measuredLosses(lossBefore, lossAfter), seconds };
 }

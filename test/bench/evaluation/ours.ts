@@ -8,7 +8,7 @@ import { ModelSessions } from "@assay/evaluation/engine/sessions";
 import { float32Bytes, TensorReader } from "@assay/evaluation/engine/tensor-reader";
 import type { UnitSource } from "@assay/evaluation/engine/unit-reader";
 import type { EvaluationRequest } from "@assay/evaluation/evaluator";
-import { parseModelConfig } from "@assay/evaluation/model/config";
+import { parseModelConfig } from "@assay/evaluation/model/config-json";
 import { describeModel } from "@assay/evaluation/model/description";
 import { Tensor } from "@assay/evaluation/onnx/runtime";
 import { type Stage, stageBatches } from "./stage.ts";
@@ -55,7 +55,7 @@ export async function bareForward({ workload, model, submissions }: Stage): Prom
   const components = { sessions, description, groups, expertCounts: experts.layers, base };
   const forward = new LayerwiseForward(components, RUN_LIMITS);
   const { batches } = stageBatches(workload);
-  const chunks = chunksOf(batches, { ...RUN_LIMITS, attentionHeads: config.attentionHeads });
+  const chunks = chunksOf(batches, { ...RUN_LIMITS, attentionHeads: config.attention.heads });
   const place = embeddingPlace(source, description);
   const embedded: Tensor[] = [];
   for (const { tokens } of chunks) {

@@ -16,7 +16,7 @@ test("signatures and hashes are joined by hotkey", () => {
     signatures: [commitment("miner", 10, { signature, group: 2 }), commitment("silent", 12, { signature })],
     hashes: [commitment("miner", 15, { hash, version: 4, group: 2 }), commitment("unsigned", 13, { hash })],
   });
-  expect([...joined]).toEqual([["miner", { hotkey: "miner", hash, signature, version: 4, group: 2 }]]);
+  expect([...joined]).toEqual([["miner", { hotkey: "miner", hash, signature, block: 10, version: 4, group: 2 }]]);
 });
 
 test("a validator's commitments need no group", () => {
@@ -25,7 +25,14 @@ test("a validator's commitments need no group", () => {
     signatures: [commitment("validator", 11, { signature })],
     hashes: [commitment("validator", 14, { hash, version: 4 })],
   });
-  expect(joined.get("validator")).toEqual({ hotkey: "validator", hash, signature, version: 4, group: null });
+  expect(joined.get("validator")).toEqual({
+    hotkey: "validator",
+    hash,
+    signature,
+    block: 11,
+    version: 4,
+    group: null,
+  });
 });
 
 test("bytes that are no payload leave the others alone", () => {

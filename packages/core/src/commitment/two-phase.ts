@@ -1,6 +1,6 @@
 import type { PhaseWindow } from "../cycle/phase.ts";
 import type { ChainCommitment } from "../round/snapshot.ts";
-import type { ExpertGroup, Hotkey, ModelVersion } from "../units.ts";
+import type { BlockNumber, ExpertGroup, Hotkey, ModelVersion } from "../units.ts";
 import { type CommitmentPayload, parseCommitment } from "./payload.ts";
 
 /** A hash bound to its hotkey before anybody could read it. */
@@ -10,6 +10,8 @@ export interface TwoPhaseCommitment {
   readonly hash: string;
   /** Over the hash's hexadecimal text; not verified here. */
   readonly signature: string;
+  /** Block in which the signature was committed: from then on the hotkey was bound to this hash. */
+  readonly block: BlockNumber;
   /** What the hash's payload names; null if it does not. */
   readonly version: ModelVersion | null;
   readonly group: ExpertGroup | null;
@@ -34,13 +36,14 @@ export interface TwoPhaseReadings {
  * @see packages/docs/protocol.md §2.2
  */
 export function joinTwoPhases(readings: TwoPhaseReadings): ReadonlyMap<Hotkey, TwoPhaseCommitment> {
-  const signatures = payloadsWithin(readings.signatures, readings.signatureWindow);
-  const hashes = payloadsWithin(readings.hashes, readings.hashWindow);
+  const signatures = commitmentsWithin(readings.signatures, readings.signatureWindow);
+  const hashes = commitmentsWithin(readings.hashes, readings.hashWindow);
   const joined = new Map<Hotkey, TwoPhaseCommitment>();
-  for (const [hotkey, { hash, version, group }] of hashes) {
-    const signature = signatures.get(hotkey)?.signature;
-    if (hash === undefined || signature === undefined) continue;
-    joined.set(hotkey, { hotkey, hash, signature, version: version ?? null, group: group ?? null });
+  for (const [hotkey, { payload }] of hashes) {
+    const { hash, version = null, group = null } = payload;
+    const first = signatures.get(hotkey);
+    if (hash === undefined || first?.payload.signature === undefined) continue;
+    joined.set(hotkey, { hotkey, hash, signature: first.payload.signature, block: first.block, version, group });
   }
   return joined;
 }
@@ -55,14 +58,19 @@ export function announcedGroups(commitments: readonly ChainCommitment[]): Readon
   return groups;
 }
 
-function payloadsWithin(
+interface ParsedCommitment {
+  readonly block: BlockNumber;
+  readonly payload: CommitmentPayload;
+}
+
+function commitmentsWithin(
   commitments: readonly ChainCommitment[],
   { firstBlock, lastBlock }: PhaseWindow,
-): ReadonlyMap<Hotkey, CommitmentPayload> {
-  const payloads = new Map<Hotkey, CommitmentPayload>();
+): ReadonlyMap<Hotkey, ParsedCommitment> {
+  const within = new Map<Hotkey, ParsedCommitment>();
   for (const { hotkey, block, bytes } of commitments) {
     const parsed = parseCommitment(bytes);
-    if (parsed.ok && block >= firstBlock && block <= lastBlock) payloads.set(hotkey, parsed.value);
+    if (parsed.ok && block >= firstBlock && block <= lastBlock) within.set(hotkey, { block, payload: parsed.value });
   }
-  return payloads;
+  return within;
 }

@@ -36,6 +36,21 @@ export interface JobCatalog {
 }
 export type QueueName = keyof JobCatalog;
 
+/** What happens to a job that failed for a reason of ours which may pass. */
+export interface JobRetries {
+  /** The first one counts. */
+  readonly attempts: number;
+  /** Before the second attempt; doubles from there on, less up to a half by chance. */
+  readonly pauseMillis: number;
+}
+
+/** A measurement is repeated once and at once, on a fresh child: nothing that a pause would heal is involved. */
+export const JOB_RETRIES: Readonly<Record<QueueName, JobRetries>> = {
+  downloads: { attempts: 3, pauseMillis: 1_000 },
+  evaluations: { attempts: 2, pauseMillis: 0 },
+  weights: { attempts: 3, pauseMillis: 1_000 },
+};
+
 /** Id of the download job of one miner in one round. BullMQ forbids `:` and digits alone. */
 export function downloadJobId(roundId: RoundId, uid: Uid): string {
   return `download-${roundId}-${uid}`;

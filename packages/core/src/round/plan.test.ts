@@ -45,7 +45,7 @@ describe("the plan of a round", () => {
       }),
     );
     expect(plan.roster).toEqual([
-      { uid: 3, hotkey: "full", group: 1, commitment: { hash, signature } },
+      { uid: 3, hotkey: "full", group: 1, commitment: { hash, signature, block: 115 } },
       { uid: 5, hotkey: "silent", group: 3, commitment: null },
       { uid: 7, hotkey: "late", group: 2, commitment: null },
     ]);

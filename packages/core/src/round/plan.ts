@@ -1,7 +1,7 @@
 import { announcedGroups, joinTwoPhases, type TwoPhaseCommitment } from "../commitment/two-phase.ts";
 import { type CycleSchedule, phaseWindow } from "../cycle/phase.ts";
 import type { BlockNumber, ExpertGroup, Hotkey, ModelVersion } from "../units.ts";
-import type { RosterEntry, Round } from "./round.ts";
+import type { RosterCommitment, RosterEntry, Round } from "./round.ts";
 import type { ChainCommitment, ChainSnapshot, Neuron } from "./snapshot.ts";
 
 /** Everything a round is planned from; the same input gives the same round. */
@@ -87,7 +87,8 @@ function isMiner(neuron: Neuron, validatorHotkey: Hotkey): boolean {
   return !neuron.validatorPermit && neuron.hotkey !== validatorHotkey;
 }
 
-function fileCommitment(commitment: TwoPhaseCommitment | undefined): RosterEntry["commitment"] {
+function fileCommitment(commitment: TwoPhaseCommitment | undefined): RosterCommitment | null {
   if (commitment === undefined || commitment.hash.length !== 64) return null;
-  return { hash: commitment.hash, signature: commitment.signature };
+  const { hash, signature, block } = commitment;
+  return { hash, signature, block };
 }

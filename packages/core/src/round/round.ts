@@ -6,7 +6,15 @@ export interface RosterEntry {
   readonly hotkey: Hotkey;
   readonly group: ExpertGroup;
   /** What the miner committed in both phases; null when either is missing, so that it is rejected as not committed. */
-  readonly commitment: { readonly hash: Sha256Hex; readonly signature: string } | null;
+  readonly commitment: RosterCommitment | null;
+}
+
+/** What binds a miner to one file. */
+export interface RosterCommitment {
+  readonly hash: Sha256Hex;
+  readonly signature: string;
+  /** Block in which the signature was committed: who bound itself first to a file is a fact of the chain. */
+  readonly block: BlockNumber;
 }
 
 /** Our frozen plan for one cycle. Nothing in it changes after it was written. */

@@ -30,6 +30,8 @@ export const REJECTION_REASONS = [
   "non_finite_weights",
   /** Finite weights gave a loss that is not finite. */
   "non_finite_loss",
+  /** The same file as another submission of the group whose signature was committed earlier. */
+  "duplicate",
 ] as const;
 export type RejectionReason = (typeof REJECTION_REASONS)[number];
 

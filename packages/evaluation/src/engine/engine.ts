@@ -5,7 +5,8 @@ import type { ExpertGroup } from "@assay/core/units";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { EvaluationRequest, EvaluatorOptions } from "../evaluator.ts";
 import type { BatchSet, LossBackend, LossRequest } from "../loss-backend.ts";
-import { type ModelConfig, parseModelConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { parseModelConfig } from "../model/config-json.ts";
 import { describeModel, type ModelDescription } from "../model/description.ts";
 import { expertTensorLayout } from "../model/expert-layout.ts";
 import { Tensor } from "../onnx/runtime.ts";
@@ -144,9 +145,8 @@ export class Engine implements LossBackend {
   }
 
   #chunksOf({ config }: Base, { batches }: BatchSet): readonly Chunk[] {
-    const { attentionHeads } = config;
     const { rowsPerRun: rows = RUN_LIMITS.rows } = this.#options;
-    return chunksOf(batches, { ...RUN_LIMITS, rows, attentionHeads });
+    return chunksOf(batches, { ...RUN_LIMITS, rows, attentionHeads: config.attention.heads });
   }
 
   async #trunk(

@@ -1,7 +1,8 @@
 import type { GroupLayout } from "@assay/checkpoint/model/model-source";
 import type { ExpertGroup } from "@assay/core/units";
 import type { ModelConfig } from "../model/config.ts";
-import type { LayerDescription, ModelDescription, WeightInput } from "../model/description.ts";
+import type { LayerDescription, ModelDescription } from "../model/description.ts";
+import type { WeightInput } from "../model/weight-input.ts";
 import { Tensor } from "../onnx/runtime.ts";
 import type { BaseWeights } from "./base-weights.ts";
 import type { Chunk } from "./chunks.ts";

@@ -3,7 +3,8 @@ import type { GroupLayout, ModelSource } from "@assay/checkpoint/model/model-sou
 import type { TensorPlace } from "@assay/checkpoint/safetensors/tensor-place";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { ModelConfig } from "../model/config.ts";
-import type { LayerDescription, ModelDescription, WeightInput } from "../model/description.ts";
+import type { LayerDescription, ModelDescription } from "../model/description.ts";
+import type { WeightInput } from "../model/weight-input.ts";
 import type { Places } from "./tensor-reader.ts";
 
 /** Names under which a layer's tensors are looked up. */

@@ -1,21 +1,33 @@
 import { describe, expect, test } from "vitest";
 import type { ModelConfig } from "./config.ts";
-import { describeModel, type WeightInput } from "./description.ts";
+import { describeModel } from "./description.ts";
 import { expertTensorLayout } from "./expert-layout.ts";
+import type { WeightInput } from "./weight-input.ts";
 
 const config: ModelConfig = {
+  architecture: "qwen3_moe",
   vocabularySize: 16,
   hiddenSize: 8,
   layers: 2,
-  attentionHeads: 4,
-  keyValueHeads: 2,
-  headDim: 4,
+  attention: {
+    kind: "grouped",
+    heads: 4,
+    keyValueHeads: 2,
+    headDim: 4,
+    bias: false,
+    norm: "per_head",
+    clip: null,
+    window: null,
+  },
+  rotary: { theta: 10_000, scaling: { type: "default" } },
   experts: 4,
   expertsPerToken: 2,
   expertIntermediateSize: 6,
-  normalizeTopK: true,
+  routing: { normalizeTopK: true, scale: 1, groupLimit: null },
+  denseLayers: [],
+  denseIntermediateSize: null,
+  sharedIntermediateSize: null,
   rmsNormEpsilon: 1e-6,
-  ropeTheta: 10_000,
   tiedEmbeddings: false,
 };
 

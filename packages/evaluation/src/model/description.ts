@@ -1,17 +1,9 @@
-import type { ModelConfig } from "./config.ts";
+import { type ModelConfig, windowOf } from "./config.ts";
 import type { ExpertTensorLayout } from "./expert-layout.ts";
-import { EMBEDDING, expertNames, FINAL_NORM, HEAD, layerNames, stackedExpertNames } from "./names.ts";
-
-/** One float32 input of a graph. */
-export interface GraphInput {
-  readonly input: string;
-  readonly shape: readonly number[];
-}
-
-/** Names of a graph's input and of the tensor that feeds it. */
-export interface WeightInput extends GraphInput {
-  readonly tensor: string;
-}
+import { groupedAttentionInputs } from "./grouped-attention.ts";
+import { latentAttentionInputs } from "./latent-attention.ts";
+import { denseNames, embeddingName, expertNames, finalNormName, HEAD, layerPrefix, routerName } from "./names.ts";
+import type { GraphInput, WeightInput } from "./weight-input.ts";
 
 /** What makes a layer's `attentionGraph`; layers of equal kind share one. */
 export interface AttentionKind {
@@ -47,31 +39,36 @@ export interface ModelDescription {
   layer(index: number): LayerDescription;
 }
 
-const EVERY_LAYER: AttentionKind = { routed: true, window: null };
-
 /** Which tensor feeds which input, for a model whose files hold its experts in this layout. */
 export function describeModel(config: ModelConfig, layout: ExpertTensorLayout): ModelDescription {
   const { vocabularySize, hiddenSize, tiedEmbeddings } = config;
   const table = [vocabularySize, hiddenSize];
   return {
-    embedding: { input: "embedding", tensor: EMBEDDING, shape: table },
+    embedding: { input: "embedding", tensor: embeddingName(config), shape: table },
     head: [
-      { input: "norm", tensor: FINAL_NORM, shape: [hiddenSize] },
-      { input: "head", tensor: tiedEmbeddings ? EMBEDDING : HEAD, shape: table },
+      { input: "norm", tensor: finalNormName(config), shape: [hiddenSize] },
+      { input: "head", tensor: tiedEmbeddings ? embeddingName(config) : HEAD, shape: table },
     ],
     layer(index) {
       if (!Number.isSafeInteger(index) || index < 0 || index >= config.layers) {
         throw new RangeError(`The model has ${config.layers} layers, none ${index}`);
       }
-      return {
-        kind: EVERY_LAYER,
-        attention: attentionWeights(config, EVERY_LAYER, index),
-        dense: null,
-        denseIntermediateSize: null,
-        expert: (expert) => expertWeights(config, layout, index, expert),
-      };
+      return describeLayer(config, layout, index);
     },
   };
+}
+
+/** Inputs of the `attentionGraph` of layers of this kind, each with the ending of its tensor's name. */
+export function attentionInputs(config: ModelConfig, { routed }: AttentionKind): readonly WeightInput[] {
+  const { attention, hiddenSize, experts } = config;
+  return [
+    { input: "inputNorm", tensor: "input_layernorm.weight", shape: [hiddenSize] },
+    ...(attention.kind === "grouped"
+      ? groupedAttentionInputs(config, attention)
+      : latentAttentionInputs(config, attention)),
+    { input: "feedForwardNorm", tensor: "post_attention_layernorm.weight", shape: [hiddenSize] },
+    ...(routed ? [{ input: "router", tensor: "gate.weight", shape: [experts, hiddenSize] }] : []),
+  ];
 }
 
 /** Inputs of one expert in `expertGroupGraph`, without the slot's suffix. */
@@ -101,36 +98,29 @@ export function denseInputs({ hiddenSize }: ModelConfig, intermediateSize: numbe
   ];
 }
 
-/** Inputs of one layer's `attentionGraph`. */
-export function attentionWeights(
-  config: ModelConfig,
-  { routed }: AttentionKind,
-  layer: number,
-): readonly WeightInput[] {
-  const { hiddenSize, headDim, experts } = config;
-  const names = layerNames(layer);
-  const queryWidth = config.attentionHeads * headDim;
-  const keyValueWidth = config.keyValueHeads * headDim;
-  return [
-    { input: "inputNorm", tensor: names.inputNorm, shape: [hiddenSize] },
-    { input: "query", tensor: names.query, shape: [queryWidth, hiddenSize] },
-    { input: "key", tensor: names.key, shape: [keyValueWidth, hiddenSize] },
-    { input: "value", tensor: names.value, shape: [keyValueWidth, hiddenSize] },
-    { input: "output", tensor: names.output, shape: [hiddenSize, queryWidth] },
-    { input: "queryNorm", tensor: names.queryNorm, shape: [headDim] },
-    { input: "keyNorm", tensor: names.keyNorm, shape: [headDim] },
-    { input: "feedForwardNorm", tensor: names.feedForwardNorm, shape: [hiddenSize] },
-    ...(routed ? [{ input: "router", tensor: names.router, shape: [experts, hiddenSize] }] : []),
-  ];
+function describeLayer(config: ModelConfig, layout: ExpertTensorLayout, layer: number): LayerDescription {
+  const routed = !config.denseLayers.includes(layer);
+  const kind = { routed, window: windowOf(config, layer) };
+  const denseIntermediateSize = routed ? config.sharedIntermediateSize : config.denseIntermediateSize;
+  const dense = denseIntermediateSize === null ? null : denseInputs(config, denseIntermediateSize);
+  const expert = (index: number) => named(expertInputs(config, layout), expertNames(config, layout, layer, index));
+  return {
+    kind,
+    attention: attentionInputs(config, kind).map(({ input, tensor, shape }) => ({
+      input,
+      tensor: input === "router" ? routerName(config, layout, layer) : `${layerPrefix(config, layer)}.${tensor}`,
+      shape,
+    })),
+    dense: dense && named(dense, denseNames(config, layer, routed ? "shared" : "own")),
+    denseIntermediateSize,
+    expert: routed ? expert : null,
+  };
 }
 
-function expertWeights(
-  config: ModelConfig,
-  layout: ExpertTensorLayout,
-  layer: number,
-  expert: number,
-): readonly WeightInput[] {
-  const names = layout === "per_expert" ? expertNames(layer, expert) : stackedExpertNames(layer);
-  const tensors: Readonly<Record<string, string>> = { ...names };
-  return expertInputs(config, layout).map(({ input, shape }) => ({ input, shape, tensor: tensors[input] ?? "" }));
+function named(inputs: readonly GraphInput[], names: Readonly<Record<string, string>>): readonly WeightInput[] {
+  return inputs.map(({ input, shape }) => {
+    const tensor = names[input];
+    if (tensor === undefined) throw new RangeError(`No tensor feeds ${input}`);
+    return { input, tensor, shape };
+  });
 }

@@ -24,25 +24,46 @@ export function expertGroupGraph(config: ModelConfig, slots: number, layout: Exp
   graph.input("chosen", ElementType.int64, ["N", expertsPerToken]);
   graph.input("shares", ElementType.float32, ["N", expertsPerToken]);
   graph.input("expert_ids", ElementType.int64, [slots]);
+  const pairs: Pairs = {
+    chosen: graph.node("Reshape", ["chosen", graph.int64(-1)]),
+    shares: graph.node("Reshape", ["shares", graph.int64(-1, 1)]),
+    expertsPerToken,
+  };
   let sum = "sum";
   for (let slot = 0; slot < slots; slot += 1) {
     declareWeights(graph, expertInputs(config, layout), `_${slot}`);
-    sum = addExpert(graph, layout, sum, slot);
+    sum = addExpert(graph, { layout, pairs, sum, slot, name: slot === slots - 1 ? "y" : `sum_${slot}` });
   }
-  graph.node("Identity", [sum], {}, { name: "y" });
   graph.output("y", ElementType.float32, ["N", hiddenSize]);
   return graph;
 }
 
-function addExpert(graph: Graph, layout: ExpertTensorLayout, sum: string, slot: number): string {
+/** What the router chose, pair by pair of token and expert: `chosen` int64[N · k], `shares` float32[N · k, 1]. */
+interface Pairs {
+  readonly chosen: string;
+  readonly shares: string;
+  readonly expertsPerToken: number;
+}
+
+interface Expert {
+  readonly layout: ExpertTensorLayout;
+  readonly pairs: Pairs;
+  readonly sum: string;
+  readonly slot: number;
+  /** Of the sum with this expert. */
+  readonly name: string;
+}
+
+function addExpert(graph: Graph, { layout, pairs, sum, slot, name }: Expert): string {
   const expert = graph.node("Gather", ["expert_ids", graph.int64(slot)], { axis: 0 });
-  const found = graph.node("NonZero", [graph.node("Equal", ["chosen", expert])]);
-  const places = graph.node("Transpose", [found], { perm: [1, 0] });
-  const tokens = graph.node("Slice", [places, graph.int64(0), graph.int64(1), graph.int64(1)]);
-  const x = graph.node("GatherND", ["normed", tokens]);
-  const share = graph.node("Unsqueeze", [graph.node("GatherND", ["shares", places]), graph.int64(1)]);
+  const found = graph.node("NonZero", [graph.node("Equal", [pairs.chosen, expert])]);
+  const places = graph.node("Reshape", [found, graph.int64(-1)]);
+  const tokens = graph.node("Div", [places, graph.int64(pairs.expertsPerToken)]);
+  const x = graph.node("Gather", ["normed", tokens], { axis: 0 });
+  const share = graph.node("Gather", [pairs.shares, places], { axis: 0 });
   const weighted = graph.node("Mul", [feedForward(graph, layout, x, slot), share]);
-  return graph.node("ScatterND", [sum, tokens, weighted], { reduction: "add" });
+  const rows = graph.node("Unsqueeze", [tokens, graph.int64(1)]);
+  return graph.node("ScatterND", [sum, rows, weighted], { reduction: "add" }, { name });
 }
 
 function feedForward(graph: Graph, layout: ExpertTensorLayout, x: string, slot: number): string {

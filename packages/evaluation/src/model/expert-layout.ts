@@ -1,5 +1,5 @@
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
-import type { ModelConfig } from "./config.ts";
+import type { Architecture, ModelConfig } from "./config.ts";
 
 /**
  * How a model's files hold its routed experts: a tensor per matrix and expert, or one tensor per layer and kind of
@@ -9,6 +9,11 @@ import type { ModelConfig } from "./config.ts";
  * Qwen3-VL-MoE files have it) or `[outputs, inputs]` (as newer Transformers write all others).
  */
 export type ExpertTensorLayout = "per_expert" | "stacked_in_out" | "stacked_out_in";
+
+/** The layout of the files that an architecture's makers published. */
+export function publishedLayout(architecture: Architecture): ExpertTensorLayout {
+  return architecture === "qwen3_vl_moe" ? "stacked_in_out" : "per_expert";
+}
 
 /**
  * Reads the layout off one expert's tensors.

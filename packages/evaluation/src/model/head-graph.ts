@@ -7,8 +7,11 @@ import { linear, rmsNorm } from "./operators.ts";
  * Final norm, output head and the cross-entropy of each row.
  *
  * In: `x` float32[N, hidden], `targets` int64[N, 1], `norm`, `head` (with tied embeddings the embedding table).
- * Out: `losses` float32[N, 1] in nats. Rows are independent, so a caller bounds the logits' memory (N · vocabulary · 4 B)
- * by running slices of rows.
+ * Out: `losses` float32[N, 1] in nats. Rows are independent, so a caller bounds the logits' memory (twice
+ * N · vocabulary · 4 B) by running slices of rows.
+ *
+ * LogSoftmax writes as much as it reads and is still six to eight times as fast as the runtime's ReduceLogSumExp, whose
+ * exponential is scalar (1 core: 1.3 ms against 8.5 for 512 rows of 4,096).
  */
 export function headGraph(config: ModelConfig): Graph {
   const { hiddenSize, vocabularySize, rmsNormEpsilon } = config;
@@ -18,9 +21,9 @@ export function headGraph(config: ModelConfig): Graph {
   graph.input("norm", ElementType.float32, [hiddenSize]);
   graph.input("head", ElementType.float32, [vocabularySize, hiddenSize]);
   const logits = linear(graph, rmsNorm(graph, "x", "norm", rmsNormEpsilon), "head");
-  const normalizer = graph.node("ReduceLogSumExp", [logits, graph.int64(-1)], { keepdims: 1 });
-  const target = graph.node("GatherElements", [logits, "targets"], { axis: 1 });
-  graph.node("Sub", [normalizer, target], {}, { name: "losses" });
+  const logProbabilities = graph.node("LogSoftmax", [logits], { axis: -1 });
+  const target = graph.node("GatherElements", [logProbabilities, "targets"], { axis: 1 });
+  graph.node("Neg", [target], {}, { name: "losses" });
   graph.output("losses", ElementType.float32, ["N", 1]);
   return graph;
 }

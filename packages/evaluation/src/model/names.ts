@@ -1,55 +1,71 @@
-export const EMBEDDING = "model.embed_tokens.weight";
-export const FINAL_NORM = "model.norm.weight";
+import type { Architecture, ModelConfig } from "./config.ts";
+import type { ExpertTensorLayout } from "./expert-layout.ts";
+
+/** The output head, in every architecture. */
 export const HEAD = "lm_head.weight";
 
-/** Names of one layer's shared tensors, by what they do. */
-export interface LayerNames {
-  readonly inputNorm: string;
-  readonly query: string;
-  readonly key: string;
-  readonly value: string;
-  readonly output: string;
-  readonly queryNorm: string;
-  readonly keyNorm: string;
-  readonly feedForwardNorm: string;
-  readonly router: string;
+/** Where an architecture's files keep what. */
+interface Naming {
+  /** What the names of all but the head begin with. */
+  readonly prefix: string;
+  /** Name of the block with router and experts; stacked experts are always in `mlp`. */
+  readonly routedBlock: string;
+  readonly expert: Readonly<Record<"gate" | "up" | "down", string>>;
 }
 
-/** Names of one expert's three matrices. */
-export interface ExpertNames {
-  readonly gate: string;
-  readonly up: string;
-  readonly down: string;
+const PROJECTIONS = { gate: "gate_proj", up: "up_proj", down: "down_proj" } as const;
+const USUAL: Naming = { prefix: "model.", routedBlock: "mlp", expert: PROJECTIONS };
+const NAMING: Readonly<Record<Architecture, Naming>> = {
+  qwen3_moe: USUAL,
+  qwen3_vl_moe: { ...USUAL, prefix: "model.language_model." },
+  mixtral: { ...USUAL, routedBlock: "block_sparse_moe", expert: { gate: "w1", up: "w3", down: "w2" } },
+  olmoe: USUAL,
+  deepseek_v2: USUAL,
+};
+
+/** Hugging Face's name of the table that tokens look their rows up in. */
+export function embeddingName({ architecture }: ModelConfig): string {
+  return `${NAMING[architecture].prefix}embed_tokens.weight`;
 }
 
-/** Hugging Face's names of one layer's shared tensors. */
-export function layerNames(layer: number): LayerNames {
-  const prefix = `model.layers.${layer}`;
-  return {
-    inputNorm: `${prefix}.input_layernorm.weight`,
-    query: `${prefix}.self_attn.q_proj.weight`,
-    key: `${prefix}.self_attn.k_proj.weight`,
-    value: `${prefix}.self_attn.v_proj.weight`,
-    output: `${prefix}.self_attn.o_proj.weight`,
-    queryNorm: `${prefix}.self_attn.q_norm.weight`,
-    keyNorm: `${prefix}.self_attn.k_norm.weight`,
-    feedForwardNorm: `${prefix}.post_attention_layernorm.weight`,
-    router: `${prefix}.mlp.gate.weight`,
-  };
+export function finalNormName({ architecture }: ModelConfig): string {
+  return `${NAMING[architecture].prefix}norm.weight`;
 }
 
-/** Hugging Face's names of one routed expert's matrices. */
-export function expertNames(layer: number, expert: number): ExpertNames {
-  const prefix = `model.layers.${layer}.mlp.experts.${expert}`;
-  return {
-    gate: `${prefix}.gate_proj.weight`,
-    up: `${prefix}.up_proj.weight`,
-    down: `${prefix}.down_proj.weight`,
-  };
+/** What the names of one layer's tensors begin with, without a dot at the end. */
+export function layerPrefix({ architecture }: ModelConfig, layer: number): string {
+  return `${NAMING[architecture].prefix}layers.${layer}`;
 }
 
-/** Names of the tensors that hold all experts of one layer, stacked. */
-export function stackedExpertNames(layer: number): { readonly gate_up: string; readonly down: string } {
-  const prefix = `model.layers.${layer}.mlp.experts`;
-  return { gate_up: `${prefix}.gate_up_proj`, down: `${prefix}.down_proj` };
+export function routerName(config: ModelConfig, layout: ExpertTensorLayout, layer: number): string {
+  return `${routedBlock(config, layout, layer)}.gate.weight`;
+}
+
+/** Names of one expert's matrices; stacked ones hold all experts of the layer. */
+export function expertNames(
+  config: ModelConfig,
+  layout: ExpertTensorLayout,
+  layer: number,
+  expert: number,
+): Readonly<Record<string, string>> {
+  const experts = `${routedBlock(config, layout, layer)}.experts`;
+  if (layout !== "per_expert") return { gate_up: `${experts}.gate_up_proj`, down: `${experts}.down_proj` };
+  const { gate, up, down } = NAMING[config.architecture].expert;
+  const matrix = (name: string) => `${experts}.${expert}.${name}.weight`;
+  return { gate: matrix(gate), up: matrix(up), down: matrix(down) };
+}
+
+/** Names of a dense layer's matrices, or of what a routing layer's experts share. */
+export function denseNames(
+  config: ModelConfig,
+  layer: number,
+  part: "own" | "shared",
+): Readonly<Record<string, string>> {
+  const block = `${layerPrefix(config, layer)}.mlp${part === "own" ? "" : ".shared_experts"}`;
+  return Object.fromEntries(Object.entries(PROJECTIONS).map(([input, name]) => [input, `${block}.${name}.weight`]));
+}
+
+function routedBlock(config: ModelConfig, layout: ExpertTensorLayout, layer: number): string {
+  const block = layout === "per_expert" ? NAMING[config.architecture].routedBlock : "mlp";
+  return `${layerPrefix(config, layer)}.${block}`;
 }

@@ -1,15 +1,9 @@
 import { ElementType } from "../onnx/encoder.ts";
 import type { Graph } from "../onnx/graph.ts";
-import type { ModelConfig } from "./config.ts";
+import type { RotaryTable } from "./rotary-table.ts";
 
 /** Operators that ONNX Runtime adds to ONNX's own. */
 export const CONTRIBUTED = "com.microsoft";
-
-/** `x · scale / rms(x)` over the last axis. The runtime has it under this name; ONNX itself only from operator set 23. */
-export function rmsNorm(graph: Graph, x: string, scale: string, epsilon: number, name?: string): string {
-  const attributes = { axis: -1, epsilon: { float: epsilon } };
-  return graph.node("SimplifiedLayerNormalization", [x, scale], attributes, name === undefined ? {} : { name });
-}
 
 /** Declares weights as float32 inputs of the graph, each name with an ending. */
 export function declareWeights(
@@ -20,46 +14,76 @@ export function declareWeights(
   for (const { input, shape } of weights) graph.input(`${input}${ending}`, ElementType.float32, shape);
 }
 
-/** `x · weightᵀ` for a weight stored `[outputs, inputs]`, so that the bytes of a checkpoint are used as they are. */
-export function linear(graph: Graph, x: string, weight: string): string {
-  return graph.node("Gemm", [x, weight], { transB: 1 });
+/** `x · scale / rms(x)` over the last axis. The runtime has it under this name; ONNX itself only from operator set 23. */
+export function rmsNorm(graph: Graph, x: string, scale: string, epsilon: number, name?: string): string {
+  const attributes = { axis: -1, epsilon: { float: epsilon } };
+  return graph.node("SimplifiedLayerNormalization", [x, scale], attributes, name === undefined ? {} : { name });
+}
+
+/** `x · weightᵀ + bias` for a weight stored `[outputs, inputs]`, so that a checkpoint's bytes are used as they are. */
+export function linear(graph: Graph, x: string, weight: string, bias?: string): string {
+  return graph.node("Gemm", bias === undefined ? [x, weight] : [x, weight, bias], { transB: 1 });
 }
 
 /** `silu(gate) · up`, element by element. */
 export function gatedProduct(graph: Graph, gate: string, up: string): string {
-  const silu = graph.node("Mul", [gate, graph.node("Sigmoid", [gate])]);
+  const silu = graph.node("QuickGelu", [gate], { alpha: { float: 1 } }, { domain: CONTRIBUTED });
   return graph.node("Mul", [silu, up]);
 }
 
-/** Names of the two tables that {@link rotate} takes. */
-export interface RotaryTables {
-  readonly cos: string;
-  readonly sin: string;
+/** `[N, width]` as `[batch, sequence, width]`, by the graph's input `batch_shape`. */
+export function batched(graph: Graph, x: string, width: number): string {
+  return graph.node("Reshape", [x, graph.node("Concat", ["batch_shape", graph.int64(width)], { axis: 0 })]);
 }
 
-/** Adds the cosines and sines of every position's angles, `float32[positions, headDim / 2]`. */
-export function rotaryTables(
+/** Which pairs of a head's numbers are turned together. */
+export type RotaryPairs = "halves" | "neighbours";
+
+/** Turns each head of `[batch, sequence, heads · dim]` by its position's angles. */
+export function rotate(graph: Graph, x: string, heads: number, pairs: RotaryPairs): string {
+  const attributes = { interleaved: pairs === "neighbours" ? 1 : 0, num_heads: heads };
+  const inputs = [x, graph.int64(0), "rotary_cos", "rotary_sin"];
+  return graph.node("RotaryEmbedding", inputs, attributes, { domain: CONTRIBUTED });
+}
+
+/** Adds the tables that {@link rotate} takes. */
+export function addRotaryTable(graph: Graph, { cos, sin }: RotaryTable, positions: number): void {
+  for (const [name, values] of Object.entries({ rotary_cos: cos, rotary_sin: sin })) {
+    const dims = [positions, values.length / positions];
+    graph.initializer({ name, type: ElementType.float32, dims, bytes: new Uint8Array(values.buffer) });
+  }
+}
+
+export interface CausalAttention {
+  readonly heads: number;
+  /** What scores are multiplied by; left out for the inverse root of a head's width. */
+  readonly scale?: number;
+  /** How many tokens a token sees, itself included; null for all before it. */
+  readonly window: number | null;
+}
+
+/** Attention of each token to those before it; queries, keys and values are `[batch, sequence, heads · width]`. */
+export function attend(
   graph: Graph,
-  { headDim, ropeTheta }: Pick<ModelConfig, "headDim" | "ropeTheta">,
-  positions: number,
-): RotaryTables {
-  const half = headDim / 2;
-  const angles = Array.from(
-    { length: positions * half },
-    (_, at) => Math.floor(at / half) * ropeTheta ** ((-2 * (at % half)) / headDim),
-  );
-  const table = (name: string, values: readonly number[]) =>
-    graph.initializer({
-      name,
-      type: ElementType.float32,
-      dims: [positions, half],
-      bytes: new Uint8Array(Float32Array.from(values).buffer),
-    });
-  return { cos: table("rope_cos", angles.map(Math.cos)), sin: table("rope_sin", angles.map(Math.sin)) };
+  { query, key, value }: Readonly<Record<"query" | "key" | "value", string>>,
+  { heads, scale, window }: CausalAttention,
+): string {
+  const attributes = {
+    num_heads: heads,
+    unidirectional: 1,
+    ...(scale === undefined ? {} : { scale: { float: scale } }),
+  };
+  const mask = window === null ? [] : ["", "", windowMask(graph, window)];
+  return graph.node("MultiHeadAttention", [query, key, value, ...mask], attributes, { domain: CONTRIBUTED });
 }
 
-/** Turns each head by its position's angles: the first half of a head pairs with the second (not even with odd). */
-export function rotate(graph: Graph, x: string, heads: number, { cos, sin }: RotaryTables): string {
-  const attributes = { interleaved: 0, num_heads: heads };
-  return graph.node("RotaryEmbedding", [x, graph.int64(0), cos, sin], attributes, { domain: CONTRIBUTED });
+/** float32[1, 1, sequence, sequence]: 0 where a token is near enough to be seen, else as negative as numbers get. */
+function windowMask(graph: Graph, window: number): string {
+  const length = graph.node("Gather", ["batch_shape", graph.int64Scalar(1)], { axis: 0 });
+  const places = graph.node("Range", [graph.int64Scalar(0), length, graph.int64Scalar(1)]);
+  const rows = graph.node("Unsqueeze", [places, graph.int64(1)]);
+  const distance = graph.node("Sub", [rows, graph.node("Unsqueeze", [places, graph.int64(0)])]);
+  const near = graph.node("Less", [distance, graph.int64Scalar(window)]);
+  const mask = graph.node("Where", [near, graph.float32(0), graph.float32(-3e38)]);
+  return graph.node("Unsqueeze", [mask, graph.int64(0, 1)]);
 }

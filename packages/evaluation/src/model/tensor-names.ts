@@ -1,7 +1,8 @@
 import type { ExpertGroup } from "@assay/core/units";
 import type { ModelConfig } from "./config.ts";
-import { describeModel, type WeightInput } from "./description.ts";
-import type { ExpertTensorLayout } from "./expert-layout.ts";
+import { describeModel } from "./description.ts";
+import { type ExpertTensorLayout, publishedLayout } from "./expert-layout.ts";
+import type { WeightInput } from "./weight-input.ts";
 
 /** One tensor of a model. Matrices are stored as Hugging Face stores them: `[outputs, inputs]`, row-major. */
 export interface ModelTensor {
@@ -14,10 +15,15 @@ export interface ModelTensor {
   readonly expert: { readonly layer: number; readonly index: number | null } | null;
 }
 
-const EXPERT_NAME = /^model\.layers\.(\d+)\.mlp\.experts\.(\d+)\.(?:gate|up|down)_proj\.weight$/;
-
-/** Every tensor of a model, in the order in which it is used. Tied embeddings leave out the head. */
-export function modelTensors(config: ModelConfig, layout: ExpertTensorLayout = "per_expert"): readonly ModelTensor[] {
+/**
+ * Every tensor of a model, in the order in which it is used. Tied embeddings leave out the head.
+ *
+ * @param layout here and below: default as the architecture's makers published their files.
+ */
+export function modelTensors(
+  config: ModelConfig,
+  layout: ExpertTensorLayout = publishedLayout(config.architecture),
+): readonly ModelTensor[] {
   const model = describeModel(config, layout);
   const tensors = [shared(model.embedding)];
   for (let index = 0; index < config.layers; index += 1) {
@@ -48,7 +54,7 @@ export function groupTensors(
   config: ModelConfig,
   groups: number,
   group: ExpertGroup,
-  layout: ExpertTensorLayout = "per_expert",
+  layout = publishedLayout(config.architecture),
 ): readonly ModelTensor[] {
   const size = groupSize(config, groups);
   return modelTensors(config, layout).flatMap((tensor) => {
@@ -59,14 +65,11 @@ export function groupTensors(
 }
 
 /** The tensors that no expert group trains. */
-export function sharedTensors(config: ModelConfig): readonly ModelTensor[] {
-  return modelTensors(config).filter(({ expert }) => expert === null);
-}
-
-/** Which routed expert a tensor of this name belongs to; null if it is none's. */
-export function expertOf(name: string): { readonly layer: number; readonly index: number } | null {
-  const match = EXPERT_NAME.exec(name);
-  return match === null ? null : { layer: Number(match[1]), index: Number(match[2]) };
+export function sharedTensors(
+  config: ModelConfig,
+  layout = publishedLayout(config.architecture),
+): readonly ModelTensor[] {
+  return modelTensors(config, layout).filter(({ expert }) => expert === null);
 }
 
 function groupSize({ experts }: ModelConfig, groups: number): number {

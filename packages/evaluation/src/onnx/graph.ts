@@ -112,6 +112,11 @@ export class Graph {
     return this.constant("float32", values, [values.length]);
   }
 
+  /** A float32 constant without dimensions. */
+  float32Scalar(value: number): string {
+    return this.constant("float32", [value], []);
+  }
+
   /**
    * The graph as bytes of a `ModelProto`.
    *

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ExpertGroup } from "@assay/core/units";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { BatchSet } from "../loss-backend.ts";
-import { parseModelConfig } from "../model/config.ts";
+import { parseModelConfig } from "../model/config-json.ts";
 import { selectBatches } from "./batches.ts";
 import { type Dataset, type DatasetReport, datasetFile, loadDataset } from "./dataset.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";

@@ -10,7 +10,7 @@ export interface DemoOptions {
   readonly help: boolean;
 }
 
-export const DEMO_HELP = `Runs a whole subnet on this machine: a chain, one validator, 15 miners, full cycles at fast blocks.
+export const DEMO_HELP = `Runs a whole subnet on this machine: a chain, one validator, 16 miners, full cycles at fast blocks.
 
 usage: npm run demo [-- OPTIONS]
 

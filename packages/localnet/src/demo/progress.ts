@@ -3,6 +3,7 @@ const STORY = [
   /Current block/,
   /Submit phase opened/,
   /Committed hashes/,
+  /Evaluation forecast/,
   /Evaluating /,
   /Rejected submission/,
   /Evaluated \d+/,

@@ -54,6 +54,7 @@ describe("contributionOf", () => {
 
   test.each([
     ["honest", false],
+    ["copy", false],
     ["worse", true],
   ] as const)("%s trains for as many steps as it is strong, uphill: %s", async (kind, uphill) => {
     const asked: unknown[] = [];

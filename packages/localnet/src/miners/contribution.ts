@@ -26,7 +26,7 @@ const SEEDS_PER_CYCLE = 7919;
 
 /** Whether a miner of this kind trains, and so needs the whole model. */
 export function trains(kind: MinerKind): boolean {
-  return kind === "honest" || kind === "worse";
+  return kind === "honest" || kind === "copy" || kind === "worse";
 }
 
 export interface ContributionRun {
@@ -47,6 +47,7 @@ export async function contributionOf(
   const random = createRandom(seed);
   switch (kind) {
     case "honest":
+    case "copy":
     case "worse": {
       const train = await openBench();
       return await train({ given, seed, steps: strength, uphill: kind === "worse", signal });

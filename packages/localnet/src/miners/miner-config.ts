@@ -11,6 +11,8 @@ export const MINER_KINDS = [
   "honest",
   /** Submits what it was given. */
   "no_change",
+  /** Trains as an honest miner of the same seed does, being the same owner's, and submits the same file. */
+  "copy",
   /** Trains uphill. */
   "worse",
   /** Submits random weights of the same scale. */

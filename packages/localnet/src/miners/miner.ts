@@ -12,6 +12,7 @@ import { encodeBase64Url } from "@assay/core/messages/base64url";
 import type { BlockNumber, ModelVersion, Sha256Hex } from "@assay/core/units";
 import { writeTensors } from "../training/model-folder.ts";
 import { untilBlock } from "./block-windows.ts";
+import { boundByAnother } from "./bound-by-another.ts";
 import { contributionOf, type Train, trains } from "./contribution.ts";
 import type { FileServer } from "./file-server.ts";
 import type { Journal } from "./journal.ts";
@@ -171,6 +172,7 @@ export class Miner {
     const hash: Sha256Hex = kind === "wrong_hash" ? sha256Hex(new TextEncoder().encode(file.sha256)) : file.sha256;
     const signature = encodeBase64Url(this.components.signer.sign(new TextEncoder().encode(hash)));
     await this.reached(cycle, "minerCommit1", signal);
+    if (kind === "copy") await this.originalCommitted(cycle, hash, signal);
     // Not awaited before the second: finality may come later than the next phase.
     const first = this.commit(
       "committed_signature",
@@ -181,6 +183,14 @@ export class Miner {
       this.commit("committed_hash", { group, hash, version }, this.deadline(cycle, "minerCommit2", signal)),
     );
     await Promise.all([first, second]);
+  }
+
+  /** The copy is the second on every machine, however busy. */
+  private async originalCommitted(cycle: number, hash: Sha256Hex, signal: AbortSignal): Promise<void> {
+    const { chain, signer } = this.components;
+    const since = this.window(cycle, "minerCommit1").firstBlock;
+    const copy = { netuid: this.config.netuid, hotkey: signer.address, hash, since };
+    await this.within(cycle, "minerCommit1", signal, (window) => boundByAnother(chain, copy, window));
   }
 
   private async submit(cycle: number, file: SubmittedFile, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import type { ExpertGroup } from "@assay/core/units";
+import type { ExpertGroup, Uid } from "@assay/core/units";
 import type { MinerKind } from "../miners/miner-config.ts";
 
 /** One simulated miner's part. */
@@ -9,11 +9,14 @@ export interface Part {
   readonly strength: number;
   /** Whether the validator fetches the file from the miner instead of getting it uploaded. */
   readonly pull: boolean;
+  /** Whose training a `copy` repeats: same seed, same strength, same group. */
+  readonly copies?: Uid;
 }
 
 /** Why a miner of each kind gets nothing; null for those that earn. */
 export const EXPECTED_REASON: Readonly<Record<MinerKind, string | null>> = {
   honest: null,
+  copy: "duplicate",
   no_change: "no_improvement",
   worse: "no_improvement",
   noise: "no_improvement",
@@ -45,6 +48,7 @@ export const FULL_CAST: readonly Part[] = [
   dishonest("not_committed", 1),
   dishonest("foreign_group", 2),
   dishonest("late", 3),
+  { kind: "copy", group: 1, strength: WEAK, pull: false, copies: 5 },
 ];
 
 function honest(group: ExpertGroup, strength: number, how: "push" | "pull" = "push"): Part {

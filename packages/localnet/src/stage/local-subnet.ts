@@ -197,7 +197,7 @@ export class LocalSubnet {
     };
   }
 
-  async #startMiner(part: Part, index: number): Promise<void> {
+  async #startMiner({ copies, ...part }: Part, index: number): Promise<void> {
     const { folders } = this.#options;
     const name = `miner-${index + 1}`;
     const file = join(folders.miners, `${name}.json`);
@@ -210,7 +210,7 @@ export class LocalSubnet {
       authToken: this.#token,
       workDirectory: join(folders.miners, name),
       networkFile: folders.networkFile,
-      seed: index + 1,
+      seed: copies ?? index + 1,
     };
     await writeFile(file, JSON.stringify(config, null, 2));
     const ready = Promise.withResolvers<void>();

@@ -1,5 +1,5 @@
 import type { ModelConfig } from "@assay/evaluation/model/config";
-import { EMBEDDING } from "@assay/evaluation/model/names";
+import { embeddingName } from "@assay/evaluation/model/names";
 import { expertGroup, type ModelTensor, modelTensors } from "@assay/evaluation/model/tensor-names";
 import { TEXT_GROUPS, trainingText } from "../text/corpus.ts";
 import { Adam } from "./adam.ts";
@@ -10,18 +10,29 @@ import type { ModelTensors, ModelValues } from "./tensors.ts";
 
 /** Small enough to train within seconds on one core, with every part that a large model has. */
 export const TINY_CONFIG: ModelConfig = {
+  architecture: "qwen3_moe",
   vocabularySize: 256,
   hiddenSize: 64,
   layers: 2,
-  attentionHeads: 4,
-  keyValueHeads: 2,
-  headDim: 16,
+  attention: {
+    kind: "grouped",
+    heads: 4,
+    keyValueHeads: 2,
+    headDim: 16,
+    bias: false,
+    norm: "per_head",
+    clip: null,
+    window: null,
+  },
+  rotary: { theta: 10_000, scaling: { type: "default" } },
   experts: 8,
   expertsPerToken: 2,
   expertIntermediateSize: 64,
-  normalizeTopK: true,
+  routing: { normalizeTopK: true, scale: 1, groupLimit: null },
+  denseLayers: [],
+  denseIntermediateSize: null,
+  sharedIntermediateSize: null,
   rmsNormEpsilon: 1e-6,
-  ropeTheta: 10_000,
   tiedEmbeddings: false,
 };
 
@@ -81,12 +92,13 @@ function servedByGroup(config: ModelConfig, groups: number): Float32Array {
 
 /** An untrained model: norms are 1, all else is drawn so that activations keep their size. */
 export function randomModel(config: ModelConfig, random: Random): ModelTensors {
-  return new Map(modelTensors(config).map((tensor) => [tensor.name, randomTensor(tensor, random)]));
+  const embedding = embeddingName(config);
+  return new Map(modelTensors(config).map((tensor) => [tensor.name, randomTensor(tensor, embedding, random)]));
 }
 
-function randomTensor({ name, shape }: ModelTensor, random: Random): ModelValues {
+function randomTensor({ name, shape }: ModelTensor, embedding: string, random: Random): ModelValues {
   const count = shape.reduce((product, size) => product * size, 1);
   if (shape.length === 1) return { shape, values: new Float32Array(count).fill(1) };
-  const deviation = name === EMBEDDING ? 0.1 : 0.7 / Math.sqrt(shape[1] ?? 1);
+  const deviation = name === embedding ? 0.1 : 0.7 / Math.sqrt(shape[1] ?? 1);
   return { shape, values: normals(random, count, deviation) };
 }

@@ -1,7 +1,8 @@
 import type { ExpertGroup } from "@assay/core/units";
 import type { ModelConfig } from "@assay/evaluation/model/config";
-import { expertNames } from "@assay/evaluation/model/names";
+import { describeModel } from "@assay/evaluation/model/description";
 import { expertGroup, groupTensors } from "@assay/evaluation/model/tensor-names";
+import { tensorFor } from "@assay/evaluation/model/weight-input";
 import { Adam } from "./adam.ts";
 import { randomBatch } from "./batches.ts";
 import { LossSession } from "./loss-session.ts";
@@ -79,7 +80,8 @@ export async function trainGroup(
   options: Omit<GroupTrainerOptions, "hasContext"> & TrainingRun,
 ): Promise<ModelTensors> {
   const { config, model } = options;
-  const hasContext = [...Array(config.experts).keys()].every((expert) => model.has(expertNames(0, expert).gate));
+  const { expert } = describeModel(config, "per_expert").layer(0);
+  const hasContext = [...Array(config.experts).keys()].every((index) => model.has(tensorFor(expert?.(index), "gate")));
   await using trainer = await GroupTrainer.create({ ...options, hasContext });
   return await trainer.train(options);
 }

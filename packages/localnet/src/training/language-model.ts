@@ -1,6 +1,7 @@
-import type { ModelConfig } from "@assay/evaluation/model/config";
-import { EMBEDDING, expertNames, FINAL_NORM, HEAD, layerNames } from "@assay/evaluation/model/names";
+import type { GroupedAttention, ModelConfig } from "@assay/evaluation/model/config";
+import { describeModel, type ModelDescription } from "@assay/evaluation/model/description";
 import { type ModelTensor, modelTensors } from "@assay/evaluation/model/tensor-names";
+import { tensorFor } from "@assay/evaluation/model/weight-input";
 import { ElementType } from "@assay/evaluation/onnx/encoder";
 import { Graph } from "@assay/evaluation/onnx/graph";
 import {
@@ -62,16 +63,20 @@ export function gradientName(tensor: string): string {
  *
  * All experts of a layer are computed for all tokens and weighted afterwards, zero where the router did not choose
  * them: three large products instead of many small ones, which is faster at the sizes a local subnet uses.
+ *
+ * @throws RangeError for a model that is not a plain Qwen3-MoE, which is all that local subnets train.
  */
 export function buildLossGraph(options: LossGraphOptions): LossGraph {
   const { config, trainable, experts } = options;
+  const attention = plainAttention(config);
   const graph = new Graph("loss");
   const tape = new Tape(graph);
   const needed = modelTensors(config).filter(
     ({ expert }) => expert === null || (expert.index !== null && experts.includes(expert.index)),
   );
   const weights = new Map(needed.map((tensor) => [tensor.name, parameterOf(tape, tensor, trainable)]));
-  const model = { ...options, tape, weights, pulls: [] };
+  const description = describeModel(config, "per_expert");
+  const model = { ...options, attention, description, tape, weights, pulls: [] };
 
   const loss = lossOf(model);
   graph.node("Identity", [loss.name], {}, { name: "loss" });
@@ -87,13 +92,15 @@ export function buildLossGraph(options: LossGraphOptions): LossGraph {
 }
 
 interface Model extends LossGraphOptions {
+  readonly attention: GroupedAttention;
+  readonly description: ModelDescription;
   readonly tape: Tape;
   readonly weights: ReadonlyMap<string, Value>;
   /** What each layer's router adds to the loss. */
   readonly pulls: Value[];
 }
 
-interface Attention {
+interface AttentionTables {
   readonly cos: Value;
   readonly sin: Value;
   /** 0 where a token may look, very negative where it may not. */
@@ -105,59 +112,59 @@ function parameterOf(tape: Tape, { name, shape }: ModelTensor, trainable: Readon
 }
 
 function lossOf(model: Model): Value {
-  const { tape, config, batch, sequence } = model;
+  const { tape, config, description, batch, sequence } = model;
   const ids = tape.graph.input("ids", ElementType.int64, [batch * sequence]);
   const labels = tape.graph.input("labels", ElementType.int64, [batch * sequence]);
-  const attention = attentionTables(model);
+  const tables = attentionTables(model);
 
-  let x = rows(tape, weight(model, EMBEDDING), ids, batch * sequence);
+  let x = rows(tape, weight(model, description.embedding.tensor), ids, batch * sequence);
   for (let layer = 0; layer < config.layers; layer += 1) {
-    x = add(tape, x, attend(model, attention, layer, x));
+    x = add(tape, x, attend(model, tables, layer, x));
     x = add(tape, x, mixExperts(model, layer, x));
   }
-  const normed = rmsNorm(tape, x, weight(model, FINAL_NORM), config.rmsNormEpsilon);
-  const head = weight(model, config.tiedEmbeddings ? EMBEDDING : HEAD);
+  const normed = rmsNorm(tape, x, weight(model, tensorFor(description.head, "norm")), config.rmsNormEpsilon);
+  const head = weight(model, tensorFor(description.head, "head"));
   const loss = crossEntropy(tape, linear(tape, normed, head), labels);
   return model.pulls.reduce((sum, pull) => add(tape, sum, pull), loss);
 }
 
-function attend(model: Model, { cos, sin, causal }: Attention, layer: number, x: Value): Value {
+function attend(model: Model, { cos, sin, causal }: AttentionTables, layer: number, x: Value): Value {
   const { tape, config, batch, sequence } = model;
-  const { attentionHeads, keyValueHeads, headDim, rmsNormEpsilon } = config;
-  const names = layerNames(layer);
-  const h = rmsNorm(tape, x, weight(model, names.inputNorm), rmsNormEpsilon);
+  const { heads: queryHeads, keyValueHeads, headDim } = model.attention;
+  const { rmsNormEpsilon } = config;
+  const named = (input: string): Value => layerWeight(model, layer, input);
+  const h = rmsNorm(tape, x, named("inputNorm"), rmsNormEpsilon);
   const heads = (projection: string, count: number): Value =>
-    reshape(tape, linear(tape, h, weight(model, projection)), [batch, sequence, count, headDim]);
+    reshape(tape, linear(tape, h, named(projection)), [batch, sequence, count, headDim]);
   const placed = (projection: string, norm: string, count: number): Value => {
-    const unit = rmsNorm(tape, heads(projection, count), weight(model, norm), rmsNormEpsilon);
+    const unit = rmsNorm(tape, heads(projection, count), named(norm), rmsNormEpsilon);
     return transpose(tape, rotate(tape, unit, { cos, sin }), [0, 2, 1, 3]);
   };
-  const query = placed(names.query, names.queryNorm, attentionHeads);
-  const key = shareHeads(model, placed(names.key, names.keyNorm, keyValueHeads));
-  const value = shareHeads(model, transpose(tape, heads(names.value, keyValueHeads), [0, 2, 1, 3]));
+  const query = placed("query", "queryNorm", queryHeads);
+  const key = shareHeads(model, placed("key", "keyNorm", keyValueHeads));
+  const value = shareHeads(model, transpose(tape, heads("value", keyValueHeads), [0, 2, 1, 3]));
 
   const likeness = scale(tape, matrixProduct(tape, query, transpose(tape, key, [0, 1, 3, 2])), headDim ** -0.5);
   const seen = matrixProduct(tape, softmax(tape, add(tape, likeness, causal)), value);
-  const joined = reshape(tape, transpose(tape, seen, [0, 2, 1, 3]), [batch * sequence, attentionHeads * headDim]);
-  return linear(tape, joined, weight(model, names.output));
+  const joined = reshape(tape, transpose(tape, seen, [0, 2, 1, 3]), [batch * sequence, queryHeads * headDim]);
+  return linear(tape, joined, named("output"));
 }
 
 /** Repeats each head of keys or values for the heads of queries that it serves. */
-function shareHeads({ tape, config, batch, sequence }: Model, x: Value): Value {
-  const { attentionHeads, keyValueHeads, headDim } = config;
-  const served = attentionHeads / keyValueHeads;
+function shareHeads({ tape, attention, batch, sequence }: Model, x: Value): Value {
+  const { heads, keyValueHeads, headDim } = attention;
+  const served = heads / keyValueHeads;
   if (served === 1) return x;
   const single = reshape(tape, x, [batch, keyValueHeads, 1, sequence, headDim]);
   const repeated = broadcast(tape, single, [batch, keyValueHeads, served, sequence, headDim]);
-  return reshape(tape, repeated, [batch, attentionHeads, sequence, headDim]);
+  return reshape(tape, repeated, [batch, heads, sequence, headDim]);
 }
 
 function mixExperts(model: Model, layer: number, x: Value): Value {
   const { tape, config, trainable, experts } = model;
-  const names = layerNames(layer);
-  const h = rmsNorm(tape, x, weight(model, names.feedForwardNorm), config.rmsNormEpsilon);
-  const shares = routerShares(model, linear(tape, h, weight(model, names.router)));
-  const learns = (expert: number): boolean => trainable.has(expertNames(layer, expert).gate);
+  const h = rmsNorm(tape, x, layerWeight(model, layer, "feedForwardNorm"), config.rmsNormEpsilon);
+  const shares = routerShares(model, linear(tape, h, layerWeight(model, layer, "router")));
+  const learns = (expert: number): boolean => trainable.has(expertMatrix(model, layer, expert, "gate"));
   const blocks = [experts.filter(learns), experts.filter((expert) => !learns(expert))];
   return blocks
     .filter((block) => block.length > 0)
@@ -181,7 +188,7 @@ function routerShares(model: Model, logits: Value): Value {
   const ones = tape.emit("Add", [tape.emit("Mul", [values, graph.float32(0)], []), graph.float32(1)], []);
   const choice = tape.emit("ScatterElements", [zeros, chosen, ones], likely.shape, { axis: 1 });
   const kept = multiply(tape, likely, choice);
-  return config.normalizeTopK ? divide(tape, kept, rowSum(tape, kept)) : kept;
+  return config.routing.normalizeTopK ? divide(tape, kept, rowSum(tape, kept)) : kept;
 }
 
 /** Falls as the router gives more of its probability to the experts that should serve a position. */
@@ -205,7 +212,7 @@ function expertBlock(model: Model, { layer, block, h, shares }: ExpertBlock): Va
   const stacked = (matrix: "gate" | "up" | "down", axis: number): Value =>
     concatenate(
       tape,
-      block.map((expert) => weight(model, expertNames(layer, expert)[matrix])),
+      block.map((expert) => weight(model, expertMatrix(model, layer, expert, matrix))),
       axis,
     );
   const gated = silu(tape, linear(tape, h, stacked("gate", 0)));
@@ -225,13 +232,14 @@ function pick(tape: Tape, shares: Value, block: readonly number[]): Value {
   return linear(tape, shares, tape.constant(`pick:${shares.name}:${block}`, selector, [block.length, experts]));
 }
 
-function attentionTables({ tape, config, sequence }: Model): Attention {
-  const { headDim, ropeTheta } = config;
+function attentionTables({ tape, config, attention, sequence }: Model): AttentionTables {
+  const { headDim } = attention;
+  const { theta } = config.rotary;
   const half = headDim / 2;
   const table = (of: (angle: number) => number): Float32Array =>
     Float32Array.from({ length: sequence * headDim }, (_, index) => {
       const position = Math.floor(index / headDim);
-      return of(position * ropeTheta ** (-(index % half) / half));
+      return of(position * theta ** (-(index % half) / half));
     });
   const causal = Float32Array.from({ length: sequence * sequence }, (_, index) =>
     index % sequence > Math.floor(index / sequence) ? -1e30 : 0,
@@ -241,6 +249,20 @@ function attentionTables({ tape, config, sequence }: Model): Attention {
     sin: tape.constant("sin", table(Math.sin), [1, sequence, 1, headDim]),
     causal: tape.constant("causal", causal, [1, 1, sequence, sequence]),
   };
+}
+
+function plainAttention({ architecture, attention, rotary, denseLayers }: ModelConfig): GroupedAttention {
+  const usual = architecture === "qwen3_moe" && rotary.scaling.type === "default" && denseLayers.length === 0;
+  if (usual && attention.kind === "grouped" && !attention.bias && attention.window === null) return attention;
+  throw new RangeError("Only a plain Qwen3-MoE can be trained");
+}
+
+function layerWeight(model: Model, layer: number, input: string): Value {
+  return weight(model, tensorFor(model.description.layer(layer).attention, input));
+}
+
+function expertMatrix({ description }: Model, layer: number, expert: number, matrix: "gate" | "up" | "down"): string {
+  return tensorFor(description.layer(layer).expert?.(expert), matrix);
 }
 
 function weight({ weights }: Model, name: string): Value {

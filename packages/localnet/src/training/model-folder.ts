@@ -2,7 +2,8 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { FileDigest } from "@assay/checkpoint/digest";
 import { float32Source, writeSafetensors } from "@assay/checkpoint/safetensors/write";
-import { type ModelConfig, modelConfigJson } from "@assay/evaluation/model/config";
+import type { ModelConfig } from "@assay/evaluation/model/config";
+import { modelConfigJson } from "@assay/evaluation/model/config-json";
 import type { ModelTensors } from "./tensors.ts";
 
 /** Writes a model as a Hugging Face folder whose tokens are bytes. Files of an earlier model are replaced. */

@@ -1,9 +1,10 @@
-import type { QueueName } from "@assay/core/jobs/catalog";
+import { JOB_RETRIES, type QueueName } from "@assay/core/jobs/catalog";
 import { type DefaultJobOptions, type Job, type JobState, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { isConnectionError } from "./connection.ts";
 import type { JobOutcome, JobPayload } from "./job-outcomes.ts";
 import { QueueError, QueueErrorCode } from "./queue-error.ts";
+import { totalConcurrency } from "./worker-concurrency.ts";
 
 export interface QueueOptions {
   /** Begins every key, so that several validators can share one Redis. */
@@ -12,7 +13,7 @@ export interface QueueOptions {
 
 export interface AddOptions {
   readonly delayMillis?: number;
-  /** Lower is sooner; jobs without one go first. */
+  /** 1 to 2,097,151, lower is sooner; jobs without one go first. A retry takes its place by it again. */
   readonly priority?: number;
 }
 
@@ -41,20 +42,23 @@ const KEPT_JOBS = 10_000;
 /** A payload holds ids, hashes and paths. */
 const MAX_PAYLOAD_BYTES = 8 * 1024;
 
-const JOB_OPTIONS: DefaultJobOptions = {
-  attempts: 3,
-  backoff: { type: "exponential", delay: 1_000, jitter: 0.5 },
-  removeOnComplete: { age: KEPT_SECONDS, count: KEPT_JOBS },
-  removeOnFail: { age: KEPT_SECONDS, count: KEPT_JOBS },
-  sizeLimit: MAX_PAYLOAD_BYTES,
-};
+function jobOptions(name: QueueName): DefaultJobOptions {
+  const { attempts, pauseMillis } = JOB_RETRIES[name];
+  return {
+    attempts,
+    ...(pauseMillis > 0 && { backoff: { type: "exponential", delay: pauseMillis, jitter: 0.5 } }),
+    removeOnComplete: { age: KEPT_SECONDS, count: KEPT_JOBS },
+    removeOnFail: { age: KEPT_SECONDS, count: KEPT_JOBS },
+    sizeLimit: MAX_PAYLOAD_BYTES,
+  };
+}
 
 /** @param connection the producer connection, which fails fast. */
 export function createQueue<N extends QueueName>(name: N, connection: Redis, { prefix }: QueueOptions): JobQueue<N> {
   const queue = new Queue<object>(name, {
     connection,
     prefix,
-    defaultJobOptions: JOB_OPTIONS,
+    defaultJobOptions: jobOptions(name),
     // Otherwise the first command waits for a connection, and without one for ever.
     skipWaitingForReady: true,
     skipVersionCheck: true,
@@ -126,6 +130,17 @@ export class JobQueue<N extends QueueName> {
       completed: of("completed"),
       failed: of("failed"),
     };
+  }
+
+  /** How many jobs the connected workers take at once, on whatever host; null if Redis does not list its clients. */
+  async concurrency(): Promise<number | null> {
+    try {
+      const workers = await available(this.#queue.getWorkers());
+      return totalConcurrency(workers.map(({ rawname }) => rawname));
+    } catch (error) {
+      if (error instanceof Error && error.name === "ReplyError") return null;
+      throw error;
+    }
   }
 
   /** The connection stays open: it is not the queue's. */

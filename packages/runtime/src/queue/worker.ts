@@ -6,7 +6,9 @@ import type { Startable } from "../lifecycle/startable.ts";
 import type { Logger } from "../logging/logger.ts";
 import { withDeadline } from "../time/deadline.ts";
 import { isConnectionError } from "./connection.ts";
+import { failureText } from "./job-failure.ts";
 import type { JobOutcome, JobPayload } from "./job-outcomes.ts";
+import { concurrencyName } from "./worker-concurrency.ts";
 
 /** A job as its processor sees it. */
 export interface ReceivedJob<N extends QueueName> {
@@ -78,6 +80,7 @@ export class QueueWorker<N extends QueueName> implements Startable {
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const { concurrency, prefix, lockMillis } = this.#options;
+    const slots = typeof concurrency === "function" ? concurrency() : concurrency;
     this.#stopping = new AbortController();
     this.#copy = this.#connection.duplicate({ lazyConnect: false });
     this.#copy.on("error", (error) => this.#onError(error));
@@ -88,7 +91,8 @@ export class QueueWorker<N extends QueueName> implements Startable {
       {
         connection: this.#copy,
         prefix,
-        concurrency: typeof concurrency === "function" ? concurrency() : concurrency,
+        name: concurrencyName(slots),
+        concurrency: slots,
         skipVersionCheck: false,
         lockDuration: lockMillis ?? DEFAULT_LOCK_MILLIS,
         stalledInterval: lockMillis ?? DEFAULT_LOCK_MILLIS,
@@ -157,11 +161,10 @@ export class QueueWorker<N extends QueueName> implements Startable {
   }
 }
 
-/** The only place that turns `retryable: false` into BullMQ's word for it. The queue keeps the message alone. */
+/** The only place that turns `retryable: false` into BullMQ's word for it. */
 function toJobFailure(error: unknown): Error {
-  const message = isAppError(error) ? `${error.code}: ${error.message}` : String(error);
   const final = isAppError(error) && !error.retryable;
-  const failure = final ? new UnrecoverableError(message) : new Error(message);
+  const failure = final ? new UnrecoverableError(failureText(error)) : new Error(failureText(error));
   failure.cause = error;
   return failure;
 }

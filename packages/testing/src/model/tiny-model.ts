@@ -4,24 +4,36 @@ import { groupFileName, SHARED_FILE } from "@assay/checkpoint/layout";
 import { type Float32Dtype, narrow } from "@assay/checkpoint/safetensors/widen";
 import { writeSafetensors } from "@assay/checkpoint/safetensors/write";
 import type { ExpertGroup, Sha256Hex } from "@assay/core/units";
-import { type ModelConfig, modelConfigJson } from "@assay/evaluation/model/config";
-import { EMBEDDING } from "@assay/evaluation/model/names";
+import type { ModelConfig } from "@assay/evaluation/model/config";
+import { modelConfigJson } from "@assay/evaluation/model/config-json";
+import { initialWeights } from "@assay/evaluation/model/initial-weights";
 import { groupTensors, type ModelTensor, modelTensors, sharedTensors } from "@assay/evaluation/model/tensor-names";
 
 /** The smallest model that has every part of a large one; a forward pass takes milliseconds. */
 export const TINY_CONFIG: ModelConfig = {
+  architecture: "qwen3_moe",
   vocabularySize: 256,
   hiddenSize: 32,
   layers: 2,
-  attentionHeads: 4,
-  keyValueHeads: 2,
-  headDim: 8,
+  attention: {
+    kind: "grouped",
+    heads: 4,
+    keyValueHeads: 2,
+    headDim: 8,
+    bias: false,
+    norm: "per_head",
+    clip: null,
+    window: null,
+  },
+  rotary: { theta: 10_000, scaling: { type: "default" } },
   experts: 4,
   expertsPerToken: 2,
   expertIntermediateSize: 24,
-  normalizeTopK: true,
+  routing: { normalizeTopK: true, scale: 1, groupLimit: null },
+  denseLayers: [],
+  denseIntermediateSize: null,
+  sharedIntermediateSize: null,
   rmsNormEpsilon: 1e-6,
-  ropeTheta: 10_000,
   tiedEmbeddings: false,
 };
 
@@ -38,8 +50,7 @@ export interface TinyModelOptions {
 
 /** Random weights by tensor name; norms lie around 1, matrices keep the size of what they multiply. */
 export function randomTensors({ config = TINY_CONFIG, seed = 1 }: TinyModelOptions = {}): Map<string, TinyTensor> {
-  const random = randomNumbers(seed);
-  return new Map(modelTensors(config).map((tensor) => [tensor.name, randomTensor(tensor, random)]));
+  return initialWeights(config, { seed });
 }
 
 /** Writes a Hugging Face folder: configuration, byte tokenizer and all weights in one file. */
@@ -112,23 +123,4 @@ async function writeTensors(
   });
   await rm(path, { force: true });
   return (await writeSafetensors(path, sources)).sha256;
-}
-
-function randomTensor({ name, shape }: ModelTensor, random: () => number): TinyTensor {
-  const count = shape.reduce((product, size) => product * size, 1);
-  const values = Float32Array.from({ length: count }, () => random() * 2 - 1);
-  if (shape.length === 1) return { shape, values: values.map((value) => 1 + 0.1 * value) };
-  const scale = name === EMBEDDING ? 0.5 : 1.5 / Math.sqrt(shape[1] ?? 1);
-  return { shape, values: values.map((value) => value * scale) };
-}
-
-/** The mulberry32 generator: numbers in [0, 1), the same everywhere. */
-function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

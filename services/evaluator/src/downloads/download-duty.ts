@@ -77,7 +77,7 @@ export class DownloadDuty implements Duty {
     if (state.kind === "completed") await this.#record(state.outcome);
     if (state.kind !== "failed") return;
     // The hint came long before the round was planned and used up its attempts: now there is a round.
-    if (state.message.startsWith(EvaluatorErrorCode.JobTooEarly)) await downloads.forget(id);
+    if (state.code === EvaluatorErrorCode.JobTooEarly) await downloads.forget(id);
     else await this.#recordFailure(receipt, state.message);
   }
 

@@ -44,7 +44,7 @@ export function createDuties(ground: Ground, { chain, signer, ledger, store, inb
     door,
     new PlanRoundDuty({ chain, ledger, store, logger }, { netuid, network, validatorHotkey: signer.address }),
     new DownloadDuty({ ledger, inbox, downloads: boards.downloads, metrics, logger }),
-    new EvaluationDuty({ chain, ledger, evaluations: boards.evaluations, metrics, logger }),
+    new EvaluationDuty({ chain, ledger, inbox, evaluations: boards.evaluations, metrics, logger }, network),
     new CloseRoundDuty({ ledger, inbox, door, metrics, logger }, { network, weightOfOld: config.score_ema_alpha }),
     new MergeDuty({ ledger, store, inbox, metrics, logger }, network),
     new CommitmentDuty({ chain, signer, ledger, logger }, { netuid, network }),

@@ -3,7 +3,10 @@ import { measuredLosses } from "@assay/testing/builders/measured-losses";
 import { describe, expect, test } from "vitest";
 import { type RoundFindings, roundScores } from "./round-scores.ts";
 
-const entry = (uid: number, commitment: RosterEntry["commitment"] = { hash: "ab".repeat(32), signature: "s" }) => ({
+const entry = (
+  uid: number,
+  commitment: RosterEntry["commitment"] = { hash: "ab".repeat(32), signature: "s", block: 25 },
+) => ({
   uid,
   hotkey: `hotkey-${uid}`,
   group: 0,
