@@ -1,13 +1,13 @@
 // Runs every test and ends with the plain line `N passed, N failed, N skipped`.
-// usage: npm test [-- PROJECT…]   PROJECT: unit, service, e2e, compose. Default: unit, service and e2e.
+// usage: npm test [-- PROJECT…]   PROJECT: unit, service, sim, e2e, compose. Default: all but compose.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 // One after the other: a subnet with fast blocks must not share the machine with a hundred other tests.
-const STAGES = [["unit", "service"], ["e2e"], ["compose"]];
-const DEFAULT_PROJECTS = ["unit", "service", "e2e"];
+const STAGES = [["unit", "service", "sim"], ["e2e"], ["compose"]];
+const DEFAULT_PROJECTS = ["unit", "service", "sim", "e2e"];
 
 const asked = process.argv.slice(2).filter((arg) => arg !== "--");
 const unknown = asked.filter((name) => !STAGES.flat().includes(name));

@@ -26,6 +26,10 @@ export default defineConfig({
       },
       {
         extends: true,
+        test: { ...common, name: "sim", include: ["test/sim/**/*.test.ts"], testTimeout: 60_000 },
+      },
+      {
+        extends: true,
         test: {
           ...common,
           name: "e2e",

@@ -38,7 +38,7 @@ const network: Network = {
     validatorCommit2: 36,
   },
   expertGroups: 4,
-  evaluation: { sequences: 32, sequenceLength: 64 },
+  evaluation: { sequences: 32, sequenceLength: 64, policy: "relative_reduction" },
   merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
 };
 

@@ -35,6 +35,8 @@ export function networksReference(repository: string): string {
         row("`expertGroups`", ({ expertGroups }) => expertGroups),
         row("`evaluation.sequences`", ({ evaluation }) => evaluation.sequences),
         row("`evaluation.sequenceLength`", ({ evaluation }) => evaluation.sequenceLength),
+        row("`evaluation.policy`", ({ evaluation }) => code(evaluation.policy)),
+        row("`evaluation.sequential`", ({ evaluation }) => describeStages(evaluation.sequential)),
         row("`merge.outerLearningRate`", ({ merge }) => merge.outerLearningRate),
         row("`merge.outerMomentum`", ({ merge }) => merge.outerMomentum),
       ],
@@ -62,4 +64,10 @@ function introductionOf(file: string): string {
 function describePhase(phase: (typeof PHASES)[number], schedule: Network["schedule"]): string {
   const { firstBlock, lastBlock } = phaseWindow(0, phase, schedule);
   return schedule[phase] === 0 ? "0" : `${schedule[phase]} (${firstBlock}–${lastBlock})`;
+}
+
+function describeStages(rules: Network["evaluation"]["sequential"]): string {
+  if (rules === undefined) return "off";
+  const { batchSequences, stageBatches, keep, errorLevel } = rules;
+  return `${stageBatches} batches of ${batchSequences} per stage, keep ${keep}, error level ${errorLevel}`;
 }

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { type CycleSchedule, PHASES, type Phase } from "./cycle/phase.ts";
+import { SCORING_POLICIES, type ScoringPolicyName } from "./scoring/policies/policies.ts";
+import type { SequentialRules } from "./scoring/sequential/stages.ts";
 
 /**
  * What every validator of one subnet must agree on: `config/networks/<name>.yaml`.
@@ -20,6 +22,10 @@ export interface Network {
     readonly sequences: number;
     /** Tokens per held-out sequence that are scored. */
     readonly sequenceLength: number;
+    /** What the losses of a round are worth; `relative_reduction` where the file does not say. */
+    readonly policy: ScoringPolicyName;
+    /** Measures in stages, and stops who is clearly not among the first; without it all are measured on all sequences. */
+    readonly sequential?: SequentialRules;
   };
   readonly merge: {
     /** Step size of the outer optimiser (protocol: 0.7). */
@@ -45,6 +51,15 @@ export const networkSchema: z.ZodType<Network> = z.strictObject({
   evaluation: z.strictObject({
     sequences: z.int().positive(),
     sequenceLength: z.int().positive(),
+    policy: z.enum(SCORING_POLICIES).default("relative_reduction"),
+    sequential: z
+      .strictObject({
+        batchSequences: z.int().positive(),
+        stageBatches: z.int().min(3),
+        keep: z.int().positive(),
+        errorLevel: z.number().min(0.0001).max(0.5),
+      })
+      .exactOptional(),
   }),
   merge: z.strictObject({
     outerLearningRate: z.number().positive(),

@@ -51,7 +51,7 @@ const network = {
   blockMillis: 250,
   schedule: NINE_PHASE_45,
   expertGroups: 4,
-  evaluation: { sequences: 64, sequenceLength: 64 },
+  evaluation: { sequences: 64, sequenceLength: 64, policy: "relative_reduction" },
   merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
 };
 
@@ -77,4 +77,29 @@ describe.each([
 test("a network may leave out the last four phases but none of the first", () => {
   expect(networkSchema.safeParse({ ...network, schedule: SEED_45 }).success).toBe(true);
   expect(networkSchema.safeParse({ ...network, schedule: { ...SEED_45, submission: 0 } }).success).toBe(false);
+});
+
+describe("what a network's evaluation may leave out", () => {
+  const { policy: _, ...evaluation } = network.evaluation;
+  const sequential = { batchSequences: 8, stageBatches: 5, keep: 3, errorLevel: 0.05 };
+  const parse = (parts: object) => networkSchema.safeParse({ ...network, evaluation: { ...evaluation, ...parts } });
+
+  test("is the policy, which then is the relative reduction, and the stages, which then are none", () => {
+    expect(parse({}).data?.evaluation).toEqual({ ...evaluation, policy: "relative_reduction" });
+    expect(parse({ policy: "rank_points", sequential }).data?.evaluation).toMatchObject({
+      policy: "rank_points",
+      sequential,
+    });
+  });
+
+  test.each([
+    { policy: "highest_loss" },
+    { sequential: {} },
+    { sequential: { ...sequential, stageBatches: 2 } },
+    { sequential: { ...sequential, keep: 0 } },
+    { sequential: { ...sequential, errorLevel: 0 } },
+    { sequential: { ...sequential, batches: 50 } },
+  ])("is refused as %j", (parts) => {
+    expect(parse(parts).success).toBe(false);
+  });
 });

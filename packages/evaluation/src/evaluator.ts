@@ -1,4 +1,5 @@
 import type { MeasuredLosses } from "@assay/core/scoring/outcome";
+import type { Stage } from "@assay/core/scoring/sequential/stages";
 import type { ExpertGroup, ModelVersion, Sha256Hex } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Device } from "./devices/device.ts";
@@ -18,6 +19,8 @@ export interface EvaluationRequest {
   };
   /** Hexadecimal; decides which held-out sequences are measured on. */
   readonly seed: string;
+  /** Which of the seed's batches, in its order; all without it. */
+  readonly stage?: Stage;
 }
 
 /** A submission's measure. A rejection is the miner's fault; whatever else goes wrong is thrown. */

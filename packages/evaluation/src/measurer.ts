@@ -1,4 +1,5 @@
 import type { BatchLoss } from "@assay/core/scoring/outcome";
+import type { Stage } from "@assay/core/scoring/sequential/stages";
 import type { NatsPerToken } from "@assay/core/units";
 import { EvaluationError, EvaluationErrorCode } from "./evaluation-error.ts";
 import type { EvaluationRequest, EvaluatorOptions, Measurement } from "./evaluator.ts";
@@ -51,16 +52,21 @@ export class Measurer {
   }
 
   async #measure(request: EvaluationRequest, signal: AbortSignal): Promise<MeasuredText> {
-    const { base, group, submission, seed } = request;
-    const { dataset, batches } = await this.#text.of({ directory: base.directory, group, seed }, signal);
+    const { base, group, submission, seed, stage } = request;
+    const { dataset, batches: all } = await this.#text.of({ directory: base.directory, group, seed }, signal);
+    const batches = stage === undefined ? all : stageOf(all, stage);
     const before = await this.#lossesBefore(request, batches, signal);
     const after = await this.#backend.losses({ base, group, submission, batches }, signal);
+    const first = stage?.firstBatch ?? 0;
     const bad = firstNonFinite(after);
     if (bad !== -1) {
-      const detail = `Batch ${bad + 1} of ${after.length} has a loss that is not finite`;
+      const detail = `Batch ${first + bad + 1} of ${all.batches.length} has a loss that is not finite`;
       return { dataset, measurement: { kind: "rejected", reason: "non_finite_loss", detail } };
     }
-    return { dataset, measurement: this.#measured(batches, { before, after }, dataset) };
+    const measurement = this.#measured(batches, { before, after }, dataset);
+    if (stage === undefined) return { dataset, measurement };
+    const batchesLeft = all.batches.length - first - batches.batches.length;
+    return { dataset, measurement: { ...measurement, batchesLeft } };
   }
 
   async #lossesBefore(
@@ -90,7 +96,7 @@ export class Measurer {
     { batches }: BatchSet,
     { before, after }: { readonly before: readonly number[]; readonly after: readonly number[] },
     { sha256: datasetSha256 }: DatasetReport,
-  ): Measurement {
+  ): Extract<Measurement, { kind: "measured" }> {
     const batchLosses = batches.map(
       ({ targets }, index): BatchLoss => ({
         tokens: targets.length,
@@ -111,6 +117,13 @@ export class Measurer {
       datasetSha256,
     };
   }
+}
+
+/** @throws RangeError where the text ends before the stage begins (a caller's bug: the stage before said so). */
+function stageOf({ key, batches }: BatchSet, { firstBatch, batches: count }: Stage): BatchSet {
+  const ofStage = batches.slice(firstBatch, firstBatch + count);
+  if (ofStage.length === 0) throw new RangeError(`There are ${batches.length} batches and no ${firstBatch + 1}th`);
+  return { key: `${key} ${firstBatch}+${count}`, batches: ofStage };
 }
 
 function firstNonFinite(losses: readonly number[]): number {

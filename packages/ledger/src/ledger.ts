@@ -1,5 +1,6 @@
 import type { Logger } from "@assay/runtime/logging/logger";
 import { CommitmentRepository } from "./commitments.ts";
+import { EvaluationStageRepository } from "./evaluation-stages.ts";
 import { EvaluationRepository } from "./evaluations.ts";
 import { EventRepository } from "./events.ts";
 import { GroupRepository } from "./groups.ts";
@@ -21,6 +22,7 @@ export class Ledger {
   readonly rounds: RoundRepository;
   readonly submissions: SubmissionRepository;
   readonly evaluations: EvaluationRepository;
+  readonly evaluationStages: EvaluationStageRepository;
   readonly scores: ScoreRepository;
   readonly intents: IntentRepository;
   readonly commitments: CommitmentRepository;
@@ -35,6 +37,7 @@ export class Ledger {
     this.rounds = new RoundRepository(database);
     this.submissions = new SubmissionRepository(database);
     this.evaluations = new EvaluationRepository(database);
+    this.evaluationStages = new EvaluationStageRepository(database);
     this.scores = new ScoreRepository(database);
     this.intents = new IntentRepository(database);
     this.commitments = new CommitmentRepository(database);

@@ -3,7 +3,8 @@ import type { Migration, MigrationProvider } from "kysely/migration";
 
 /** Every change of the schema, by number. A released one is never edited: the next number changes what it made. */
 export const LEDGER_MIGRATIONS: MigrationProvider = {
-  getMigrations: () => Promise.resolve({ "0001_validator_memory": validatorMemory }),
+  getMigrations: () =>
+    Promise.resolve({ "0001_validator_memory": validatorMemory, "0003_evaluation_stages": evaluationStages }),
 };
 
 const validatorMemory: Migration = {
@@ -11,6 +12,19 @@ const validatorMemory: Migration = {
     for (const statement of VALIDATOR_MEMORY_TABLES) {
       await sql.raw(statement).execute(db);
     }
+  },
+};
+
+const evaluationStages: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await sql
+      .raw(
+        `CREATE TABLE evaluation_stages (
+           round_id INTEGER NOT NULL REFERENCES rounds (id), uid INTEGER NOT NULL, stage INTEGER NOT NULL,
+           outcome TEXT NOT NULL, PRIMARY KEY (round_id, uid, stage)
+         ) STRICT, WITHOUT ROWID`,
+      )
+      .execute(db);
   },
 };
 

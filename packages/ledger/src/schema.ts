@@ -5,6 +5,7 @@ export interface LedgerSchema {
   readonly rounds: RoundRow;
   readonly submissions: OutcomeRow;
   readonly evaluations: OutcomeRow;
+  readonly evaluation_stages: EvaluationStageRow;
   readonly scores: ScoreStateRow;
   readonly round_scores: RoundScoreRow;
   readonly intents: IntentRow;
@@ -29,6 +30,15 @@ interface OutcomeRow {
   readonly round_id: number;
   readonly uid: number;
   readonly kind: string;
+  /** The whole outcome as JSON. */
+  readonly outcome: string;
+}
+
+interface EvaluationStageRow {
+  readonly round_id: number;
+  readonly uid: number;
+  /** From 0. */
+  readonly stage: number;
   /** The whole outcome as JSON. */
   readonly outcome: string;
 }

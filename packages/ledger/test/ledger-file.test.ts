@@ -18,7 +18,10 @@ describe("the ledger's file", () => {
 
     const connection = new Database(fixture.path, { readonly: true });
     expect(connection.pragma("journal_mode", { simple: true })).toBe("wal");
-    expect(connection.prepare("SELECT name FROM kysely_migration").all()).toEqual([{ name: "0001_validator_memory" }]);
+    expect(connection.prepare("SELECT name FROM kysely_migration").all()).toEqual([
+      { name: "0001_validator_memory" },
+      { name: "0003_evaluation_stages" },
+    ]);
     connection.close();
   });
 

@@ -115,6 +115,26 @@ describe("evaluations", () => {
     expect(await events.recent(10)).toHaveLength(1);
   });
 
+  test("of stages keep the first outcome of each, by uid and stage, and are no evaluations", async () => {
+    await using fixture = await LedgerFixture.create();
+    const ledger = await fixture.open();
+    await ledger.rounds.save(roundAt(40));
+    const other = { ...failed, uid: 2, hotkey: BOB };
+    await ledger.evaluationStages.record({ stage: 0, outcome: other });
+    await ledger.evaluationStages.record({ stage: 1, outcome: { ...scored, batchesLeft: 0 } });
+    await ledger.evaluationStages.record({ stage: 0, outcome: { ...scored, batchesLeft: 1 } });
+    await ledger.evaluationStages.record({ stage: 0, outcome: failed });
+
+    const { evaluations, evaluationStages } = await fixture.reopen(ledger);
+    expect(await evaluationStages.list(40)).toEqual([
+      { stage: 0, outcome: { ...scored, batchesLeft: 1 } },
+      { stage: 1, outcome: { ...scored, batchesLeft: 0 } },
+      { stage: 0, outcome: other },
+    ]);
+    expect(await evaluationStages.list(85)).toEqual([]);
+    expect(await evaluations.list(40)).toEqual([]);
+  });
+
   test("the newest measurements tell the speed of each group, newest round first", async () => {
     await using fixture = await LedgerFixture.create();
     const { rounds, evaluations } = await fixture.open();

@@ -40,7 +40,7 @@ export const NETWORK: Network = {
     validatorCommit2: 0,
   },
   expertGroups: 4,
-  evaluation: { sequences: 32, sequenceLength: 64 },
+  evaluation: { sequences: 32, sequenceLength: 64, policy: "relative_reduction" },
   merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
 };
 

@@ -118,7 +118,7 @@ export const evaluatorSchema = {
     arg: "eval-dataset-path",
   },
   eval_batch_size: {
-    doc: "Sequences per batch. Changes memory and speed, and the last digits of a loss; not which sequences are measured.",
+    doc: "Sequences per batch. Changes memory and speed, and the last digits of a loss; not which sequences are measured. A network that measures in stages has its own.",
     format: "nat",
     default: 8,
     env: "EVAL_BATCH_SIZE",

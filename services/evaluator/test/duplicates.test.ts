@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AppError } from "@assay/core/app-error";
+import { relativeReduction } from "@assay/core/scoring/policies/reductions";
 import type { EvaluationRequest, Measurement } from "@assay/evaluation/evaluator";
 import { describe, expect, test } from "vitest";
 import { roundScores } from "../src/scores/round-scores.ts";
@@ -53,7 +54,7 @@ describe("equal files of one group", () => {
     const evaluations = await lab.ledger.evaluations.list(31);
     const submissions = await lab.ledger.submissions.list(31);
     const findings = { round: lab.round, submissions, evaluations, arrived: new Set([1, 2, 3]), doorWasOpen: true };
-    const { rows, states } = roundScores(findings, new Map(), 0.9);
+    const { rows, states } = roundScores(findings, new Map(), { policy: relativeReduction, weightOfOld: 0.9 });
     expect(rows[0]).toMatchObject({ uid: 1, w: 0, reason: "duplicate" });
     expect(states).toContainEqual({ uid: 1, hotkey, ema: 0, points: 1, lastRound: 31 });
   });

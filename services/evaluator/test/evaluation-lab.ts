@@ -7,7 +7,7 @@ import { EvaluationDuty } from "../src/evaluations/evaluation-duty.ts";
 import { createEvaluationProcessor } from "../src/evaluations/evaluation-processor.ts";
 import { eventually, openQueues, type Queues } from "./queues.ts";
 import { onRoster, saveRound } from "./rounds.ts";
-import { openStage, type Stage } from "./stage.ts";
+import { openStage, type Stage, type StageOptions } from "./stage.ts";
 
 export const measured: Measurement = { kind: "measured", ...measuredLosses(4.321, 3.512) };
 
@@ -32,13 +32,14 @@ export interface LabOptions {
   readonly roster?: (stage: Stage) => readonly RosterEntry[];
   /** Whose submissions are accepted at the start; all unless given. */
   readonly accepted?: readonly number[];
+  readonly evaluation?: StageOptions["evaluation"];
 }
 
 export async function openLab(
   measure: (request: EvaluationRequest) => Promise<Measurement> = async () => measured,
   options: LabOptions = {},
 ): Promise<Lab> {
-  const stage = await openStage({ miners: options.miners ?? 3 });
+  const stage = await openStage({ miners: options.miners ?? 3, evaluation: options.evaluation });
   const queues = await openQueues();
   const evaluator = new FakeEvaluator(measure);
   const roster = options.roster?.(stage) ?? [onRoster(stage.miner(1), 0), onRoster(stage.miner(2), 1)];

@@ -34,6 +34,12 @@ async function openRound(stage: Stage, cycle = 0): Promise<Round> {
 
 /** An inspected submission, measured with these losses. */
 async function submit(stage: Stage, round: Round, miner: Player, losses: readonly [number, number], delta = 0.5) {
+  await submitFile(stage, round, miner, delta);
+  await stage.ledger.evaluations.record(scored(round, miner, losses));
+}
+
+/** An inspected submission of which nothing is recorded. */
+async function submitFile(stage: Stage, round: Round, miner: Player, delta = 0.5) {
   const group = miner.uid - 1;
   const tensors = changedTensors(randomTensors(), (_, values) => values.map((value) => value + delta));
   const { path } = await writeCheckpoint(stage, group, tensors);
@@ -41,7 +47,6 @@ async function submit(stage: Stage, round: Round, miner: Player, losses: readonl
   await mkdir(dirname(target), { recursive: true });
   await copyFile(path, target);
   await offer(stage, "http://miner.example/", { miner, group, roundId: round.id });
-  await stage.ledger.evaluations.record(scored(round, miner, losses));
 }
 
 async function firstValue(path: string): Promise<number | undefined> {
@@ -89,6 +94,21 @@ describe("a merge", () => {
     stage.chain.buildUntil(39);
     await run();
     expect(await stage.store.current()).toMatchObject({ version: 1 });
+  });
+
+  test("takes what stages have come to where a submission is not measured to the end", async () => {
+    const stage = await openStage({ model: true });
+    const round = await openRound(stage);
+    await submit(stage, round, stage.miner(1), [4, 3]);
+    await submitFile(stage, round, stage.miner(2));
+    const outcome = { ...scored(round, stage.miner(2), [4, 3.5]), batchesLeft: 3 };
+    await stage.ledger.evaluationStages.record({ stage: 0, outcome });
+    stage.chain.buildUntil(39);
+    await merger(stage)();
+    expect((await stage.ledger.merges.get(0))?.groups).toEqual([
+      { group: 0, uid: 1 },
+      { group: 1, uid: 2 },
+    ]);
   });
 
   test("carries the momentum of every group along", async () => {

@@ -73,6 +73,7 @@ async function evaluatorOptions({ folder, network }: Stage) {
   const evalDatasetPath = join(folder, "held-out.jsonl");
   const lines = Array.from({ length: 60 }, (_, line) => JSON.stringify({ text: `Line ${line * 7919} sees the sea.` }));
   await writeFile(evalDatasetPath, lines.join("\n"));
-  const { sequences, sequenceLength } = network.evaluation;
-  return { evalDatasetPath, batchSize: 2, sequences, sequenceLength, timeoutMillis: 30_000, threads: 1 };
+  const { sequences, sequenceLength, sequential } = network.evaluation;
+  const batchSize = sequential?.batchSequences ?? 2;
+  return { evalDatasetPath, batchSize, sequences, sequenceLength, timeoutMillis: 30_000, threads: 1 };
 }

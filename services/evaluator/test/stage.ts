@@ -36,6 +36,7 @@ export interface StageOptions {
   /** Imports the tiny model as version 0. */
   readonly model?: boolean;
   readonly firstBlock?: number;
+  readonly evaluation?: Partial<Network["evaluation"]> | undefined;
 }
 
 /** A chain that says how many calls were handed in. */
@@ -91,7 +92,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
   const stage: Stage = {
     folder,
     layout,
-    network: networkWith(options.schedule ?? NINE_PHASE_45),
+    network: networkWith(options),
     chain,
     client,
     validator,
@@ -145,13 +146,13 @@ async function players(count: number): Promise<{ readonly validator: Player; rea
   return { validator, miners };
 }
 
-function networkWith(schedule: CycleSchedule): Network {
+function networkWith({ schedule = NINE_PHASE_45, evaluation }: StageOptions): Network {
   return {
     name: "test",
     blockMillis: 12_000,
     schedule,
     expertGroups: GROUPS,
-    evaluation: { sequences: 6, sequenceLength: 16 },
+    evaluation: { sequences: 6, sequenceLength: 16, policy: "relative_reduction", ...evaluation },
     merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
   };
 }

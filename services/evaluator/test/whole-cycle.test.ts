@@ -4,7 +4,7 @@ import { changedTensors, randomTensors, TINY_CONFIG, type TinyTensor } from "@as
 import { expect, onTestFinished, test } from "vitest";
 import { eventually, openQueues, type Queues, useRedis } from "./queues.ts";
 import { type RunningValidator, startValidator } from "./running-validator.ts";
-import { metric, NETUID, openStage, type Stage, VALIDATOR_UID } from "./stage.ts";
+import { metric, NETUID, openStage, type Stage, type StageOptions, VALIDATOR_UID } from "./stage.ts";
 import { playCommits, push, writeCheckpoint } from "./submissions.ts";
 
 useRedis();
@@ -81,8 +81,9 @@ function moved(step: number): ReadonlyMap<string, TinyTensor> {
 
 async function runCycle(
   interrupt: (stage: Stage, queues: Queues, running: RunningValidator) => Promise<RunningValidator>,
+  evaluation: StageOptions["evaluation"] = {},
 ) {
-  const stage = await openStage({ model: true, schedule, hyperparameters: { weightsRateLimit: 1 } });
+  const stage = await openStage({ model: true, schedule, hyperparameters: { weightsRateLimit: 1 }, evaluation });
   const queues = await openQueues();
   let running = await startValidator(stage, queues);
   onTestFinished(() => running.stop());
@@ -132,11 +133,32 @@ test("a cycle runs from commitments to weights, and one that is killed at every 
   expect(await metric(stage, "consensus_agreement_rate")).toBe(1);
   expect(stage.logger.records.filter(({ level }) => level === "error")).toEqual([]);
 
-  const killed = await runCycle(async (stage, queues, running) => {
-    await running.stop();
-    await queues.flush();
-    await stage.reopenLedger();
-    return await startValidator(stage, queues);
-  });
+  const killed = await runCycle(kill);
   expect(killed.result).toEqual(result);
 });
+
+test("a cycle that is measured in stages pays and merges whom it measured to the end", async () => {
+  const sequential = { batchSequences: 1, stageBatches: 3, keep: 1, errorLevel: 0.5 };
+  const { stage, result } = await runCycle(kill, { sequential });
+  const best = result.rows.find(({ w }) => w > 0);
+  const batches = (await stage.ledger.evaluations.list(31)).map((each) => [
+    each.uid,
+    each.kind === "scored" && each.batchLosses.length,
+  ]);
+  expect(batches).toEqual([
+    [1, best?.uid === 1 ? 6 : 3],
+    [2, best?.uid === 2 ? 6 : 3],
+  ]);
+  expect(stage.logger.lines().filter((line) => line.includes("| batches: 3 | stopped: outranked"))).toHaveLength(1);
+  expect(result.weights).toEqual([[best?.uid, 65_535]]);
+  expect((await stage.ledger.merges.get(0))?.groups).toEqual([{ group: 0, uid: best?.uid }]);
+  expect(stage.logger.records.filter(({ level }) => level === "error")).toEqual([]);
+});
+
+/** Ends the validator, loses Redis, and starts another one. */
+async function kill(stage: Stage, queues: Queues, running: RunningValidator): Promise<RunningValidator> {
+  await running.stop();
+  await queues.flush();
+  await stage.reopenLedger();
+  return await startValidator(stage, queues);
+}

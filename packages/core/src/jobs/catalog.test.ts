@@ -4,5 +4,6 @@ import { downloadJobId, evaluationJobId, weightJobId } from "./catalog.ts";
 test("ids of jobs are the same for the same work and never digits alone", () => {
   expect(downloadJobId(54_346, 17)).toBe("download-54346-17");
   expect(evaluationJobId(54_346, 17)).toBe("evaluation-54346-17");
+  expect(evaluationJobId(54_346, 17, 0)).toBe("evaluation-54346-17-0");
   expect(weightJobId("54346")).toBe("weights-54346");
 });

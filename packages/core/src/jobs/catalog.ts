@@ -1,3 +1,4 @@
+import type { Stage } from "../scoring/sequential/stages.ts";
 import type { BlockNumber, ExpertGroup, Hotkey, ModelVersion, Netuid, RoundId, Sha256Hex, Uid } from "../units.ts";
 
 /** Fetch and inspect one miner's submission. The hint that makes a file in the inbox prompt. */
@@ -19,6 +20,8 @@ export interface EvaluationJob {
   readonly submissionSha256: Sha256Hex;
   /** Hexadecimal seed that chooses the held-out batches; known only after submissions closed. */
   readonly seed: string;
+  /** Which of the round's batches; all without it. */
+  readonly stage?: Stage;
   readonly deadlineBlock: BlockNumber;
 }
 
@@ -56,9 +59,9 @@ export function downloadJobId(roundId: RoundId, uid: Uid): string {
   return `download-${roundId}-${uid}`;
 }
 
-/** Id of the evaluation job of one miner in one round. */
-export function evaluationJobId(roundId: RoundId, uid: Uid): string {
-  return `evaluation-${roundId}-${uid}`;
+/** Id of the evaluation job of one miner in one round, or of one stage of it, counted from 0. */
+export function evaluationJobId(roundId: RoundId, uid: Uid, stage?: number): string {
+  return stage === undefined ? `evaluation-${roundId}-${uid}` : `evaluation-${roundId}-${uid}-${stage}`;
 }
 
 /** Id of the job that brings one intent to the chain. */

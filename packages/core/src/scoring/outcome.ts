@@ -65,6 +65,8 @@ export interface MeasuredLosses {
   readonly tokens: number;
   /** In the order that the seed gives; the two losses are their sums divided by all tokens. */
   readonly batchLosses: readonly BatchLoss[];
+  /** Of a stage only: how many batches of the round's text come after these. */
+  readonly batchesLeft?: number;
   /** Largest difference that another machine, thread count or batch size makes in either loss. */
   readonly band: NatsPerToken;
   /** Names the held-out text: equal digests on two validators mean the same text. */

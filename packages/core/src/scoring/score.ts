@@ -11,20 +11,27 @@ export type ScoreErrorCode = (typeof ScoreErrorCode)[keyof typeof ScoreErrorCode
 export class ScoreError extends AppError<ScoreErrorCode> {}
 
 /**
- * A submission's score `w_i`: the share of the base loss that it removes, in [0, 1].
- *
- * `max(0, before - after) / before`. A loss after that is not finite earns 0: that is the miner's doing.
+ * What a submission removes of the base loss: `max(0, before - after)`. A loss after that is not finite removes
+ * nothing: that is the miner's doing.
  *
  * @throws ScoreError `SCORE_BASE_LOSS_INVALID` if `before` is not finite or not above 0: that is ours.
- * @see packages/docs/protocol.md §7.2; the published log line 4.321, 3.512 gives 0.187
  */
-export function scoreOf(before: NatsPerToken, after: NatsPerToken): number {
+export function reductionOf(before: NatsPerToken, after: NatsPerToken): NatsPerToken {
   if (!(Number.isFinite(before) && before > 0)) {
     throw new ScoreError(ScoreErrorCode.BaseLossInvalid, "The base model's loss is not a positive number", {
       retryable: true,
       fields: { before: String(before) },
     });
   }
-  if (!Number.isFinite(after)) return 0;
-  return Math.max(0, before - after) / before;
+  return Number.isFinite(after) ? Math.max(0, before - after) : 0;
+}
+
+/**
+ * A submission's score `w_i`: the share of the base loss that it removes, in [0, 1].
+ *
+ * @throws ScoreError as {@link reductionOf}.
+ * @see packages/docs/protocol.md §7.2; the published log line 4.321, 3.512 gives 0.187
+ */
+export function scoreOf(before: NatsPerToken, after: NatsPerToken): number {
+  return reductionOf(before, after) / before;
 }

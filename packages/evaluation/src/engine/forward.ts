@@ -123,15 +123,19 @@ export class LayerwiseForward {
     submission: UnitSource | null,
     signal: AbortSignal,
   ): Promise<readonly Tensor[]> {
+    const { sessions, description } = this.#components;
     const tensors = await this.#tensors(layer, submission);
-    const experts = this.#expertsOf(layer);
+    const described = description.layer(layer);
+    const weights = {
+      ...weightFeeds(described.attention, tensors, attentionKey),
+      ...weightFeeds(described.dense ?? [], tensors, denseKey),
+      ...expertFeeds(described, this.#expertsOf(layer), tensors),
+    };
     const outputs: Tensor[] = [];
     for (const [index, x] of xs.entries()) {
       signal.throwIfAborted();
-      const { normed, routing, sum } = await this.#upToExperts(layer, chunks[index] as Chunk, x, tensors);
-      const y =
-        routing === null ? sum : await this.#addExperts(layer, experts, { normed, routing, sum }, tensors, signal);
-      outputs.push(y);
+      const { shape } = chunks[index] as Chunk;
+      outputs.push(await sessions.layer(described, { x, batch_shape: shape, ...weights }));
     }
     return outputs;
   }
@@ -170,19 +174,12 @@ export class LayerwiseForward {
     signal: AbortSignal,
   ): Promise<Tensor> {
     const { sessions, description } = this.#components;
-    const { expert: weightsOf } = description.layer(layer);
-    if (weightsOf === null) return sum;
     let y = sum;
     for (let first = 0; first < experts.length; first += MAX_SLOTS) {
       signal.throwIfAborted();
       const run = experts.slice(first, first + MAX_SLOTS);
-      const feeds: Record<string, Tensor> = { sum: y, normed, ...routing, expert_ids: ids(run) };
-      for (const [slot, expert] of run.entries()) {
-        for (const { input } of weightsOf(expert)) {
-          feeds[`${input}_${slot}`] = tensor(tensors, expertKey(expert, input));
-        }
-      }
-      y = await sessions.experts(run.length, feeds);
+      const weights = expertFeeds(description.layer(layer), run, tensors);
+      y = await sessions.experts(run.length, { sum: y, normed, ...routing, expert_ids: ids(run), ...weights });
     }
     return y;
   }
@@ -236,6 +233,19 @@ function weightFeeds(
   keyOf: (input: string) => string,
 ): Readonly<Record<string, Tensor>> {
   return Object.fromEntries(weights.map(({ input }) => [input, tensor(tensors, keyOf(input))]));
+}
+
+/** The weights of some experts, each under its place in the run. */
+function expertFeeds(
+  { expert: weightsOf }: LayerDescription,
+  experts: readonly number[],
+  tensors: Tensors,
+): Readonly<Record<string, Tensor>> {
+  if (weightsOf === null) return {};
+  const feeds = experts.flatMap((expert, slot) =>
+    weightsOf(expert).map(({ input }) => [`${input}_${slot}`, tensor(tensors, expertKey(expert, input))] as const),
+  );
+  return Object.fromEntries(feeds);
 }
 
 function tensor(tensors: Tensors, key: string): Tensor {

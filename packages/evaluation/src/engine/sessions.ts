@@ -4,10 +4,11 @@ import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import { attentionGraph } from "../model/attention-graph.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { denseGraph } from "../model/dense-graph.ts";
-import type { AttentionKind } from "../model/description.ts";
+import type { AttentionKind, LayerDescription } from "../model/description.ts";
 import { expertGroupGraph } from "../model/expert-group-graph.ts";
 import type { ExpertTensorLayout } from "../model/expert-layout.ts";
 import { headGraph } from "../model/head-graph.ts";
+import { layerGraph } from "../model/layer-graph.ts";
 import type { Graph } from "../onnx/graph.ts";
 import { InferenceSession, type Tensor } from "../onnx/runtime.ts";
 
@@ -61,6 +62,13 @@ export class ModelSessions {
     const [residual, normed] = [output(outputs, "residual"), output(outputs, "normed")];
     if (!kind.routed) return { residual, normed, routing: null };
     return { residual, normed, routing: { chosen: output(outputs, "chosen"), shares: output(outputs, "shares") } };
+  }
+
+  /** A whole layer, with all its experts. */
+  async layer({ kind, denseIntermediateSize }: LayerDescription, feeds: Feeds): Promise<Tensor> {
+    const options = { ...kind, denseIntermediateSize, layout: this.layout, positions: this.#options.sequenceLength };
+    const key = `layer ${JSON.stringify(kind)} ${denseIntermediateSize}`;
+    return output(await this.#run(key, () => layerGraph(this.config, options), feeds), "y");
   }
 
   /** `sum` plus a feed-forward network of its own or the shared experts. */

@@ -24,9 +24,22 @@ export interface AttentionGraphOptions extends AttentionKind {
  * One graph serves every layer of its kind, since the weights are inputs. Sequences may be shorter than `positions`,
  * not longer; positions that are scaled by the sequence's length (`dynamic`) are scaled by `positions`.
  */
-export function attentionGraph(config: ModelConfig, { positions, ...kind }: AttentionGraphOptions): Graph {
-  const { hiddenSize, rmsNormEpsilon, attention } = config;
+export function attentionGraph(config: ModelConfig, options: AttentionGraphOptions): Graph {
+  const { hiddenSize, expertsPerToken } = config;
   const graph = new Graph("attention");
+  addAttention(graph, config, options);
+  graph.output("residual", ElementType.float32, ["N", hiddenSize]);
+  graph.output("normed", ElementType.float32, ["N", hiddenSize]);
+  if (options.routed) {
+    graph.output("chosen", ElementType.int64, ["N", expertsPerToken]);
+    graph.output("shares", ElementType.float32, ["N", expertsPerToken]);
+  }
+  return graph;
+}
+
+/** The inputs and values of {@link attentionGraph}, as part of a larger graph. */
+export function addAttention(graph: Graph, config: ModelConfig, { positions, ...kind }: AttentionGraphOptions): void {
+  const { hiddenSize, rmsNormEpsilon, attention } = config;
   graph.input("x", ElementType.float32, ["N", hiddenSize]);
   graph.input("batch_shape", ElementType.int64, [2]);
   declareWeights(graph, attentionInputs(config, kind));
@@ -40,8 +53,5 @@ export function attentionGraph(config: ModelConfig, { positions, ...kind }: Atte
       : latentAttention(graph, config, attention, normed);
   graph.node("Add", ["x", attended], {}, { name: "residual" });
   rmsNorm(graph, "residual", "feedForwardNorm", rmsNormEpsilon, "normed");
-  graph.output("residual", ElementType.float32, ["N", hiddenSize]);
-  graph.output("normed", ElementType.float32, ["N", hiddenSize]);
   if (kind.routed) addRouting(graph, config);
-  return graph;
 }

@@ -15,9 +15,19 @@ export function denseGraph(config: ModelConfig, intermediateSize: number): Graph
   const graph = new Graph("dense");
   graph.input("sum", ElementType.float32, ["N", hiddenSize]);
   graph.input("normed", ElementType.float32, ["N", hiddenSize]);
-  declareWeights(graph, denseInputs(config, intermediateSize));
-  const inner = gatedProduct(graph, linear(graph, "normed", "gate"), linear(graph, "normed", "up"));
-  graph.node("Add", ["sum", linear(graph, inner, "down")], {}, { name: "y" });
+  addDense(graph, config, intermediateSize, { sum: "sum", name: "y" });
   graph.output("y", ElementType.float32, ["N", hiddenSize]);
   return graph;
+}
+
+/** The weights and the sum of {@link denseGraph}, as part of a larger graph. */
+export function addDense(
+  graph: Graph,
+  config: ModelConfig,
+  intermediateSize: number,
+  { sum, name }: { readonly sum: string; readonly name: string },
+): void {
+  declareWeights(graph, denseInputs(config, intermediateSize));
+  const inner = gatedProduct(graph, linear(graph, "normed", "gate"), linear(graph, "normed", "up"));
+  graph.node("Add", [sum, linear(graph, inner, "down")], {}, { name });
 }

@@ -24,18 +24,31 @@ export function expertGroupGraph(config: ModelConfig, slots: number, layout: Exp
   graph.input("chosen", ElementType.int64, ["N", expertsPerToken]);
   graph.input("shares", ElementType.float32, ["N", expertsPerToken]);
   graph.input("expert_ids", ElementType.int64, [slots]);
+  addExperts(graph, config, { layout, slots, sum: "sum" });
+  graph.output("y", ElementType.float32, ["N", hiddenSize]);
+  return graph;
+}
+
+export interface AddedExperts {
+  readonly layout: ExpertTensorLayout;
+  readonly slots: number;
+  /** What is added to. */
+  readonly sum: string;
+}
+
+/** The weights and the sum `y` of {@link expertGroupGraph}, as part of a larger graph that has `expert_ids`. */
+export function addExperts(graph: Graph, config: ModelConfig, { layout, slots, sum: first }: AddedExperts): void {
+  const { expertsPerToken } = config;
   const pairs: Pairs = {
     chosen: graph.node("Reshape", ["chosen", graph.int64(-1)]),
     shares: graph.node("Reshape", ["shares", graph.int64(-1, 1)]),
     expertsPerToken,
   };
-  let sum = "sum";
+  let sum = first;
   for (let slot = 0; slot < slots; slot += 1) {
     declareWeights(graph, expertInputs(config, layout), `_${slot}`);
     sum = addExpert(graph, { layout, pairs, sum, slot, name: slot === slots - 1 ? "y" : `sum_${slot}` });
   }
-  graph.output("y", ElementType.float32, ["N", hiddenSize]);
-  return graph;
 }
 
 /** What the router chose, pair by pair of token and expert: `chosen` int64[N · k], `shares` float32[N · k, 1]. */

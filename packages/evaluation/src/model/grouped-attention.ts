@@ -45,8 +45,7 @@ export function groupedAttention(
   const query = turned("query", heads);
   const key = turned("key", keyValueHeads);
   const value = batched(graph, cut(graph, attention, project("value")), keyValueHeads * headDim);
-  const repeated = { query, key: repeatHeads(graph, attention, key), value: repeatHeads(graph, attention, value) };
-  const attended = attend(graph, repeated, { heads, window });
+  const attended = attend(graph, { query, key, value }, { heads, keyValueHeads, window });
   const flat = graph.node("Reshape", [attended, graph.int64(-1, heads * headDim)]);
   return linear(graph, flat, "output", bias ? "outputBias" : undefined);
 }
@@ -67,12 +66,4 @@ function headNorm(
 /** Not-a-number stays what it is. */
 function cut(graph: Graph, { clip }: GroupedAttention, x: string): string {
   return clip === null ? x : graph.node("Clip", [x, graph.float32Scalar(-clip), graph.float32Scalar(clip)]);
-}
-
-/** Each head of keys and values stands beside its copies, one per head of queries that it serves. */
-function repeatHeads(graph: Graph, { heads, keyValueHeads, headDim }: GroupedAttention, x: string): string {
-  if (heads === keyValueHeads) return x;
-  const perHead = graph.node("Reshape", [x, graph.int64(-1, keyValueHeads, 1, headDim)]);
-  const repeated = graph.node("Expand", [perHead, graph.int64(1, 1, heads / keyValueHeads, 1)]);
-  return batched(graph, repeated, heads * headDim);
 }

@@ -46,7 +46,12 @@ export function latentAttention(graph: Graph, config: ModelConfig, attention: La
   const { key, value } = keysAndValues(graph, attention, normed);
   const whole = (x: string) => batched(graph, x, heads * (plainDim + rotaryDim));
   const inputs = { query: whole(query), key: whole(key), value: batched(graph, value, heads * valueDim) };
-  const attended = attend(graph, inputs, { heads, scale: scoreScale(config, attention), window: null });
+  const attended = attend(graph, inputs, {
+    heads,
+    keyValueHeads: heads,
+    scale: scoreScale(config, attention),
+    window: null,
+  });
   const flat = graph.node("Reshape", [attended, graph.int64(-1, heads * valueDim)]);
   return linear(graph, flat, "output", bias ? "outputBias" : undefined);
 }

@@ -55,26 +55,35 @@ export function addRotaryTable(graph: Graph, { cos, sin }: RotaryTable, position
 }
 
 export interface CausalAttention {
+  /** Heads of queries. */
   readonly heads: number;
+  /** Heads of keys and values; each serves as many heads of queries, in order. */
+  readonly keyValueHeads: number;
   /** What scores are multiplied by; left out for the inverse root of a head's width. */
   readonly scale?: number;
   /** How many tokens a token sees, itself included; null for all before it. */
   readonly window: number | null;
 }
 
-/** Attention of each token to those before it; queries, keys and values are `[batch, sequence, heads · width]`. */
+/**
+ * Attention of each token to those before it; queries, keys and values are `[batch, sequence, heads · width]`.
+ *
+ * ONNX's own operator gives the same bits as the runtime's MultiHeadAttention in two thirds of the time (128 tokens), and
+ * takes shared heads of keys as they are.
+ */
 export function attend(
   graph: Graph,
   { query, key, value }: Readonly<Record<"query" | "key" | "value", string>>,
-  { heads, scale, window }: CausalAttention,
+  { heads, keyValueHeads, scale, window }: CausalAttention,
 ): string {
   const attributes = {
-    num_heads: heads,
-    unidirectional: 1,
+    q_num_heads: heads,
+    kv_num_heads: keyValueHeads,
+    is_causal: 1,
     ...(scale === undefined ? {} : { scale: { float: scale } }),
   };
-  const mask = window === null ? [] : ["", "", windowMask(graph, window)];
-  return graph.node("MultiHeadAttention", [query, key, value, ...mask], attributes, { domain: CONTRIBUTED });
+  const mask = window === null ? [] : [windowMask(graph, window)];
+  return graph.node("Attention", [query, key, value, ...mask], attributes);
 }
 
 /** float32[1, 1, sequence, sequence]: 0 where a token is near enough to be seen, else as negative as numbers get. */

@@ -1,10 +1,9 @@
-import { ElementType } from "../onnx/encoder.ts";
 import type { Graph } from "../onnx/graph.ts";
 import type { ModelConfig } from "./config.ts";
 import { linear } from "./operators.ts";
 
 /**
- * Adds the router to the graph: from the input `router` and the value `normed` [N, hidden] to the outputs `chosen`
+ * Adds the router to the graph: from the input `router` and the value `normed` [N, hidden] to the values `chosen`
  * int64[N, k] and `shares` float32[N, k], most likely expert first, of equally likely ones the first.
  *
  * A score that is not a number makes all shares of its token so: the choice is arbitrary then, the loss is not finite.
@@ -24,8 +23,6 @@ export function addRouting(graph: Graph, config: ModelConfig): void {
   if (scale !== 1) {
     graph.node("Mul", [normalizeTopK ? "normalized" : values, graph.float32Scalar(scale)], {}, { name: "shares" });
   }
-  graph.output("chosen", ElementType.int64, ["N", expertsPerToken]);
-  graph.output("shares", ElementType.float32, ["N", expertsPerToken]);
 }
 
 /** Probabilities with those of all groups but the kept ones set to zero. */

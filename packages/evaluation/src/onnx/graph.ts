@@ -120,10 +120,10 @@ export class Graph {
   /**
    * The graph as bytes of a `ModelProto`.
    *
-   * @param versions defaults: operator set 21, file format 10.
+   * @param versions defaults: operator set 23, file format 10.
    */
   model(versions: { readonly opset?: number; readonly ir?: number } = {}): Uint8Array {
-    const { opset = 21, ir = 10 } = versions;
+    const { opset = 23, ir = 10 } = versions;
     const { name, nodes, initializers, inputs, outputs } = this;
     return encodeModel({ name, nodes, initializers, inputs, outputs, opset, ir });
   }

@@ -143,6 +143,32 @@ export function evaluatorContract(
       expect(other.lossBefore).not.toBe(one.lossBefore);
     });
 
+    test("the stages of a round are its batches in order, to the last bit", async () => {
+      const evaluator = await start();
+      const request = await fixture.request(1, pushed(fixture.tensors, 1e-2));
+      const whole = expectMeasured(await evaluator.evaluate(request, NEVER));
+      const stages = [
+        { firstBatch: 0, batches: 1 },
+        { firstBatch: 1, batches: 9 },
+      ];
+      const measured = await Promise.all(stages.map((stage) => evaluator.evaluate({ ...request, stage }, NEVER)));
+      const [first, rest] = measured.map(expectMeasured);
+
+      expect([...(first?.batchLosses ?? []), ...(rest?.batchLosses ?? [])]).toEqual(whole.batchLosses);
+      expect(first).toMatchObject({ tokens: 32, batchesLeft: 2 });
+      expect(rest).toMatchObject({ tokens: 64, batchesLeft: 0 });
+      expect(whole.batchesLeft).toBe(undefined);
+    });
+
+    test("a stage names a batch that is not finite by its place in the round", async () => {
+      const evaluator = await start();
+      const request = await fixture.request(0, overflowing(fixture.tensors));
+
+      expect(await evaluator.evaluate({ ...request, stage: { firstBatch: 1, batches: 2 } }, NEVER)).toMatchObject({
+        detail: "Batch 2 of 3 has a loss that is not finite",
+      });
+    });
+
     test("measurements asked for at the same time are all made", async () => {
       const evaluator = await start();
       const requests = await Promise.all([0, 1, 0, 1].map((group) => fixture.request(group)));

@@ -11,7 +11,7 @@ const network: Network = {
   blockMillis: 12_000,
   schedule: NINE_PHASE_45,
   expertGroups: 1,
-  evaluation: { sequences: 1, sequenceLength: 1 },
+  evaluation: { sequences: 1, sequenceLength: 1, policy: "relative_reduction" },
   merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
 };
 

@@ -14,9 +14,11 @@ import { readReceipts } from "../downloads/receipts.ts";
 import { EvaluatorErrorCode } from "../evaluator-error.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
 import type { JobBoard } from "../queue/job-board.ts";
+import { evaluationJob } from "./evaluation-job.ts";
 import { evaluationRanks } from "./evaluation-ranks.ts";
 import { RoundForecast } from "./round-forecast.ts";
 import { type Accepted, roundWork } from "./round-work.ts";
+import { StagedEvaluations } from "./staged-evaluations.ts";
 import { TextWatch } from "./text-watch.ts";
 
 export interface EvaluationDutyComponents {
@@ -47,11 +49,15 @@ export class EvaluationDuty implements Duty {
   readonly name = "evaluations";
   readonly #components: EvaluationDutyComponents;
   readonly #network: Pick<Network, "blockMillis">;
+  /** Null where the network measures everybody on all batches. */
+  readonly #staged: StagedEvaluations | null;
   readonly #watched = new Map<RoundId, WatchedRound>();
 
-  constructor(components: EvaluationDutyComponents, network: Pick<Network, "blockMillis">) {
+  constructor(components: EvaluationDutyComponents, network: Pick<Network, "blockMillis" | "evaluation">) {
+    const { sequential: rules, sequences } = network.evaluation;
     this.#components = components;
     this.#network = network;
+    this.#staged = rules === undefined ? null : new StagedEvaluations(components, { rules, sequences });
   }
 
   async run(head: ChainHead): Promise<void> {
@@ -96,10 +102,16 @@ export class EvaluationDuty implements Duty {
     const submissions = await ledger.submissions.list(round.id);
     const before = await ledger.evaluations.list(round.id);
     const arrived = new Set(receipts.map(({ uid }) => uid));
-    const { toMeasure, duplicates } = roundWork(round, { submissions, evaluations: before, arrived });
+    const work = roundWork(round, { submissions, evaluations: before, arrived });
+    const { toMeasure, duplicates } = work;
     for (const { entry, first } of duplicates) await this.#rejectDuplicate(round, entry, first);
-    for (const entry of toMeasure) {
-      await this.#settle(round, seed, entry, watched.ranks.get(entry.uid) ?? watched.ranks.size);
+    const rankOf = ({ uid }: Accepted) => watched.ranks.get(uid) ?? watched.ranks.size;
+    if (this.#staged === null) {
+      for (const entry of toMeasure) await this.#settle(round, seed, entry, rankOf(entry));
+    } else {
+      const closing = head.number >= round.evaluationDeadline;
+      const ended = await this.#staged.advance({ round, seed, work, closing, rankOf });
+      for (const outcome of ended) await this.#record(outcome);
     }
     const evaluations = await ledger.evaluations.list(round.id);
     const ended = new Set(evaluations.map(({ uid }) => uid));
@@ -117,20 +129,11 @@ export class EvaluationDuty implements Duty {
     this.#components.logger.info("Rejected submission", { round: round.id, uid, reason: "duplicate", detail });
   }
 
-  async #settle(round: Round, seed: string, { uid, hotkey, group, submission }: Accepted, rank: number): Promise<void> {
+  async #settle(round: Round, seed: string, entry: Accepted, priority: number): Promise<void> {
     const { evaluations, logger } = this.#components;
-    const job = {
-      roundId: round.id,
-      uid,
-      hotkey,
-      group,
-      baseVersion: round.baseVersion,
-      submissionPath: submission.path,
-      submissionSha256: submission.sha256,
-      seed,
-      deadlineBlock: round.evaluationDeadline,
-    };
-    const state = await evaluations.settle(evaluationJobId(round.id, uid), job, { priority: rank });
+    const { uid, hotkey } = entry;
+    const job = evaluationJob(round, seed, entry);
+    const state = await evaluations.settle(evaluationJobId(round.id, uid), job, { priority });
     if (state.kind === "completed") await this.#record(state.outcome);
     if (state.kind === "failed") {
       const { message } = state;

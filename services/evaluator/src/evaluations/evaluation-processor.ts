@@ -7,7 +7,7 @@ import type { Evaluator } from "@assay/evaluation/evaluator";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { ReceivedJob } from "@assay/runtime/queue/worker";
 import type { EvaluatorMetrics } from "../metrics.ts";
-import { shortHotkey } from "../short-hotkey.ts";
+import { logEvaluation } from "./evaluation-line.ts";
 
 export interface EvaluationProcessorComponents {
   /** The chain as this process knows it. */
@@ -38,6 +38,7 @@ export function createEvaluationProcessor(components: EvaluationProcessorCompone
         group: job.group,
         submission: { path: join(layout.root, job.submissionPath), sha256: job.submissionSha256 },
         seed: job.seed,
+        ...(job.stage !== undefined && { stage: job.stage }),
       },
       signal,
     );
@@ -48,14 +49,9 @@ export function createEvaluationProcessor(components: EvaluationProcessorCompone
       return { ...key, kind: "rejected", reason: measured.reason, detail: measured.detail };
     }
     const { kind: _, ...losses } = measured;
-    const { lossBefore, lossAfter, tokens } = losses;
-    logger.info(`Evaluating ${shortHotkey(job.hotkey)}`, {
-      lossBefore: lossBefore.toFixed(3),
-      lossAfter: lossAfter.toFixed(3),
-      wI: scoreOf(lossBefore, lossAfter).toFixed(3),
-      ...facts,
-      tokens,
-    });
-    return { ...key, ...losses, kind: "scored", seconds: facts.seconds };
+    const outcome = { ...key, ...losses, kind: "scored" as const, seconds: facts.seconds };
+    if (job.stage === undefined) logEvaluation(logger, outcome);
+    else logger.debug("Measured a stage", { ...facts, ...job.stage, wI: scoreOf(losses.lossBefore, losses.lossAfter) });
+    return outcome;
   };
 }

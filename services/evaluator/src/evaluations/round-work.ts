@@ -18,11 +18,15 @@ export interface Accepted extends RosterEntry {
   readonly submission: Extract<DownloadOutcome, { kind: "accepted" }>;
 }
 
-/** Accepted submissions that nothing was recorded of yet, by UID. */
+/** Accepted submissions of a round, by UID. */
 export interface RoundWork {
+  readonly accepted: readonly Accepted[];
+  /** Those of them that nothing was recorded of yet. */
   readonly toMeasure: readonly Accepted[];
   /** Files that were submitted before, which are not measured again. */
   readonly duplicates: readonly { readonly entry: Accepted; readonly first: RosterEntry }[];
+  /** Nobody else is going to be accepted: all that arrived were looked at. */
+  readonly complete: boolean;
 }
 
 /** What is left to measure of a round. A submission that may be somebody's duplicate is in neither list until it is known. */
@@ -34,6 +38,8 @@ export function roundWork(round: Round, standing: RoundStanding): RoundWork {
     .filter(({ uid }) => !settled.has(uid))
     .map((entry) => ({ entry, originality: originalityOf(entry, round.roster, standingOf) }));
   return {
+    accepted,
+    complete: round.roster.every((entry) => standingOf(entry) !== "open"),
     toMeasure: judged.filter(({ originality }) => originality.kind === "first").map(({ entry }) => entry),
     duplicates: judged.flatMap(({ entry, originality }) =>
       originality.kind === "duplicate" ? [{ entry, first: originality.first }] : [],

@@ -3,6 +3,7 @@ import type { Round } from "@assay/core/round/round";
 import { scoreOf } from "@assay/core/scoring/score";
 import type { ExpertGroup, Hotkey, Uid } from "@assay/core/units";
 import type { EvaluationRecord } from "@assay/ledger/evaluations";
+import { measuredSubmissions } from "../scores/measured-submissions.ts";
 
 /** The submission that lowered its group's loss most. */
 export interface Best {
@@ -17,10 +18,8 @@ export function bestOfEachGroup(
   evaluations: readonly EvaluationRecord[],
 ): ReadonlyMap<ExpertGroup, Best> {
   const candidates = new Map<ExpertGroup, { uid: Uid; hotkey: Hotkey; score: number }[]>();
-  for (const { uid, hotkey, group } of round.roster) {
-    const evaluation = evaluations.find((each) => each.uid === uid);
-    if (evaluation?.kind !== "scored") continue;
-    const score = scoreOf(evaluation.lossBefore, evaluation.lossAfter);
+  for (const { uid, hotkey, group, lossBefore, lossAfter } of measuredSubmissions(round, evaluations)) {
+    const score = scoreOf(lossBefore, lossAfter);
     candidates.set(group, [...(candidates.get(group) ?? []), { uid, hotkey, score }]);
   }
   return new Map(

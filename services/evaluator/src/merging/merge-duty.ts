@@ -11,7 +11,8 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import { currentVersion } from "../current-version.ts";
 import { cycleWindows } from "../cycle/cycle-windows.ts";
 import type { Duty } from "../cycle/duty.ts";
-import { type RoundProgress, readRoundProgress } from "../cycle/round-progress.ts";
+import { readRoundProgress } from "../cycle/round-progress.ts";
+import { provisionalEvaluations } from "../evaluations/provisional-evaluations.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
 import { agreementRate, NOT_AGREED_STEP } from "./agreement-rate.ts";
 import { type Best, bestOfEachGroup } from "./best-of-group.ts";
@@ -61,7 +62,7 @@ export class MergeDuty implements Duty {
     const progress = await readRoundProgress(newest, ledger, this.#components.inbox);
     const finished = progress.settled === progress.arrived.size && (await this.#hasSeed(newest));
     if (!finished && head.number < windows.mergeLast) return;
-    await this.#end(newest, head, await this.#merge(newest, progress, head, signal));
+    await this.#end(newest, head, await this.#merge(newest, head, signal));
   }
 
   async #newestRound(): Promise<Round | null> {
@@ -75,9 +76,9 @@ export class MergeDuty implements Duty {
     return record !== null && record.seed !== null;
   }
 
-  async #merge(round: Round, progress: RoundProgress, head: ChainHead, signal: AbortSignal): Promise<MergeResult> {
+  async #merge(round: Round, head: ChainHead, signal: AbortSignal): Promise<MergeResult> {
     const { ledger, store, logger } = this.#components;
-    const best = bestOfEachGroup(round, progress.evaluations);
+    const best = bestOfEachGroup(round, await provisionalEvaluations(round.id, ledger));
     const current = await currentVersion(store);
     // A crash between publishing and writing it down: the version of this round is there already.
     const published = current.version > round.baseVersion ? await store.manifest(current.version) : null;

@@ -36,7 +36,8 @@ function evaluatorOn({ config, network, logger }: Ground): (device: Device) => E
   const { backend_command: command, memory_limit_mib: memoryLimitMiB } = config.evaluation;
   const options: EvaluatorOptions = {
     evalDatasetPath: resolve(config.eval_dataset_path),
-    batchSize: config.eval_batch_size,
+    // In stages a batch decides what is compared, so it is the network's.
+    batchSize: network.evaluation.sequential?.batchSequences ?? config.eval_batch_size,
     sequences: network.evaluation.sequences,
     sequenceLength: network.evaluation.sequenceLength,
     timeoutMillis: config.evaluation.timeout_seconds * 1000,

@@ -1,6 +1,7 @@
 import type { ChainHead } from "@assay/chain/chain-client";
 import type { Inbox } from "@assay/checkpoint/inbox/inbox";
 import type { Network } from "@assay/core/network";
+import { scoringPolicy } from "@assay/core/scoring/policies/policies";
 import type { ScoreBook } from "@assay/core/scoring/score-book";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { RoundRecord } from "@assay/ledger/rounds";
@@ -70,11 +71,13 @@ export class CloseRoundDuty implements Duty {
     const { ledger, door, metrics, logger } = this.#components;
     const book: ScoreBook = new Map((await ledger.scores.book()).map((state) => [state.uid, state]));
     const findings = { round, ...progress, doorWasOpen: await door.wasOpen(round) };
-    const scores = roundScores(findings, book, this.#options.weightOfOld);
+    const { network, weightOfOld } = this.#options;
+    const policy = scoringPolicy(network.evaluation.policy);
+    const scores = roundScores(findings, book, { policy, weightOfOld });
     if (!(await ledger.scores.closeRound(round.id, scores))) return;
     const measured = scores.rows.filter(isMeasured);
     metrics.averageW.set(mean(measured));
-    const minutes = ((head.number - round.seedBlock) * this.#options.network.blockMillis) / 60_000;
+    const minutes = ((head.number - round.seedBlock) * network.blockMillis) / 60_000;
     logger.info(`Evaluated ${progress.settled}/${progress.arrived.size} submissions in ${minutes.toFixed(1)} minutes`, {
       round: round.id,
       scored: measured.length,

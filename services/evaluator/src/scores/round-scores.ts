@@ -1,9 +1,11 @@
 import type { RosterEntry, Round } from "@assay/core/round/round";
-import { scoreOf } from "@assay/core/scoring/score";
+import type { PolicyScore, ScoringPolicy } from "@assay/core/scoring/policies/scoring-policy";
 import { nextEntry, type ScoreBook } from "@assay/core/scoring/score-book";
+import type { Uid } from "@assay/core/units";
 import type { EvaluationRecord } from "@assay/ledger/evaluations";
 import type { RoundScore, RoundScores } from "@assay/ledger/scores";
 import type { SubmissionRecord } from "@assay/ledger/submissions";
+import { measuredSubmissions } from "./measured-submissions.ts";
 
 /** What the ledger holds of a round when it is closed. */
 export interface RoundFindings {
@@ -16,14 +18,26 @@ export interface RoundFindings {
   readonly doorWasOpen: boolean;
 }
 
+/** How scores come of losses, and standings of scores. */
+export interface ScoringRules {
+  readonly policy: ScoringPolicy;
+  /** Weight of the old value in the moving average. */
+  readonly weightOfOld: number;
+}
+
 /**
  * The scores of a round: a row for every miner of the roster, and the new standings of those that were measured.
  *
  * A miner without an acceptable submission gets zero. A miner that we failed to measure gets no point at all, so its
  * standing stays as it was.
  */
-export function roundScores(findings: RoundFindings, book: ScoreBook, weightOfOld: number): RoundScores {
-  const results = findings.round.roster.map((entry) => ({ entry, result: resultOf(entry, findings) }));
+export function roundScores(
+  findings: RoundFindings,
+  book: ScoreBook,
+  { policy, weightOfOld }: ScoringRules,
+): RoundScores {
+  const scores = policy(measuredSubmissions(findings.round, findings.evaluations));
+  const results = findings.round.roster.map((entry) => ({ entry, result: resultOf(entry, findings, scores) }));
   return {
     rows: results.map(({ entry, result }) => toRow(entry, result)),
     states: results
@@ -43,12 +57,11 @@ interface MinerResult {
   readonly losses: { readonly before: number; readonly after: number } | null;
 }
 
-function resultOf(entry: RosterEntry, findings: RoundFindings): MinerResult {
+function resultOf(entry: RosterEntry, findings: RoundFindings, scores: ReadonlyMap<Uid, PolicyScore>): MinerResult {
   const evaluation = findings.evaluations.find((each) => each.uid === entry.uid);
-  if (evaluation?.kind === "scored") {
-    const w = scoreOf(evaluation.lossBefore, evaluation.lossAfter);
-    const losses = { before: evaluation.lossBefore, after: evaluation.lossAfter };
-    return { w, reason: w > 0 ? null : "no_improvement", ours: false, losses };
+  const score = scores.get(entry.uid);
+  if (evaluation?.kind === "scored" && score !== undefined) {
+    return { ...score, ours: false, losses: { before: evaluation.lossBefore, after: evaluation.lossAfter } };
   }
   if (evaluation?.kind === "rejected") return zero(evaluation.reason);
   if (evaluation !== undefined) return notMeasured(evaluation.kind);
