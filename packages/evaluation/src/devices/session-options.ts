@@ -23,7 +23,7 @@ export function sessionOptions(device: Device, threads: number): InferenceSessio
 /**
  * Options under which a session is refused unless every node of its graph runs on this GPU.
  *
- * Ordinary sessions leave nodes that the GPU's provider has no kernel for (sizes and indices, mostly) to the CPU.
+ * Ordinary sessions leave nodes that the GPU's provider has no kernel for to the CPU.
  */
 export function wholeGraphOptions(device: Device): InferenceSession.SessionOptions {
   if (device.kind === "cpu") return sessionOptions(device, 1);

@@ -105,7 +105,7 @@ export class ModelSessions {
 }
 
 /**
- * A session on this device and no other. What a GPU has no kernel for (sizes and indices, mostly) runs on the CPU.
+ * A session on this device and no other. What a GPU has no kernel for runs on the CPU (see ADR 0019).
  *
  * @throws EvaluationError `EVALUATION_DEVICE_UNAVAILABLE` if a GPU gives none, `EVALUATION_ENGINE_FAILED` if the CPU does.
  */
