@@ -137,6 +137,11 @@ describe("the layer-wise engine", () => {
           JSON.stringify(modelConfigJson({ ...TINY_CONFIG, attention: { ...ATTENTION, headDim: 16 } })),
         ),
     ],
+    [
+      "fewer layers in its configuration",
+      (version) =>
+        writeFile(join(version, "config.json"), JSON.stringify(modelConfigJson({ ...TINY_CONFIG, layers: 1 }))),
+    ],
   ])("a version with %s is ours to repair", async (name, damage) => {
     const version = join(directory, name.replaceAll(" ", "-"));
     const tensors = randomTensors();

@@ -15,16 +15,6 @@ type Feeds = Readonly<Record<string, Tensor>>;
 /** By the outputs of all our graphs. */
 type Outputs = Record<"residual" | "normed" | "chosen" | "shares" | "y" | "losses", Tensor>;
 
-/** One graph once, on one thread. */
-export async function runGraph(graph: Graph, feeds: Feeds): Promise<Outputs> {
-  const session = await createSession(graph, 1);
-  try {
-    return (await session.run(feeds)) as unknown as Outputs;
-  } finally {
-    await session.release();
-  }
-}
-
 export interface GraphModel {
   readonly config: ModelConfig;
   readonly layout: ExpertTensorLayout;
@@ -52,6 +42,16 @@ export async function lossesByGraphs(model: GraphModel, sequences: readonly (rea
     ...fed(model, description.head),
   });
   return [...(losses.data as Float32Array)];
+}
+
+/** One graph once, on one thread. */
+async function runGraph(graph: Graph, feeds: Feeds): Promise<Outputs> {
+  const session = await createSession(graph, 1);
+  try {
+    return (await session.run(feeds)) as unknown as Outputs;
+  } finally {
+    await session.release();
+  }
 }
 
 async function runLayer(

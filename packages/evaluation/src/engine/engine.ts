@@ -13,7 +13,7 @@ import { Tensor } from "../onnx/runtime.ts";
 import { type BaseWeights, openBaseWeights, readEmbeddingRows } from "./base-weights.ts";
 import { batchSums, type Chunk, chunksOf } from "./chunks.ts";
 import { LayerwiseForward, type Trunk } from "./forward.ts";
-import { embeddingPlace, modelUnits, submissionUnits } from "./model-places.ts";
+import { checkTensorNames, embeddingPlace, modelUnits, submissionUnits } from "./model-places.ts";
 import { ModelSessions } from "./sessions.ts";
 import { TensorReader } from "./tensor-reader.ts";
 import { TrunkCache } from "./trunk-cache.ts";
@@ -131,6 +131,7 @@ export class Engine implements LossBackend {
     const config = parseModelConfig(source.config);
     const layout = expertTensorLayout(config, firstExpert(source));
     const description = describeModel(config, layout);
+    checkTensorNames(source, config, layout);
     const units = modelUnits(source, config, description);
     const { baseMemoryBytes: memoryBytes = process.availableMemory() * BASE_MEMORY_SHARE } = this.#options;
     const weights = await openBaseWeights({ units, memoryBytes }, signal);

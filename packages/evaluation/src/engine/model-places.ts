@@ -4,6 +4,8 @@ import type { TensorPlace } from "@assay/checkpoint/safetensors/tensor-place";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { LayerDescription, ModelDescription } from "../model/description.ts";
+import type { ExpertTensorLayout } from "../model/expert-layout.ts";
+import { unknownTensors } from "../model/tensor-names.ts";
 import type { WeightInput } from "../model/weight-input.ts";
 import type { Places } from "./tensor-reader.ts";
 
@@ -26,6 +28,16 @@ export function modelUnits(source: ModelSource, config: ModelConfig, description
   });
   const head = new Map(description.head.map((weight) => [weight.input, sharedPlace(source, weight)]));
   return [...layers, head];
+}
+
+/**
+ * Refuses a model with a shared tensor that the configuration does not use: it would be computed without it.
+ *
+ * @throws EvaluationError `EVALUATION_MODEL_INVALID` naming the first such tensor.
+ */
+export function checkTensorNames({ shared }: ModelSource, config: ModelConfig, layout: ExpertTensorLayout): void {
+  const [tensor] = unknownTensors(config, layout, shared.keys());
+  if (tensor !== undefined) throw invalid("Tensor is not part of the configuration", { tensor });
 }
 
 /** Where the table lies that tokens look their rows up in. */

@@ -215,7 +215,7 @@ describe("parseModelConfig", () => {
       rmsNormEpsilon: 1e-5,
     });
     expect(parseModelConfig({ ...mixtral, sliding_window: 4096 }).attention).toMatchObject({
-      window: { tokens: 4096, firstLayer: 0 },
+      window: 4096,
     });
   });
 
@@ -262,14 +262,8 @@ describe("parseModelConfig", () => {
     [{}, null],
     [{ use_sliding_window: true, sliding_window: null }, null],
     [{ use_sliding_window: false, sliding_window: 64 }, null],
-    [
-      { use_sliding_window: true, sliding_window: 64 },
-      { tokens: 64, firstLayer: 0 },
-    ],
-    [
-      { use_sliding_window: true, sliding_window: 64, max_window_layers: 12 },
-      { tokens: 64, firstLayer: 12 },
-    ],
+    [{ use_sliding_window: true, sliding_window: 64 }, 64],
+    [{ use_sliding_window: true, sliding_window: 64, max_window_layers: 12 }, 64],
   ])("Qwen3's window with %j is %j", (change, window) => {
     expect(parseModelConfig({ ...published, ...change }).attention).toMatchObject({ window });
   });
@@ -362,7 +356,7 @@ describe("modelConfigJson", () => {
   test.each([
     [published],
     [{ ...published, tie_word_embeddings: true, norm_topk_prob: false, attention_bias: true, mlp_only_layers: [0, 3] }],
-    [{ ...published, use_sliding_window: true, sliding_window: 8, max_window_layers: 3 }],
+    [{ ...published, use_sliding_window: true, sliding_window: 8 }],
     [{ ...published, rope_scaling: { rope_type: "dynamic", factor: 2 }, max_position_embeddings: 64 }],
     [
       {

@@ -48,7 +48,8 @@ export function parseModelConfig(json: unknown): ModelConfig {
 /**
  * The `config.json` that {@link parseModelConfig} reads as this configuration.
  *
- * @throws RangeError for a configuration that its architecture cannot have (a caller's bug).
+ * @throws RangeError for a configuration that its architecture cannot have (a caller's bug), EvaluationError as
+ *   {@link parseModelConfig} for sizes that contradict each other.
  */
 export function modelConfigJson(config: ModelConfig): ModelConfigJson {
   const { name, write } = BY_ARCHITECTURE[config.architecture];

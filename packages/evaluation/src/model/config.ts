@@ -46,8 +46,8 @@ export interface GroupedAttention {
   readonly norm: "per_head" | "all_heads" | "none";
   /** Queries, keys and values are cut to this absolute value; null for no limit. */
   readonly clip: number | null;
-  /** Layers from `firstLayer` on see only the last `tokens` tokens, their own included; null for all. */
-  readonly window: { readonly tokens: number; readonly firstLayer: number } | null;
+  /** How many tokens a token sees, its own included; null for all before it. */
+  readonly window: number | null;
 }
 
 /** DeepSeek's attention: keys and values come from a narrow vector per token, positions from a part that heads share. */
@@ -114,12 +114,6 @@ export interface Routing {
    * the highest single probabilities; null for no such limit.
    */
   readonly groupLimit: { readonly groups: number; readonly kept: number } | null;
-}
-
-/** How many tokens a layer's token sees, its own included; null for all before it. */
-export function windowOf({ attention }: ModelConfig, layer: number): number | null {
-  if (attention.kind !== "grouped" || attention.window === null) return null;
-  return layer >= attention.window.firstLayer ? attention.window.tokens : null;
 }
 
 /** Width of what is turned by positions in one head. */

@@ -1,4 +1,4 @@
-import { type ModelConfig, windowOf } from "./config.ts";
+import type { ModelConfig } from "./config.ts";
 import type { ExpertTensorLayout } from "./expert-layout.ts";
 import { groupedAttentionInputs } from "./grouped-attention.ts";
 import { latentAttentionInputs } from "./latent-attention.ts";
@@ -100,7 +100,7 @@ export function denseInputs({ hiddenSize }: ModelConfig, intermediateSize: numbe
 
 function describeLayer(config: ModelConfig, layout: ExpertTensorLayout, layer: number): LayerDescription {
   const routed = !config.denseLayers.includes(layer);
-  const kind = { routed, window: windowOf(config, layer) };
+  const kind = { routed, window: config.attention.kind === "grouped" ? config.attention.window : null };
   const denseIntermediateSize = routed ? config.sharedIntermediateSize : config.denseIntermediateSize;
   const dense = denseIntermediateSize === null ? null : denseInputs(config, denseIntermediateSize);
   const expert = (index: number) => named(expertInputs(config, layout), expertNames(config, layout, layer, index));

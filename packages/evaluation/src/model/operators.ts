@@ -3,7 +3,7 @@ import type { Graph } from "../onnx/graph.ts";
 import type { RotaryTable } from "./rotary-table.ts";
 
 /** Operators that ONNX Runtime adds to ONNX's own. */
-export const CONTRIBUTED = "com.microsoft";
+const CONTRIBUTED = "com.microsoft";
 
 /** Declares weights as float32 inputs of the graph, each name with an ending. */
 export function declareWeights(

@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
 import type { ModelConfig } from "./config.ts";
-import { expertGroup, groupTensors, type ModelTensor, modelTensors, sharedTensors } from "./tensor-names.ts";
+import {
+  expertGroup,
+  groupTensors,
+  type ModelTensor,
+  modelTensors,
+  sharedTensors,
+  unknownTensors,
+} from "./tensor-names.ts";
 
 const config: ModelConfig = {
   architecture: "qwen3_moe",
@@ -80,6 +87,24 @@ describe("tensor names", () => {
 
     expect(names).not.toContain("lm_head.weight");
     expect(names).toHaveLength(modelTensors(config).length - 1);
+  });
+
+  test("unknown are tensors that the configuration does not have, but not what a language model leaves alone", () => {
+    const names = [
+      ...sharedTensors(config).map(({ name }) => name),
+      "model.layers.0.self_attn.q_proj.bias",
+      "model.layers.1.input_layernorm.weight",
+      "model.visual.blocks.0.attn.qkv.weight",
+      "mtp.layers.0.mlp.gate.weight",
+      "model.mtp_block.norm.weight",
+      "model.layers.0.self_attn.rotary_emb.inv_freq",
+    ];
+
+    expect(unknownTensors(config, "per_expert", names)).toEqual([
+      "model.layers.0.self_attn.q_proj.bias",
+      "model.layers.1.input_layernorm.weight",
+    ]);
+    expect(unknownTensors({ ...config, tiedEmbeddings: true }, "per_expert", ["lm_head.weight"])).toEqual([]);
   });
 
   test("groups that cannot be equal are refused", () => {

@@ -2,6 +2,7 @@ import type { ExpertGroup } from "@assay/core/units";
 import type { ModelConfig } from "./config.ts";
 import { describeModel } from "./description.ts";
 import { type ExpertTensorLayout, publishedLayout } from "./expert-layout.ts";
+import { HEAD } from "./names.ts";
 import type { WeightInput } from "./weight-input.ts";
 
 /** One tensor of a model. Matrices are stored as Hugging Face stores them: `[outputs, inputs]`, row-major. */
@@ -71,6 +72,23 @@ export function sharedTensors(
 ): readonly ModelTensor[] {
   return modelTensors(config, layout).filter(({ expert }) => expert === null);
 }
+
+/**
+ * Which of these shared tensors a model of this configuration does not have.
+ *
+ * What a language model does not use is not counted: the vision part of a larger model, layers that predict several
+ * tokens at once, tables of positions that old files hold, and a head beside tied embeddings.
+ */
+export function unknownTensors(
+  config: ModelConfig,
+  layout: ExpertTensorLayout,
+  names: Iterable<string>,
+): readonly string[] {
+  const known = new Set(sharedTensors(config, layout).map(({ name }) => name));
+  return [...names].filter((name) => !known.has(name) && !UNUSED.test(name) && name !== HEAD);
+}
+
+const UNUSED = /^(?:model\.)?(?:visual|mtp[^.]*)\.|\.rotary_emb\.inv_freq$/;
 
 function groupSize({ experts }: ModelConfig, groups: number): number {
   if (!Number.isSafeInteger(groups) || groups < 1 || experts % groups !== 0) {

@@ -37,7 +37,7 @@ export const BASE_CONFIGS: Readonly<Record<ModelType, ConfigJson>> = {
       rope_theta: 5e6,
       rope_scaling: { mrope_interleaved: true, mrope_section: [2, 2, 2], rope_type: "default" },
       intermediate_size: 40,
-      moe_intermediate_size: 12,
+      moe_intermediate_size: 20,
       num_experts: 4,
       num_experts_per_tok: 2,
       norm_topk_prob: true,

@@ -26,12 +26,15 @@ export interface TextConfigJson {
   readonly clip_qkv?: number | null;
   readonly sliding_window?: number | null;
   readonly use_sliding_window?: boolean;
+  /** Without effect. */
   readonly max_window_layers?: number;
   readonly q_lora_rank?: number | null;
   readonly kv_lora_rank?: number;
   readonly qk_nope_head_dim?: number;
   readonly qk_rope_head_dim?: number;
   readonly v_head_dim?: number;
+  /** Without effect: it follows from the two above. */
+  readonly qk_head_dim?: number;
 
   readonly rope_theta?: number;
   readonly rope_scaling?: (RopeScaling & MultimodalRope) | null;

@@ -32,8 +32,9 @@ const readers: Readonly<Record<ModelType, (config: ConfigJson) => Definition>> =
 };
 
 /**
- * @see Transformers `configuration_qwen3_moe.py`, `Qwen3MoeDecoderLayer`; for `max_window_layers`, which newer versions
- *   dropped, `Qwen3MoeAttention` of the versions that had it
+ * A window holds in all layers: `max_window_layers`, which published files have, is not looked at.
+ *
+ * @see Transformers `configuration_qwen3_moe.py`, `Qwen3MoeDecoderLayer`, `Qwen3MoeModel.forward`
  */
 function qwen3(config: TextConfigJson): Definition {
   const { mlp_only_layers: dense = [], decoder_sparse_step: step = 1 } = config;
@@ -48,7 +49,7 @@ function qwen3(config: TextConfigJson): Definition {
     attention: {
       ...attention,
       queryKeyNorm: "head",
-      window: (layer) => (layer >= (config.max_window_layers ?? 0) ? window : null),
+      window,
     },
     feedForward: (layer) => (dense.includes(layer) || (layer + 1) % step !== 0 ? null : feedForward),
   };
@@ -74,7 +75,7 @@ function mixtral(config: TextConfigJson): Definition {
     ...common(config, 1e-5),
     attention: {
       ...grouped({ ...config, attention_bias: false }, { epsilon: 1e-5, theta: 1e6 }),
-      window: () => config.sliding_window ?? null,
+      window: config.sliding_window ?? null,
     },
     feedForward: () => feedForward,
   };
@@ -152,7 +153,7 @@ function grouped(
     queryKeyNorm: null,
     clip: null,
     rope: ropeOf(config, { dimensions: headWidth, theta }),
-    window: () => null,
+    window: null,
     epsilon: config.rms_norm_eps ?? epsilon,
   };
 }

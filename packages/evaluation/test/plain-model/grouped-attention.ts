@@ -16,8 +16,8 @@ export interface GroupedAttention {
   /** Queries, keys and values are cut off at plus and minus this. */
   readonly clip: number | null;
   readonly rope: Rope;
-  /** By layer. */
-  readonly window: (layer: number) => number | null;
+  /** How many positions a query sees, its own included; null for all before it. */
+  readonly window: number | null;
   readonly epsilon: number;
 }
 
@@ -28,7 +28,7 @@ export interface GroupedAttention {
  */
 export function groupedAttention(
   attention: GroupedAttention,
-  { tensors, name, layer }: { readonly tensors: PlainTensors; readonly name: string; readonly layer: number },
+  { tensors, name }: { readonly tensors: PlainTensors; readonly name: string },
   inputs: readonly Vector[],
 ): readonly Vector[] {
   const { heads, keyValueHeads, headWidth, clip, rope } = attention;
@@ -55,7 +55,7 @@ export function groupedAttention(
   const queries = rotatedHeads("q");
   const keys = rotatedHeads("k");
   const values = inputs.map((x) => cut(clipped(project("v", x)), headWidth));
-  const rule = { scale: 1 / Math.sqrt(headWidth), window: attention.window(layer) };
+  const rule = { scale: 1 / Math.sqrt(headWidth), window: attention.window };
   const attended = Array.from({ length: heads }, (_, head) => {
     const shared = Math.floor(head / (heads / keyValueHeads));
     return attend({ queries: ofHead(queries, head), keys: ofHead(keys, shared), values: ofHead(values, shared) }, rule);

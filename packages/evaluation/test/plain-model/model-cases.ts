@@ -14,7 +14,7 @@ export interface ModelCase {
 /** Tokens that the options are made for: windows are shorter, scaled positions matter. */
 export const SEQUENCE_LENGTH = 20;
 /** With these weights every option changes the mean loss by more than 1e-3. */
-export const MODEL_SEED = 8;
+export const MODEL_SEED = 12;
 
 /** Fields of an option; then those that an engine would go by that overlooks it. */
 type Option = readonly [option: string, fields: Fields, ignored: Fields | null];
@@ -25,6 +25,13 @@ const YARN = { rope_type: "yarn", factor: 4, original_max_position_embeddings: 6
 const PUBLISHED_MSCALE = 0.707;
 /** As the published files of DeepSeek-V2 spell it. */
 const LATENT_YARN = { type: "yarn", factor: 40, original_max_position_embeddings: 64, beta_fast: 32, beta_slow: 1 };
+
+/** Transformers 5 moves all settings of positions when it writes a configuration. */
+const REWRITTEN = {
+  rope_theta: undefined,
+  rope_scaling: undefined,
+  rope_parameters: { rope_type: "default", rope_theta: 10_000 },
+} as const;
 
 /** Shared by all that rotate whole heads. */
 const ROPE_OPTIONS: readonly Option[] = [
@@ -43,6 +50,11 @@ const ROPE_OPTIONS: readonly Option[] = [
   ],
   ["llama3 scaling", { rope_theta: 100, rope_scaling: { ...LLAMA3, rope_type: "llama3" } }, { rope_scaling: null }],
   ["yarn", { rope_theta: 100, rope_scaling: YARN }, { rope_scaling: null }],
+  [
+    "yarn from the model's own length",
+    { rope_theta: 100, max_position_embeddings: 64, rope_scaling: { rope_type: "yarn", factor: 4 } },
+    { rope_scaling: { ...YARN, original_max_position_embeddings: 4096 } },
+  ],
   [
     "yarn with other bounds",
     { rope_theta: 100, rope_scaling: { ...YARN, beta_fast: 2, beta_slow: 0.25 } },
@@ -95,13 +107,13 @@ const OPTIONS: Readonly<Record<ModelType, readonly Option[]>> = {
     ["a layer without experts by list", { mlp_only_layers: [0] }, null],
     ["a layer without experts by step", { decoder_sparse_step: 2, num_hidden_layers: 3 }, null],
     [
-      "a window in all layers",
-      { use_sliding_window: true, sliding_window: 6, max_window_layers: 0 },
+      "a window in all layers, whatever max_window_layers says",
+      { use_sliding_window: true, sliding_window: 6, max_window_layers: 1 },
       { use_sliding_window: false },
     ],
     [
-      "a window from the second layer on",
-      { use_sliding_window: true, sliding_window: 5, max_window_layers: 1 },
+      "a window, no max_window_layers",
+      { use_sliding_window: true, sliding_window: 5, max_window_layers: undefined },
       { use_sliding_window: false },
     ],
     [
@@ -109,7 +121,7 @@ const OPTIONS: Readonly<Record<ModelType, readonly Option[]>> = {
       { use_sliding_window: false, sliding_window: 4, max_window_layers: 0 },
       { use_sliding_window: true },
     ],
-    ["num_local_experts, as newer Transformers may spell it", { num_experts: undefined, num_local_experts: 4 }, null],
+    ["fields as Transformers 5 writes them", { ...REWRITTEN, num_experts: undefined, num_local_experts: 4 }, null],
     ...ROPE_OPTIONS,
   ],
   qwen3_vl_moe: [
@@ -118,6 +130,16 @@ const OPTIONS: Readonly<Record<ModelType, readonly Option[]>> = {
     ["no norm_topk_prob, which changes nothing", { norm_topk_prob: undefined }, null],
     ["attention bias", { attention_bias: true }, { attention_bias: false }],
     ["a layer without experts", { mlp_only_layers: [1] }, null],
+    [
+      "fields as Transformers 5 writes them",
+      {
+        ...REWRITTEN,
+        num_experts: undefined,
+        num_local_experts: 4,
+        rope_parameters: { ...REWRITTEN.rope_parameters, mrope_interleaved: true, mrope_section: [2, 2, 2] },
+      },
+      null,
+    ],
     ["another theta", { rope_theta: 50 }, { rope_theta: 10_000 }],
     [
       "rope_parameters",
@@ -128,10 +150,17 @@ const OPTIONS: Readonly<Record<ModelType, readonly Option[]>> = {
       },
       { rope_theta: 10_000, rope_parameters: undefined },
     ],
+    [
+      "yarn",
+      { rope_theta: 100, rope_scaling: { ...YARN, mrope_interleaved: true, mrope_section: [2, 2, 2] } },
+      { rope_scaling: null },
+    ],
   ],
   mixtral: [
     ["as small as it gets", {}, null],
     ["no rope_theta, no rms_norm_eps", { rope_theta: undefined, rms_norm_eps: undefined }, null],
+    ["fields as Transformers 5 writes them", { ...REWRITTEN, head_dim: 6 }, null],
+    ["a width of heads that is null", { head_dim: null }, null],
     ["a given width of heads", { head_dim: 8 }, null],
     ["a window", { sliding_window: 6 }, { sliding_window: null }],
     ["a window as long as the sequence", { sliding_window: SEQUENCE_LENGTH }, null],
@@ -143,6 +172,7 @@ const OPTIONS: Readonly<Record<ModelType, readonly Option[]>> = {
     ["as small as it gets", {}, null],
     ["a head of keys for two heads of queries", { num_key_value_heads: 2 }, null],
     ["no num_key_value_heads", { num_key_value_heads: undefined }, null],
+    ["fields as Transformers 5 writes them", REWRITTEN, null],
     ["clipped queries, keys and values", { clip_qkv: 0.6 }, { clip_qkv: null }],
     ["attention bias", { attention_bias: true }, { attention_bias: false }],
     ["attention bias and clipping", { attention_bias: true, clip_qkv: 0.6 }, { clip_qkv: null }],
@@ -152,6 +182,7 @@ const OPTIONS: Readonly<Record<ModelType, readonly Option[]>> = {
   ],
   deepseek_v2: [
     ["as small as it gets", {}, null],
+    ["fields as Transformers 5 writes them", { ...REWRITTEN, head_dim: 8, qk_head_dim: 14 }, null],
     ["queries from a narrow vector", { q_lora_rank: 14 }, null],
     ["attention bias", { attention_bias: true }, { attention_bias: false }],
     [

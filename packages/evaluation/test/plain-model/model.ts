@@ -54,7 +54,7 @@ function layerOutput({ definition, tensors }: Model, layer: number, states: read
     const weight = vector(tensors, `${name}${norm}.weight`);
     return vectors.map((each) => rmsNorm(each, weight, epsilon));
   };
-  const place = { tensors, name: `${name}self_attn.`, layer };
+  const place = { tensors, name: `${name}self_attn.` };
   const inputs = normed("input_layernorm", states);
   const attended =
     attention.kind === "grouped"

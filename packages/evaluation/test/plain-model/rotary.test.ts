@@ -26,11 +26,6 @@ describe("frequencies", () => {
       { type: "yarn", factor: 4, beta_fast: 31, beta_slow: 4.5, truncate: false },
       [1, 0.371484, 0.118399, 0.03125],
     ],
-    [
-      "longrope: a divisor for each pair",
-      { rope_type: "longrope", factor: 4, short_factor: [1, 2, 4, 8], long_factor: [] },
-      [1, 0.25, 0.0625, 0.015625],
-    ],
   ])("%s", (_, scaling, expected) => {
     const { frequencies } = rotationOf({ ...rope, scaling }, LENGTH);
 
@@ -58,11 +53,6 @@ describe("the magnitude", () => {
     ["of yarn may be given", { type: "yarn", factor: 4, attention_factor: 1.5 }, 1.5],
     ["of yarn is a ratio when both weights are given", { type: "yarn", factor: 4, mscale: 1, mscale_all_dim: 1 }, 1],
     ["of yarn is as without weights when only one is given", { type: "yarn", factor: 4, mscale: 2 }, 1.138629],
-    [
-      "of longrope is √(1 + ln s / ln L)",
-      { type: "longrope", factor: 4, original_max_position_embeddings: 16, short_factor: [1, 1, 1, 1] },
-      1.224745,
-    ],
   ])("%s", (_, scaling, expected) => {
     expect(rotationOf({ ...rope, scaling }, LENGTH).magnitude).toBeCloseTo(expected, 6);
   });

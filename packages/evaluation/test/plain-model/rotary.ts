@@ -24,8 +24,6 @@ export interface RopeScaling {
   readonly truncate?: boolean;
   readonly low_freq_factor?: number;
   readonly high_freq_factor?: number;
-  readonly short_factor?: readonly number[];
-  readonly long_factor?: readonly number[];
 }
 
 /** Radians per position for each pair of elements, and the factor that both sine and cosine are multiplied by. */
@@ -49,7 +47,6 @@ export function rotationOf(rope: Rope, sequenceLength: number): Rotation {
   if (type === "dynamic") return { frequencies: dynamicFrequencies(rope, sequenceLength), magnitude: 1 };
   if (type === "llama3") return { frequencies: llama3Frequencies(rope), magnitude: 1 };
   if (type === "yarn") return { frequencies: yarnFrequencies(rope), magnitude: yarnMagnitude(scaling) };
-  if (type === "longrope") return longRope(rope, sequenceLength);
   throw new RangeError(`Rotary positions of type ${type}`);
 }
 
@@ -144,18 +141,6 @@ function yarnFrequencies(rope: Rope): Vector {
 function yarnMagnitude({ factor = 1, attention_factor: given, mscale, mscale_all_dim: allDim }: RopeScaling): number {
   if (given !== undefined) return given;
   return mscale && allDim ? yarnGrowth(factor, mscale) / yarnGrowth(factor, allDim) : yarnGrowth(factor, 1);
-}
-
-/** A factor of its own for every pair, from one of two lists. */
-function longRope(rope: Rope, sequenceLength: number): Rotation {
-  const original = originalPositions(rope);
-  const { factor = rope.maxPositions / original, attention_factor: given, short_factor, long_factor } = rope.scaling;
-  const factors = (sequenceLength > original ? long_factor : short_factor) ?? [];
-  const magnitude = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
-  return {
-    frequencies: plainFrequencies(rope).map((frequency, pair) => frequency / (factors[pair] ?? Number.NaN)),
-    magnitude: given ?? magnitude,
-  };
 }
 
 function originalPositions({ scaling, maxPositions }: Rope): number {

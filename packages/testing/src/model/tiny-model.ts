@@ -75,9 +75,10 @@ export async function writeVersionFolder(
   { config = TINY_CONFIG, groups, tensors, dtype = "F32" }: VersionFolderOptions,
 ): Promise<void> {
   await writeModelFiles(directory, config);
-  await writeTensors(join(directory, SHARED_FILE), sharedTensors(config), tensors, dtype);
+  await writeTensors(join(directory, SHARED_FILE), sharedTensors(config), tensors, { dtype });
   for (let group = 0; group < groups; group += 1) {
-    await writeTensors(join(directory, groupFileName(group)), groupTensors(config, groups, group), tensors, dtype);
+    const wanted = groupTensors(config, groups, group);
+    await writeTensors(join(directory, groupFileName(group)), wanted, tensors, { dtype, group });
   }
 }
 
@@ -90,7 +91,7 @@ export async function writeSubmission(
   path: string,
   { config = TINY_CONFIG, groups, group, tensors, dtype = "F32" }: SubmissionOptions,
 ): Promise<{ readonly path: string; readonly sha256: Sha256Hex }> {
-  const sha256 = await writeTensors(path, groupTensors(config, groups, group), tensors, dtype);
+  const sha256 = await writeTensors(path, groupTensors(config, groups, group), tensors, { dtype, group });
   return { path, sha256 };
 }
 
@@ -110,16 +111,19 @@ async function writeModelFiles(directory: string, config: ModelConfig): Promise<
   await writeFile(join(directory, "tokenizer_config.json"), JSON.stringify({ tokenizer_class: "ByteTokenizer" }));
 }
 
+/** @param options.group whose rows of stacked experts are written. */
 async function writeTensors(
   path: string,
   wanted: readonly ModelTensor[],
   tensors: ReadonlyMap<string, TinyTensor>,
-  dtype: Float32Dtype = "F32",
+  { dtype = "F32", group = 0 }: { readonly dtype?: Float32Dtype; readonly group?: ExpertGroup } = {},
 ): Promise<Sha256Hex> {
-  const sources = wanted.map(({ name }) => {
+  const sources = wanted.map(({ name, shape }) => {
     const tensor = tensors.get(name);
     if (tensor === undefined) throw new RangeError(`No values for tensor ${name}`);
-    return { name, shape: tensor.shape, dtype, chunks: () => [narrow(dtype, tensor.values)] };
+    const size = shape.reduce((product, length) => product * length, 1);
+    const first = size < tensor.values.length ? group * size : 0;
+    return { name, shape, dtype, chunks: () => [narrow(dtype, tensor.values.subarray(first, first + size))] };
   });
   await rm(path, { force: true });
   return (await writeSafetensors(path, sources)).sha256;

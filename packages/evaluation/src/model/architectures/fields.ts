@@ -20,7 +20,6 @@ export type Field =
   | "layer_types"
   | "low_freq_factor"
   | "max_position_embeddings"
-  | "max_window_layers"
   | "mlp_bias"
   | "mlp_only_layers"
   | "model_type"

@@ -6,8 +6,8 @@ import { parseRotary, rotaryJson } from "./rotary.ts";
 /**
  * Qwen3-MoE.
  *
- * The window follows the rule that came with `max_window_layers` (layers from that one on); where the field is missing,
- * newer Transformers' (all layers).
+ * A window holds in all layers. Published files have `max_window_layers`, which Transformers (4.57, 5.18) does not look
+ * at for this architecture.
  *
  * @see https://github.com/huggingface/transformers `models/qwen3_moe/{configuration,modeling}_qwen3_moe.py`
  */
@@ -20,8 +20,8 @@ export function parseQwen3Moe(json: Json): ModelConfig {
     tiedEmbeddings: flag(json, "tie_word_embeddings"),
   };
   const layerTypes = json.layer_types;
-  const expected = Array.from({ length: config.layers }, (_, layer) =>
-    window !== null && layer >= window.firstLayer ? "sliding_attention" : "full_attention",
+  const expected = Array.from({ length: config.layers }, () =>
+    window === null ? "full_attention" : "sliding_attention",
   );
   refuse([["layer_types", layerTypes, layerTypes == null || JSON.stringify(layerTypes) === JSON.stringify(expected)]]);
   return { ...config, attention: { ...groupedAttention(json), window } };
@@ -93,12 +93,7 @@ function parseDenseLayers(json: Json, layers: number): readonly number[] {
 
 function parseWindow(json: Json): GroupedAttention["window"] {
   const tokens = optionalSize(json, "sliding_window");
-  if (!flag(json, "use_sliding_window") || tokens === null) return null;
-  const firstLayer = json.max_window_layers ?? 0;
-  if (typeof firstLayer !== "number" || !Number.isSafeInteger(firstLayer) || firstLayer < 0) {
-    throw invalid("max_window_layers", `is ${JSON.stringify(firstLayer)}, not a number of layers`);
-  }
-  return { tokens, firstLayer };
+  return flag(json, "use_sliding_window") ? tokens : null;
 }
 
 function textJson(config: ModelConfig): Json {
@@ -126,5 +121,5 @@ function textJson(config: ModelConfig): Json {
 
 function windowJson({ window }: GroupedAttention): Json {
   if (window === null) return { use_sliding_window: false };
-  return { use_sliding_window: true, sliding_window: window.tokens, max_window_layers: window.firstLayer };
+  return { use_sliding_window: true, sliding_window: window };
 }
