@@ -1,3 +1,4 @@
+import type { ExpertGroup, ModelVersion, NatsPerToken, Sha256Hex } from "@assay/core/units";
 import { z } from "zod";
 import { EvaluationErrorCode } from "../evaluation-error.ts";
 
@@ -5,7 +6,64 @@ import { EvaluationErrorCode } from "../evaluation-error.ts";
 export const PROTOCOL = "assay-losses/1";
 
 /** The backend's first line. */
-export const helloSchema = z.object({
+export interface Hello {
+  readonly protocol: typeof PROTOCOL;
+  readonly name: string;
+  readonly device: string;
+  readonly band: NatsPerToken;
+}
+
+/** One line to the backend: losses of some batches. */
+export interface LossesLine {
+  readonly id: number;
+  readonly model: { readonly directory: string; readonly version: ModelVersion; readonly manifest: string };
+  readonly group: ExpertGroup;
+  readonly submission: { readonly path: string; readonly sha256: Sha256Hex } | null;
+  readonly batches: {
+    readonly path: string;
+    /** Rows of each batch. */
+    readonly sequences: readonly number[];
+    readonly sequence_length: number;
+  };
+}
+
+/** One line to the parent: the losses, or why there are none. */
+export type Reply =
+  | { readonly id: number; readonly losses: readonly (number | null)[] }
+  | { readonly id: number; readonly error: BackendFailure };
+
+export interface BackendFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+}
+
+/** What a version consists of; the schema below says what each field means. */
+export interface Manifest {
+  readonly config: unknown;
+  readonly files: readonly string[];
+  readonly shared: Tensors<Place>;
+  readonly experts: Readonly<Record<string, readonly Tensors<Place>[]>>;
+  readonly groups: readonly {
+    readonly group: ExpertGroup;
+    readonly experts: Readonly<Record<string, readonly number[]>>;
+    readonly tensors: Tensors<Shape>;
+  }[];
+}
+
+type Tensors<Of> = Readonly<Record<string, Of>>;
+
+interface Shape {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+}
+
+interface Place extends Shape {
+  readonly file: number;
+  readonly offset: number;
+}
+
+export const helloSchema: z.ZodType<Hello> = z.object({
   protocol: z.literal(PROTOCOL),
   name: z.string().min(1).max(200).describe("Shown in logs: the program and its version"),
   device: z.string().min(1).max(100).describe("Where it computes. Told a device, it must say the same or end"),
@@ -16,10 +74,8 @@ export const helloSchema = z.object({
       "Largest difference of a mean loss, in nats per token, from that of another machine, device or batch size",
     ),
 });
-export type Hello = z.infer<typeof helloSchema>;
 
-/** One line to the backend: losses of some batches. */
-export const requestSchema = z.object({
+export const requestSchema: z.ZodType<LossesLine> = z.object({
   id: z.int().positive().describe("The reply repeats it"),
   model: z.object({
     directory: z.string().describe("Absolute path of the version's folder, whose content never changes"),
@@ -49,10 +105,8 @@ export const requestSchema = z.object({
     sequence_length: z.int().positive(),
   }),
 });
-export type LossesLine = z.infer<typeof requestSchema>;
 
-/** One line to the parent: the losses, or why there are none. */
-export const replySchema = z.union([
+export const replySchema: z.ZodType<Reply> = z.union([
   z.object({
     id: z.int().positive(),
     losses: z
@@ -68,7 +122,6 @@ export const replySchema = z.union([
     }),
   }),
 ]);
-export type Reply = z.infer<typeof replySchema>;
 
 const tensorSchema = z.object({ dtype: z.string(), shape: z.array(z.int().positive()) });
 
@@ -77,8 +130,7 @@ const placeSchema = tensorSchema.extend({
   offset: z.int().nonnegative().describe("First byte in that file; little-endian values, row-major, follow"),
 });
 
-/** The file that `model.manifest` names. */
-const manifestSchema = z.object({
+const manifestSchema: z.ZodType<Manifest> = z.object({
   config: z.unknown().describe("The model's `config.json`"),
   files: z.array(z.string()).describe("Absolute paths"),
   shared: z.record(z.string(), placeSchema).describe("Every tensor that is no routed expert's, by name"),
@@ -97,10 +149,9 @@ const manifestSchema = z.object({
     }),
   ),
 });
-export type Manifest = z.infer<typeof manifestSchema>;
 
 /** Largest line of a reply. A number takes at most 25 bytes. */
-export const MAX_LINE_BYTES = 1024 * 1024;
+export const MAX_LINE_BYTES: number = 1024 * 1024;
 
 /** Codes that a backend may use as its own; whatever else it says stays in the facts of our error. */
 export const SHARED_CODES: readonly EvaluationErrorCode[] = [

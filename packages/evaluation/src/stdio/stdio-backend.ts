@@ -7,7 +7,7 @@ import type { EvaluationRequest } from "../evaluator.ts";
 import type { LossBackend, LossRequest } from "../loss-backend.ts";
 import { BackendProcess } from "./backend-process.ts";
 import { describeVersion } from "./model-manifest.ts";
-import { type Hello, type LossesLine, type Manifest, type Reply, SHARED_CODES } from "./protocol.ts";
+import { type BackendFailure, type Hello, type LossesLine, type Manifest, SHARED_CODES } from "./protocol.ts";
 import { Scratch } from "./scratch.ts";
 
 export interface StdioBackendOptions {
@@ -160,7 +160,7 @@ export class StdioBackend implements LossBackend {
   }
 }
 
-function toError({ code, message, retryable }: Extract<Reply, { readonly error: unknown }>["error"]): AppError {
+function toError({ code, message, retryable }: BackendFailure): AppError {
   if (SHARED_CODES.some((shared) => shared === code)) return new AppError(code, message, { retryable });
   return new EvaluationError(EvaluationErrorCode.BackendFailed, message, { retryable, fields: { backendCode: code } });
 }
