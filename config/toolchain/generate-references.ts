@@ -12,6 +12,7 @@ import {
   sampleProblems,
 } from "./references/config.ts";
 import { errorReference } from "./references/errors.ts";
+import { evaluationBackendReference } from "./references/evaluation-backend.ts";
 import { httpReference } from "./references/http.ts";
 import { metricsReference } from "./references/metrics.ts";
 import { networksReference } from "./references/networks.ts";
@@ -25,6 +26,7 @@ const FILES: Readonly<Record<string, () => string>> = {
   "packages/docs/reference/config-evaluator.md": evaluatorReference,
   "packages/docs/reference/config-model-server.md": modelServerReference,
   "packages/docs/reference/errors.md": () => errorReference(REPOSITORY),
+  "packages/docs/reference/evaluation-backend.md": evaluationBackendReference,
   "packages/docs/reference/http.md": () => httpReference(REPOSITORY),
   "packages/docs/reference/metrics.md": metricsReference,
   "packages/docs/reference/networks.md": () => networksReference(REPOSITORY),

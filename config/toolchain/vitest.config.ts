@@ -8,6 +8,7 @@ export default defineConfig({
   resolve,
   ssr: { resolve: { conditions: ["source", "node"] } },
   test: {
+    tags: [{ name: "gpu", description: "Needs a GPU; skipped with a line that says why where there is none" }],
     projects: [
       {
         extends: true,

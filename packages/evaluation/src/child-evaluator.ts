@@ -12,8 +12,8 @@ import { Turns } from "./turns.ts";
  * Measures in a process of its own, which only gets paths and numbers.
  *
  * Native code cannot be stopped from outside but by a kill: a measurement past its deadline costs the child its life,
- * and so may an abort. A crash, a hang or a lack of memory is our failure (`CHILD_DEADLINE`, `CHILD_EXITED`), never a
- * result; the next measurement gets a new child.
+ * and so may an abort. A crash, a hang or a lack of memory is our failure (`CHILD_DEADLINE`, `CHILD_EXITED`,
+ * `CHILD_MEMORY`), never a result; the next measurement gets a new child.
  */
 export class ChildEvaluator implements Evaluator {
   readonly #options: EvaluatorOptions;
@@ -23,7 +23,7 @@ export class ChildEvaluator implements Evaluator {
   #running = false;
 
   constructor({ logger }: { readonly logger: Logger }, options: EvaluatorOptions) {
-    const { timeoutMillis: _, ...measurerOptions } = options;
+    const { timeoutMillis: _, memoryLimitMiB = 0, ...measurerOptions } = options;
     this.#options = options;
     this.#datasets = new DatasetLog({ logger: logger.child({ module: "evaluation" }) });
     this.#child = new ChildProcess(
@@ -32,6 +32,8 @@ export class ChildEvaluator implements Evaluator {
         name: "evaluation",
         module: moduleUrl(import.meta.url, "./child/entry"),
         args: [JSON.stringify(measurerOptions satisfies MeasurerOptions)],
+        execArgv: [`--max-old-space-size=${heapMiB(memoryLimitMiB)}`],
+        memoryLimitMiB,
       },
     );
   }
@@ -75,3 +77,13 @@ export class ChildEvaluator implements Evaluator {
     return await this.#child.request({ kind, request }, { deadlineMs: this.#options.timeoutMillis, signal });
   }
 }
+
+/**
+ * Limit of the child's JavaScript heap, which holds tokenizer and names and no tensors: the same on every machine, and
+ * reached before the limit of the whole process where that is smaller.
+ */
+function heapMiB(memoryLimitMiB: number): number {
+  return memoryLimitMiB === 0 ? MAX_HEAP_MIB : Math.min(MAX_HEAP_MIB, memoryLimitMiB);
+}
+
+const MAX_HEAP_MIB = 2_048;

@@ -22,6 +22,12 @@ export const EvaluationErrorCode = {
   NotRunning: "EVALUATION_NOT_RUNNING",
   /** Something broke inside the process that computes (an allocation that failed, an error of the native runtime). */
   EngineFailed: "EVALUATION_ENGINE_FAILED",
+  /** The device that was asked for cannot be used; why in `fields.why`. Nothing is measured on another in its place. */
+  DeviceUnavailable: "EVALUATION_DEVICE_UNAVAILABLE",
+  /** The program of `evaluation.backend_command` said something that the protocol does not know; it was killed. */
+  BackendProtocol: "EVALUATION_BACKEND_PROTOCOL",
+  /** The program of `evaluation.backend_command` reported a failure of its own; its code in `fields.backendCode`. */
+  BackendFailed: "EVALUATION_BACKEND_FAILED",
 } as const;
 export type EvaluationErrorCode = (typeof EvaluationErrorCode)[keyof typeof EvaluationErrorCode];
 

@@ -2,6 +2,7 @@ import type { MeasuredLosses } from "@assay/core/scoring/outcome";
 import type { Stage } from "@assay/core/scoring/sequential/stages";
 import type { ExpertGroup, ModelVersion, Sha256Hex } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
+import type { Device } from "./devices/device.ts";
 
 /** What is measured: one group's tensors put in place of the base model's. */
 export interface EvaluationRequest {
@@ -50,4 +51,8 @@ export interface EvaluatorOptions {
   readonly timeoutMillis: number;
   /** Threads of one operator. Losses are equal to the last bit only for equal numbers; 1 is the number to use. */
   readonly threads: number;
+  /** The CPU unless said otherwise. */
+  readonly device?: Device;
+  /** Resident memory at which a process that measures is killed; 0 or nothing for no limit. In-process it has none. */
+  readonly memoryLimitMiB?: number;
 }

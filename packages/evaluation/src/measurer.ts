@@ -10,7 +10,7 @@ import { HeldOutText } from "./text/held-out-text.ts";
 import { Turns } from "./turns.ts";
 
 /** What a measurement needs of {@link EvaluatorOptions}; keeping time is the evaluator's business. */
-export type MeasurerOptions = Omit<EvaluatorOptions, "timeoutMillis">;
+export type MeasurerOptions = Omit<EvaluatorOptions, "timeoutMillis" | "memoryLimitMiB">;
 
 export interface MeasuredText {
   readonly measurement: Measurement;

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { ChildProcess } from "@assay/runtime/child/child-process";
+import { type ChildOptions, ChildProcess } from "@assay/runtime/child/child-process";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { EchoRequest } from "./fixtures/echo-child.ts";
@@ -12,7 +12,7 @@ afterEach(async () => {
   for (const child of children.splice(0)) await child.stop();
 });
 
-function createChild(options: { readonly cancelGraceMs?: number; readonly env?: Record<string, string> } = {}) {
+function createChild(options: Partial<Pick<ChildOptions, "cancelGraceMs" | "env" | "memoryLimitMiB">> = {}) {
   const logger = createMemoryLogger();
   const module = new URL("./fixtures/echo-child.ts", import.meta.url);
   const child = new ChildProcess<EchoRequest, unknown>({ logger }, { name: "echo", module, ...options });
@@ -88,6 +88,19 @@ test("a child that dies rejects what is pending", async () => {
     fields: { exitCode: 3, signal: null },
   });
   expect(logger.records).toContainEqual(expect.objectContaining({ level: "warn", message: "Child process ended" }));
+});
+
+test("a child that uses too much memory is killed, and the next request gets a fresh one", async () => {
+  const { child } = createChild({ memoryLimitMiB: 300 });
+  await child.start(never);
+  const first = child.pid;
+  await expect(child.request({ kind: "hoard", mib: 400 }, patient)).rejects.toMatchObject({
+    code: "CHILD_MEMORY",
+    retryable: true,
+    fields: { child: "echo", limitMiB: 300 },
+  });
+  expect(await child.request({ kind: "echo", text: "x" }, patient)).toMatchObject({ text: "x" });
+  expect(child.pid).not.toBe(first);
 });
 
 test("an error with a code keeps it across the process, one without is a bug", async () => {

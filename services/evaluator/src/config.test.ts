@@ -39,11 +39,22 @@ describe("a value out of its bounds is refused", () => {
     ["--eval-batch-size=0", "eval_batch_size must be at least 1"],
     ["--max-checkpoints-cached=0", "max_checkpoints_cached must be at least 1"],
     ["--consensus-timeout=0", "consensus_timeout must be at least 1"],
-    ["--evaluation-workers=0", "evaluation.workers must be at least 1"],
+    [
+      "--evaluation-device=gpu",
+      "evaluation.device must be auto, or of cpu, cuda, cuda:N and webgpu those to use, separated by commas",
+    ],
     ["--chain-endpoint=http://node", "chain_endpoint must be ws:// or wss:// addresses, separated by commas"],
     ["--chain-endpoint=ws://a,", "chain_endpoint must be ws:// or wss:// addresses, separated by commas"],
   ])("%s", (arg, problem) => {
     expect(problemsOf([arg])).toEqual([problem]);
+  });
+
+  test("a backend is told its device and its words", () => {
+    const env = { EVALUATION_BACKEND_COMMAND: "python3,,serve.py", EVALUATION_DEVICE: "auto" };
+    expect(problemsOf([], env)).toEqual([
+      "evaluation.device must name devices when there is a backend_command",
+      "evaluation.backend_command must be a list of words, none of them empty",
+    ]);
   });
 
   test("and all of them at once, a Redis URL without repeating the password in it", () => {
@@ -54,6 +65,12 @@ describe("a value out of its bounds is refused", () => {
       "queue_lock_seconds must be at least 1",
     ]);
   });
+});
+
+test("the command of a backend is a list", () => {
+  expect(load([]).values.evaluation.backend_command).toEqual([]);
+  const env = { EVALUATION_BACKEND_COMMAND: "python3,/opt/losses.py,--device={device}" };
+  expect(load([], env).values.evaluation.backend_command).toEqual(["python3", "/opt/losses.py", "--device={device}"]);
 });
 
 test.each(["all", "cycle", "worker"])("the role %s is one", (role) => {

@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { parseDevices } from "@assay/evaluation/devices/device";
 import type { ConfigProblem } from "@assay/runtime/config/config-error";
 import type { ConfigSchema, ConfigValues } from "@assay/runtime/config/schema";
 import { LOG_LEVELS, type LogLevel } from "@assay/runtime/logging/log-record";
@@ -138,10 +139,17 @@ export const evaluatorSchema = {
     arg: "consensus-timeout",
   },
   evaluation: {
+    device: {
+      doc: "Where evaluations run: `cpu`, `cuda`, `cuda:1`, `webgpu`, several separated by commas, or `auto`: every GPU that is found, else the CPU. A named device that cannot be used stops the start.",
+      format: String,
+      default: "cpu",
+      env: "EVALUATION_DEVICE",
+      arg: "evaluation-device",
+    },
     workers: {
-      doc: "Child processes that evaluate in this process tree, one submission each. One per device or core.",
+      doc: "Child processes that evaluate in this process tree, one submission each, placed on the devices in turn. 0: one per device.",
       format: "nat",
-      default: 1,
+      default: 0,
       env: "EVALUATION_WORKERS",
       arg: "evaluation-workers",
     },
@@ -162,6 +170,18 @@ export const evaluatorSchema = {
       format: String,
       default: "auto",
       env: "EVALUATION_TOKEN_CACHE_DIR",
+    },
+    memory_limit_mib: {
+      doc: "Resident memory at which one evaluating process is killed; the attempt counts as ours. 0: no limit.",
+      format: "nat",
+      default: 0,
+      env: "EVALUATION_MEMORY_LIMIT_MIB",
+    },
+    backend_command: {
+      doc: "Command and arguments of a program that computes losses in place of our engine; `{device}` becomes the device's name. Empty: our engine.",
+      format: Array,
+      default: [] as string[],
+      env: "EVALUATION_BACKEND_COMMAND",
     },
   },
   downloads: {
@@ -268,6 +288,7 @@ export function checkEvaluatorConfig(config: EvaluatorConfig): readonly ConfigPr
   if (!isAddress(config.redis_url, ["redis:", "rediss:", "unix:"])) {
     problems.push({ path: "redis_url", message: "must begin with redis://, rediss:// or unix://" });
   }
+  problems.push(...deviceProblems(config));
   for (const [path, value] of atLeastOne(config)) {
     if (value < 1) problems.push({ path, message: "must be at least 1" });
   }
@@ -275,6 +296,24 @@ export function checkEvaluatorConfig(config: EvaluatorConfig): readonly ConfigPr
 }
 
 const MAX_NETUID = 65_535;
+
+function deviceProblems({
+  evaluation: { device, backend_command: command },
+}: EvaluatorConfig): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const devices = parseDevices(device);
+  if (devices === null) {
+    const message = "must be auto, or of cpu, cuda, cuda:N and webgpu those to use, separated by commas";
+    problems.push({ path: "evaluation.device", message });
+  }
+  if (devices === "auto" && command.length > 0) {
+    problems.push({ path: "evaluation.device", message: "must name devices when there is a backend_command" });
+  }
+  if (!command.every((word) => typeof word === "string" && word !== "")) {
+    problems.push({ path: "evaluation.backend_command", message: "must be a list of words, none of them empty" });
+  }
+  return problems;
+}
 
 function isAddress(text: string, protocols: readonly string[]): boolean {
   const url = URL.parse(text.trim());
@@ -286,7 +325,6 @@ function atLeastOne(config: EvaluatorConfig): readonly (readonly [path: string, 
     ["eval_batch_size", config.eval_batch_size],
     ["max_checkpoints_cached", config.max_checkpoints_cached],
     ["consensus_timeout", config.consensus_timeout],
-    ["evaluation.workers", config.evaluation.workers],
     ["evaluation.threads", config.evaluation.threads],
     ["evaluation.timeout_seconds", config.evaluation.timeout_seconds],
     ["downloads.concurrency", config.downloads.concurrency],

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { NINE_PHASE_45 } from "@assay/core/cycle/phase";
 import { expect, test } from "vitest";
 import { eventually, openQueues, useRedis } from "./queues.ts";
@@ -12,6 +13,8 @@ useRedis();
 
 const ENTRY = "services/evaluator/src/main.ts";
 const CHAIN = "packages/localnet/src/chain/main.ts";
+const ENGINE = fileURLToPath(new URL("../../../packages/evaluation/src/stdio/entry.ts", import.meta.url));
+const BACKEND = `${process.execPath},--conditions=source,${ENGINE},--device={device}`;
 
 /** Rules and held-out text of a small network, in the stage's folder. */
 async function writeNetwork({ folder, network }: Stage): Promise<{ readonly network: string; readonly text: string }> {
@@ -24,7 +27,10 @@ async function writeNetwork({ folder, network }: Stage): Promise<{ readonly netw
   return files;
 }
 
-test("a worker evaluates without wallet, chain and ledger, and loads none of their libraries", async () => {
+test.each([
+  ["our engine", {}, /Placed evaluators \| devices: cpu$/],
+  ["another program", { EVALUATION_BACKEND_COMMAND: BACKEND }, /Backend ready \| name: assay engine \| device: cpu/],
+])("a worker evaluates with %s, without wallet, chain and ledger and their libraries", async (_, env, ready) => {
   const stage = await openStage({ model: true });
   const queues = await openQueues();
   const files = await writeNetwork(stage);
@@ -49,10 +55,12 @@ test("a worker evaluates without wallet, chain and ledger, and loads none of the
       REDIS_URL: queues.url,
       QUEUE_PREFIX: queues.prefix,
       EVALUATION_TOKEN_CACHE_DIR: join(stage.folder, "tokens"),
+      ...env,
     },
     forbidden: ["better-sqlite3", "kysely", "@polkadot/api", "@polkadot/keyring"],
   });
   expect(await worker.line(/Found held-out text/)).toMatch(/ path: \S+ \| sha256: [0-9a-f]{64}$/);
+  await worker.line(ready);
   await worker.line(/Service started/);
   const queue = queues.queue("evaluations");
   await queue.add("evaluation-31-1", {
@@ -73,6 +81,22 @@ test("a worker evaluates without wallet, chain and ledger, and loads none of the
   expect(existsSync(join(root, "worker-ledger.sqlite"))).toBe(false);
   expect(await readdir(join(stage.folder, "tokens"))).toEqual([expect.stringMatching(/^[0-9a-f]{64}\.tokens$/)]);
   expect(await worker.stop()).toBe(0);
+});
+
+test("a worker does not start on a device that is not there, and says why", async () => {
+  const stage = await openStage();
+  const queues = await openQueues();
+  const files = await writeNetwork(stage);
+  const worker = startProcess({
+    entry: ENTRY,
+    args: ["--role=worker", `--network=${files.network}`, `--eval-dataset-path=${files.text}`, "--admin-port=0"],
+    cwd: stage.folder,
+    env: { REDIS_URL: queues.url, QUEUE_PREFIX: queues.prefix, EVALUATION_DEVICE: "cuda:900" },
+  });
+  await worker.line(/\[INFO\] Device available \| device: cpu/);
+  await worker.line(/\[INFO\] Device unavailable \| device: cuda:900 \|.* why: \S/);
+  await worker.line(/\[ERROR\].*EVALUATION_DEVICE_UNAVAILABLE/);
+  await worker.line(/Service stopped/);
 });
 
 test("the cycle role follows the chain without held-out text and without ONNX Runtime", async () => {

@@ -1,6 +1,7 @@
 import { serveRequests } from "@assay/runtime/child/serve-requests";
 import { Engine } from "../engine/engine.ts";
 import { type MeasuredText, Measurer, type MeasurerOptions } from "../measurer.ts";
+import { reportAllocations } from "./failed-allocation.ts";
 import type { ChildRequest } from "./request.ts";
 
 const options = JSON.parse(process.argv[2] ?? "null") as MeasurerOptions;
@@ -11,7 +12,7 @@ const logger = {
 const measurer = new Measurer(new Engine(options), options, logger);
 
 serveRequests<ChildRequest, MeasuredText | null>(async ({ kind, request }, signal) => {
-  if (kind === "evaluate") return await measurer.evaluate(request, signal);
+  if (kind === "evaluate") return await reportAllocations(measurer.evaluate(request, signal));
   measurer.prepare(request);
   return null;
 });

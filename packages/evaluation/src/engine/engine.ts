@@ -19,7 +19,7 @@ import { TensorReader } from "./tensor-reader.ts";
 import { TrunkCache } from "./trunk-cache.ts";
 import { BufferPool, UnitReader } from "./unit-reader.ts";
 
-export interface EngineOptions extends Pick<EvaluatorOptions, "sequenceLength" | "threads"> {
+export interface EngineOptions extends Pick<EvaluatorOptions, "sequenceLength" | "threads" | "device"> {
   /** How a plain Hugging Face folder is cut; versions of the store know it themselves. */
   readonly groups?: ExpertGroups;
   /** A base model that takes more as float32 is streamed in every pass; without it, as much as is free and a reserve. */

@@ -1,3 +1,5 @@
+import { CPU, type Device, deviceName } from "../devices/device.ts";
+import { sessionOptions } from "../devices/session-options.ts";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import { attentionGraph } from "../model/attention-graph.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -14,6 +16,8 @@ export interface SessionOptions {
   /** Longest sequence that will be run. */
   readonly sequenceLength: number;
   readonly threads: number;
+  /** The CPU unless said otherwise. */
+  readonly device?: Device;
 }
 
 type Feeds = Readonly<Record<string, Tensor>>;
@@ -92,7 +96,7 @@ export class ModelSessions {
   async #run(key: string, graph: () => Graph, feeds: Feeds): Promise<Outputs> {
     let session = this.#sessions.get(key);
     if (session === undefined) {
-      session = createSession(graph(), this.#options.threads);
+      session = createSession(graph(), this.#options.threads, this.#options.device);
       this.#sessions.set(key, session);
     }
     const created = await session;
@@ -101,22 +105,22 @@ export class ModelSessions {
 }
 
 /**
- * A session for the CPU.
+ * A session on this device and no other. What a GPU has no kernel for runs on the CPU (see ADR 0019).
  *
- * Prepacking would copy weights that are inputs anyway. Threads that spin between runs would fight for the cores, since
- * several sessions take turns.
+ * @throws EvaluationError `EVALUATION_DEVICE_UNAVAILABLE` if a GPU gives none, `EVALUATION_ENGINE_FAILED` if the CPU does.
  */
-export async function createSession(graph: Graph, threads: number): Promise<InferenceSession> {
-  return await native("create", () =>
-    InferenceSession.create(graph.model(), {
-      executionProviders: ["cpu"],
-      executionMode: "sequential",
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      logSeverityLevel: 3,
-      extra: { session: { disable_prepacking: "1", force_spinning_stop: "1" } },
-    }),
-  );
+export async function createSession(graph: Graph, threads: number, device: Device = CPU): Promise<InferenceSession> {
+  const create = () => InferenceSession.create(graph.model(), sessionOptions(device, threads));
+  if (device.kind === "cpu") return await native("create", create);
+  try {
+    return await create();
+  } catch (cause) {
+    throw new EvaluationError(EvaluationErrorCode.DeviceUnavailable, "The device gives no session", {
+      retryable: true,
+      fields: { device: deviceName(device), why: cause instanceof Error ? cause.message : String(cause) },
+      cause,
+    });
+  }
 }
 
 /** The native runtime throws plain errors: a failed allocation, a shape that does not fit. */

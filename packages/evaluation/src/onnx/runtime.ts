@@ -1,4 +1,8 @@
+import "./exact-float32.ts";
 import "./no-telemetry.ts";
 
-/** ONNX Runtime as everything in Assay must import it: from here, after it was told to report to nobody. */
+/**
+ * ONNX Runtime as everything in Assay must import it: from here, after it was told to report to nobody and to compute
+ * in whole float32.
+ */
 export { InferenceSession, Tensor } from "onnxruntime-node";

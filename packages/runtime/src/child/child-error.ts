@@ -6,6 +6,8 @@ export const ChildErrorCode = {
   Deadline: "CHILD_DEADLINE",
   /** The child ended (crash, out of memory, kill) while a request was pending. */
   Exited: "CHILD_EXITED",
+  /** The child used more memory than its limit and was killed; the next request gets a fresh one. */
+  Memory: "CHILD_MEMORY",
   /** The child did not say that it is ready. */
   StartFailed: "CHILD_START_FAILED",
   /** The child's code threw something other than an AppError: a bug in it. */

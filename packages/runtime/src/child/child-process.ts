@@ -7,6 +7,7 @@ import type { Logger } from "../logging/logger.ts";
 import { abortable } from "../time/abortable.ts";
 import { ChildError, ChildErrorCode } from "./child-error.ts";
 import { childEnvironment } from "./environment.ts";
+import { watchMemory } from "./memory-watch.ts";
 import type { ChildMessage, ParentMessage, SentError } from "./messages.ts";
 
 export interface ChildOptions {
@@ -22,6 +23,8 @@ export interface ChildOptions {
   readonly startDeadlineMs?: number;
   /** Time a cancelled request has to end by itself before the child is killed; 2 s unless said otherwise. */
   readonly cancelGraceMs?: number;
+  /** Resident memory at which the child is killed; 0 or nothing for no limit. */
+  readonly memoryLimitMiB?: number;
 }
 
 export interface RequestOptions {
@@ -50,8 +53,8 @@ const STOP_GRACE_MS = 2_000;
 /**
  * One child process that answers requests. For native code, which only a kill stops.
  *
- * A request past its deadline kills the child, and every request pending in it fails; so does a crash. The next
- * request starts a fresh child.
+ * A request past its deadline kills the child, and every request pending in it fails; so do a crash and too much
+ * memory. The next request starts a fresh child.
  */
 export class ChildProcess<Request, Reply> implements Startable {
   readonly #logger: Logger;
@@ -79,8 +82,8 @@ export class ChildProcess<Request, Reply> implements Startable {
   /**
    * Sends one request, starting a child if none lives.
    *
-   * @throws ChildError `CHILD_DEADLINE`, `CHILD_EXITED`, `CHILD_START_FAILED`, `CHILD_HANDLER_FAILED`, `CHILD_STOPPED`;
-   * an AppError thrown in the child with its own code; the signal's reason when aborted.
+   * @throws ChildError `CHILD_DEADLINE`, `CHILD_MEMORY`, `CHILD_EXITED`, `CHILD_START_FAILED`, `CHILD_HANDLER_FAILED`,
+   * `CHILD_STOPPED`; an AppError thrown in the child with its own code; the signal's reason when aborted.
    */
   async request(request: Request, { deadlineMs, signal }: RequestOptions): Promise<Reply> {
     signal.throwIfAborted();
@@ -145,6 +148,7 @@ export class ChildProcess<Request, Reply> implements Startable {
       () => clearTimeout(timer),
       () => clearTimeout(timer),
     );
+    this.#limitMemory(living);
     child.on("message", (message) => this.#onMessage(living, message as ChildMessage<Reply>, started.resolve));
     child.on("error", (error) => this.#logger.error("Child process error", { pid: child.pid }, error));
     const onEnd = (exitCode: number | null, signal: NodeJS.Signals | null) => {
@@ -183,6 +187,26 @@ export class ChildProcess<Request, Reply> implements Startable {
       );
     }
     for (const timer of living.cancelled.values()) clearTimeout(timer);
+  }
+
+  #limitMemory(living: Living<Reply>): void {
+    const { pid } = living.fork;
+    const { memoryLimitMiB: limitMiB = 0 } = this.#options;
+    if (pid === undefined || limitMiB === 0) return;
+    const stop = watchMemory({ pid, limitMiB, onExceeded: (mib) => this.#onMemory(living, mib, limitMiB) });
+    void living.exited.then(stop);
+  }
+
+  #onMemory(living: Living<Reply>, residentMiB: number, limitMiB: number): void {
+    for (const { reject } of living.pending.values()) {
+      reject(
+        this.#error(ChildErrorCode.Memory, `More than ${limitMiB} MiB of memory in use`, true, {
+          residentMiB,
+          limitMiB,
+        }),
+      );
+    }
+    this.#kill(living);
   }
 
   #onDeadline(living: Living<Reply>, id: number, deadlineMs: number): void {

@@ -10,6 +10,7 @@ test("a child inherits the allow-list alone, and no secret that hides in it", ()
     NODE_AUTH_TOKEN: "npm secret",
     NODE_CHANNEL_FD: "3",
     CUDA_VISIBLE_DEVICES: "0",
+    VK_ICD_FILENAMES: "/icd.json",
     LD_LIBRARY_PATH: "/lib",
     HOTKEY_URI: "//Alice",
     BZ_AUTH_TOKEN: "token",
@@ -20,6 +21,7 @@ test("a child inherits the allow-list alone, and no secret that hides in it", ()
     HOME: "/root",
     NODE_ENV: "test",
     CUDA_VISIBLE_DEVICES: "0",
+    VK_ICD_FILENAMES: "/icd.json",
     LD_LIBRARY_PATH: "/lib",
     OMP_NUM_THREADS: "1",
   });

@@ -1,4 +1,4 @@
-const ALLOWED = /^(?:PATH|HOME|TZ|LANG|LC_ALL|TMPDIR|LD_LIBRARY_PATH|NODE_(?!CHANNEL_).+|CUDA_.+)$/;
+const ALLOWED = /^(?:PATH|HOME|TZ|LANG|LC_ALL|TMPDIR|LD_LIBRARY_PATH|NODE_(?!CHANNEL_).+|CUDA_.+|VK_.+)$/;
 const SECRET = /TOKEN|SECRET|PASSWORD|PASSWD|AUTH|_KEY/i;
 
 /** The few variables a child may inherit. An allow-list, so a secret added tomorrow stays with the parent. */

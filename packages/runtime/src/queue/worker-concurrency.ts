@@ -1,5 +1,5 @@
 /**
- * How many jobs a worker takes at once, as the name of its connection: Redis lists the connections of all hosts, and
+ * How many jobs get on in a worker at once, as the name of its connection: Redis lists the connections of all hosts, and
  * nothing else there says it.
  */
 export function concurrencyName(concurrency: number): string {

@@ -27,7 +27,10 @@ export interface ReceivedJob<N extends QueueName> {
 export type JobProcessor<N extends QueueName> = (job: ReceivedJob<N>, signal: AbortSignal) => Promise<JobOutcome<N>>;
 
 export interface WorkerOptions {
-  readonly concurrency: number;
+  /** Jobs at once; a function is asked at every start. */
+  readonly concurrency: number | (() => number);
+  /** How many of them get on at once, where others only wait here; what a forecast counts with. */
+  readonly capacity?: () => number;
   readonly prefix: string;
   readonly logger: Logger;
   /** How long running jobs may go on after `stop` before they are aborted; 2 s unless said otherwise. */
@@ -78,7 +81,8 @@ export class QueueWorker<N extends QueueName> implements Startable {
   /** Does not wait for Redis: without it the worker takes its first job when Redis returns. */
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const { concurrency, prefix, lockMillis } = this.#options;
+    const { concurrency, capacity, prefix, lockMillis } = this.#options;
+    const slots = typeof concurrency === "function" ? concurrency() : concurrency;
     this.#stopping = new AbortController();
     this.#copy = this.#connection.duplicate({ lazyConnect: false });
     this.#copy.on("error", (error) => this.#onError(error));
@@ -89,8 +93,8 @@ export class QueueWorker<N extends QueueName> implements Startable {
       {
         connection: this.#copy,
         prefix,
-        name: concurrencyName(concurrency),
-        concurrency,
+        name: concurrencyName(capacity?.() ?? slots),
+        concurrency: slots,
         skipVersionCheck: false,
         lockDuration: lockMillis ?? DEFAULT_LOCK_MILLIS,
         stalledInterval: lockMillis ?? DEFAULT_LOCK_MILLIS,

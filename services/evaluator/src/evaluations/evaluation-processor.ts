@@ -3,16 +3,16 @@ import type { CheckpointLayout } from "@assay/checkpoint/layout";
 import type { EvaluationOutcome } from "@assay/core/scoring/outcome";
 import { scoreOf } from "@assay/core/scoring/score";
 import type { BlockNumber } from "@assay/core/units";
-import type { Evaluator } from "@assay/evaluation/evaluator";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { ReceivedJob } from "@assay/runtime/queue/worker";
 import type { EvaluatorMetrics } from "../metrics.ts";
 import { logEvaluation } from "./evaluation-line.ts";
+import type { SharedEvaluator } from "./evaluator-pool.ts";
 
 export interface EvaluationProcessorComponents {
   /** The chain as this process knows it. */
   readonly head: { block(): Promise<BlockNumber> };
-  readonly evaluator: Evaluator;
+  readonly evaluator: SharedEvaluator;
   readonly layout: CheckpointLayout;
   readonly metrics: EvaluatorMetrics;
   readonly logger: Logger;
@@ -31,7 +31,11 @@ export function createEvaluationProcessor(components: EvaluationProcessorCompone
     const key = { roundId: job.roundId, uid: job.uid, hotkey: job.hotkey };
     if ((await head.block()) > job.deadlineBlock) return { ...key, kind: "expired" };
 
-    const stopTimer = metrics.evaluationSeconds.startTimer();
+    // From its turn on: a job may wait here while the one before it is measured.
+    let stopTimer = metrics.evaluationSeconds.startTimer();
+    const began = () => {
+      stopTimer = metrics.evaluationSeconds.startTimer();
+    };
     const measured = await evaluator.evaluate(
       {
         base: { directory: layout.version(job.baseVersion), version: job.baseVersion },
@@ -41,6 +45,7 @@ export function createEvaluationProcessor(components: EvaluationProcessorCompone
         ...(job.stage !== undefined && { stage: job.stage }),
       },
       signal,
+      began,
     );
     const seconds = stopTimer();
     const facts = { round: job.roundId, uid: job.uid, seconds: Number(seconds.toFixed(3)) };

@@ -37,6 +37,17 @@ test("each measurement has an evaluator to itself, and one too many waits for th
   expect(evaluators.map(({ requests }) => requests.length).sort()).toEqual([1, 2]);
 });
 
+test("a measurement begins when an evaluator is free for it", async () => {
+  const gate = Promise.withResolvers<Measurement>();
+  const pool = await startPool([new FakeEvaluator(() => gate.promise)]);
+  const began: string[] = [];
+  const all = ["first", "second"].map((name) => pool.evaluate(request, never, () => began.push(name)));
+  expect(began).toEqual(["first"]);
+  gate.resolve(measured);
+  await Promise.all(all);
+  expect(began).toEqual(["first", "second"]);
+});
+
 test("an evaluator that failed is free again", async () => {
   const pool = await startPool([
     new FakeEvaluator(async () => {

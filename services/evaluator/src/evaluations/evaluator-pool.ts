@@ -1,11 +1,16 @@
 import type { EvaluationRequest, Evaluator, Measurement } from "@assay/evaluation/evaluator";
 
+/** An evaluator that says when a measurement begins, which is not when it is asked for. */
+export interface SharedEvaluator extends Evaluator {
+  evaluate(request: EvaluationRequest, signal: AbortSignal, began?: () => void): Promise<Measurement>;
+}
+
 /**
  * Several evaluators as one: each request goes to a free one, or waits for the first that becomes free.
  *
  * The evaluator that has been at work the longest is told of the first that waits, so that it can read the file already.
  */
-export class EvaluatorPool implements Evaluator {
+export class EvaluatorPool implements SharedEvaluator {
   readonly #evaluators: readonly Evaluator[];
   readonly #free: Evaluator[] = [];
   /** In the order in which they began. */
@@ -26,8 +31,9 @@ export class EvaluatorPool implements Evaluator {
     await Promise.all(this.#evaluators.map((evaluator) => evaluator.stop()));
   }
 
-  async evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<Measurement> {
+  async evaluate(request: EvaluationRequest, signal: AbortSignal, began?: () => void): Promise<Measurement> {
     const evaluator = this.#free.pop() ?? (await this.#wait(request));
+    began?.();
     this.#busy.push(evaluator);
     this.#announce();
     try {

@@ -1,23 +1,50 @@
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { ChildEvaluator } from "@assay/evaluation/child-evaluator";
+import { type Device, parseDevices } from "@assay/evaluation/devices/device";
+import { probeDevices } from "@assay/evaluation/devices/probe";
+import type { Evaluator, EvaluatorOptions } from "@assay/evaluation/evaluator";
+import { StdioEvaluator } from "@assay/evaluation/stdio/stdio-evaluator";
 import { logHeldOutText } from "@assay/evaluation/text/log-held-out-text";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import { createWorker } from "@assay/runtime/queue/worker";
 import { createEvaluationProcessor } from "../evaluations/evaluation-processor.ts";
-import { EvaluatorPool } from "../evaluations/evaluator-pool.ts";
+import { PlacedEvaluators } from "../evaluations/placed-evaluators.ts";
 import { HeadView } from "../head-view.ts";
 import type { Ground, Role } from "./ground.ts";
 
 /** Evaluates submissions; needs Redis and the checkpoint directory, neither wallet nor chain nor ledger. */
-export function workerRole({ config, network, layout, redis, metrics, logger }: Ground): Role {
+export function workerRole(ground: Ground): Role {
+  const { config, layout, redis, metrics, logger } = ground;
+  const devices = parseDevices(config.evaluation.device);
+  if (devices === null) throw new RangeError("The configuration was not checked");
+  const ours = config.evaluation.backend_command.length === 0;
+  const probe = (wanted: readonly Device[], signal: AbortSignal) => probeDevices({ logger }, { wanted }, signal);
+  const evaluator = new PlacedEvaluators(
+    { probe: ours ? probe : null, create: evaluatorOn(ground), logger },
+    { devices, workers: config.evaluation.workers },
+  );
+  const processor = createEvaluationProcessor({ head: new HeadView(layout), evaluator, layout, metrics, logger });
+  const worker = createWorker("evaluations", redis.worker, processor, {
+    // One more than there are evaluators: its file is read while they compute.
+    concurrency: () => evaluator.size + 1,
+    capacity: () => evaluator.size,
+    prefix: config.queue_prefix,
+    lockMillis: config.queue_lock_seconds * 1000,
+    logger,
+  });
   const evalDatasetPath = resolve(config.eval_dataset_path);
   const heldOutText: Startable = {
     start: (signal) => logHeldOutText(evalDatasetPath, { logger }, signal),
     stop: async () => {},
   };
-  const options = {
-    evalDatasetPath,
+  return { parts: [heldOutText, evaluator, worker] };
+}
+
+function evaluatorOn({ config, network, logger }: Ground): (device: Device) => Evaluator {
+  const { backend_command: command, memory_limit_mib: memoryLimitMiB } = config.evaluation;
+  const options: EvaluatorOptions = {
+    evalDatasetPath: resolve(config.eval_dataset_path),
     tokenCacheDirectory: tokenCacheDirectory(config.evaluation.token_cache_dir),
     // In stages a batch decides what is compared, so it is the network's.
     batchSize: network.evaluation.sequential?.batchSequences ?? config.eval_batch_size,
@@ -25,18 +52,12 @@ export function workerRole({ config, network, layout, redis, metrics, logger }: 
     sequenceLength: network.evaluation.sequenceLength,
     timeoutMillis: config.evaluation.timeout_seconds * 1000,
     threads: config.evaluation.threads,
+    memoryLimitMiB,
   };
-  const evaluators = Array.from({ length: config.evaluation.workers }, () => new ChildEvaluator({ logger }, options));
-  const evaluator = new EvaluatorPool(evaluators);
-  const processor = createEvaluationProcessor({ head: new HeadView(layout), evaluator, layout, metrics, logger });
-  const worker = createWorker("evaluations", redis.worker, processor, {
-    // One more than there are evaluators: its file is read while they compute.
-    concurrency: config.evaluation.workers + 1,
-    prefix: config.queue_prefix,
-    lockMillis: config.queue_lock_seconds * 1000,
-    logger,
-  });
-  return { parts: [heldOutText, evaluator, worker] };
+  return (device) =>
+    command.length === 0
+      ? new ChildEvaluator({ logger }, { ...options, device })
+      : new StdioEvaluator({ logger }, { ...options, device, command });
 }
 
 /** By default outside the checkpoint directory, which workers may only read, and not shared with other users. */
