@@ -56,6 +56,28 @@ test.each(["SIGTERM", "SIGINT"] as const)(
   },
 );
 
+test("a service whose standard output is gone goes on, and stops when it is told to", async () => {
+  const script = fileURLToPath(new URL("./fixtures/service.ts", import.meta.url));
+  const service = spawn(process.execPath, ["--conditions=source", script, "talking"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  running.push(service);
+  const errors: string[] = [];
+  const gone = Promise.withResolvers<void>();
+  createInterface({ input: service.stderr }).on("line", (line) => {
+    errors.push(line);
+    gone.resolve();
+  });
+  await once(service.stdout, "data");
+  service.stdout.destroy();
+  await gone.promise;
+  service.kill("SIGTERM");
+  const [code] = await once(service, "close");
+
+  expect(code).toBe(0);
+  expect(errors).toEqual([expect.stringMatching(/^Standard output is gone: .*EPIPE/)]);
+});
+
 test("a configuration error prints every problem, starts nothing and exits with 2", async () => {
   const { code, lines } = await run("config");
   expect(lines).toMatchObject([

@@ -4,6 +4,7 @@ import winston from "winston";
 import type { LogFields, LogLevel, LogRecord } from "./log-record.ts";
 import { type LogFormat, renderRecord } from "./render.ts";
 import { RotatingFile } from "./rotating-file.ts";
+import { StandardOutput } from "./standard-output.ts";
 
 /** The message is a constant, facts are fields, the error comes last. A call's field wins over the child's. */
 export interface Logger {
@@ -36,7 +37,7 @@ const DEFAULT_MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 export function createLogger(options: LoggerOptions): RootLogger {
   const file = openFile(options);
-  const streams = [...(options.stdout === false ? [] : [process.stdout]), ...(file === null ? [] : [file])];
+  const streams = [...(options.stdout === false ? [] : [new StandardOutput()]), ...(file === null ? [] : [file])];
   const outputs = streams.map((stream) => new winston.transports.Stream({ stream, eol: "\n" }));
   const sink = winston.createLogger({
     level: options.level,
