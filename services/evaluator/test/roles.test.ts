@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { NINE_PHASE_45 } from "@assay/core/cycle/phase";
@@ -80,6 +80,67 @@ test.each([
   });
   expect(existsSync(join(root, "worker-ledger.sqlite"))).toBe(false);
   expect(await readdir(join(stage.folder, "tokens"))).toEqual([expect.stringMatching(/^[0-9a-f]{64}\.tokens$/)]);
+  expect(await worker.stop()).toBe(0);
+});
+
+test("a worker tries once more in a fresh process, then gives up on a submission and measures the next", async () => {
+  const stage = await openStage({ model: true });
+  const queues = await openQueues();
+  const files = await writeNetwork(stage);
+  const queue = queues.queue("evaluations");
+  const worker = startProcess({
+    entry: ENTRY,
+    args: [
+      "--role=worker",
+      `--network=${files.network}`,
+      `--checkpoint-cache-dir=${stage.layout.root}`,
+      `--eval-dataset-path=${files.text}`,
+      "--admin-port=0",
+    ],
+    cwd: stage.folder,
+    env: {
+      REDIS_URL: queues.url,
+      QUEUE_PREFIX: queues.prefix,
+      LOG_LEVEL: "debug",
+      EVALUATION_TIMEOUT_SECONDS: "5",
+      EVALUATION_TOKEN_CACHE_DIR: "",
+    },
+  });
+  const submit = async (uid: number, keptBytes?: number) => {
+    const { path, sha256, bytes } = await writeCheckpoint(stage, 1, uid);
+    const target = stage.layout.submission(31, sha256);
+    await mkdir(dirname(target), { recursive: true });
+    await copyFile(path, target);
+    await truncate(target, keptBytes ?? bytes.length);
+    await queue.add(`evaluation-31-${uid}`, {
+      roundId: 31,
+      uid,
+      hotkey: stage.miner(1).hotkey,
+      group: 1,
+      baseVersion: 0,
+      submissionPath: stage.layout.submissionRelative(31, sha256),
+      submissionSha256: sha256,
+      seed: "5eed",
+      deadlineBlock: 69,
+    });
+  };
+  const [, pid] = /pid: (\d+)/.exec(await worker.line(/Child process ready \|.* child: evaluation /)) ?? [];
+  await worker.line(/Service started/);
+
+  process.kill(Number(pid), "SIGSTOP");
+  await submit(1);
+  await worker.line(/\[WARN\] Job failed and will be tried again \|.* attempt: 1 \| attempts: 2 .*CHILD_DEADLINE/);
+  await submit(2, 2_000);
+  await submit(3);
+  await eventually(async () => {
+    expect((await queue.find("evaluation-31-1"))?.outcome).toMatchObject({ kind: "scored", uid: 1 });
+    expect(await queue.find("evaluation-31-2")).toMatchObject({
+      state: "failed",
+      failure: expect.stringMatching(/^EVALUATION_SUBMISSION_CHANGED: /),
+    });
+    expect((await queue.find("evaluation-31-3"))?.outcome).toMatchObject({ kind: "scored", uid: 3 });
+  });
+  expect(worker.lines.filter((line) => line.includes("EVALUATION_SUBMISSION_CHANGED")).length).toBeGreaterThan(1);
   expect(await worker.stop()).toBe(0);
 });
 
