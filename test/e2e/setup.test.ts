@@ -49,6 +49,9 @@ describe("setting up a machine", () => {
 
   test("an unknown command is named", async () => {
     const result = await setUp(["dance"], {});
-    expect(result).toMatchObject({ status: 2, stderr: "Unknown command dance: one of demo, test, check, setup.\n" });
+    expect(result).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/^Unknown command dance: one of demo, .*check, .*setup\.\n$/),
+    });
   });
 });
