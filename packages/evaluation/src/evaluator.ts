@@ -37,6 +37,8 @@ export interface Evaluator extends Startable {
 }
 
 export interface EvaluatorOptions {
+  /** A base model that takes more as float32 is read from its files in every pass; 60 % of what is free without it. */
+  readonly baseMemoryBytes?: number;
   /** A JSON-lines file for all groups, or a directory with `group-<g>.jsonl` for each. */
   readonly evalDatasetPath: string;
   /** Where the text's tokens are kept between processes; null for nowhere. */

@@ -19,11 +19,10 @@ import { TensorReader } from "./tensor-reader.ts";
 import { TrunkCache } from "./trunk-cache.ts";
 import { BufferPool, UnitReader } from "./unit-reader.ts";
 
-export interface EngineOptions extends Pick<EvaluatorOptions, "sequenceLength" | "threads" | "device"> {
+export interface EngineOptions
+  extends Pick<EvaluatorOptions, "sequenceLength" | "threads" | "device" | "baseMemoryBytes"> {
   /** How a plain Hugging Face folder is cut; versions of the store know it themselves. */
   readonly groups?: ExpertGroups;
-  /** A base model that takes more as float32 is streamed in every pass; without it, as much as is free and a reserve. */
-  readonly baseMemoryBytes?: number;
   /** Rows (tokens) of one run; changes losses in their last bits. */
   readonly rowsPerRun?: number;
 }
@@ -52,9 +51,10 @@ export const RUN_LIMITS: { readonly rows: number; readonly attentionBytes: numbe
   logitsBytes: 16 * 1024 * 1024,
 };
 const LEAST_TRUNK_CACHE_BYTES = 512 * 1024 * 1024;
-/** Parts of what is free that a base model and trunks may take. */
+/** Of what is free, for a base model where nothing else is said. */
 const BASE_MEMORY_SHARE = 0.6;
-const TRUNK_MEMORY_SHARE = 0.15;
+/** Of what a base model may take, for trunks beside it. */
+const TRUNK_MEMORY_SHARE = 0.25;
 
 /** See packages/docs/protocol.md §7.1: what was measured lies well below. */
 const LOSS_BAND = 1e-5;
@@ -69,9 +69,8 @@ const LOSS_BAND = 1e-5;
 export class Engine implements LossBackend {
   readonly band: number = LOSS_BAND;
   readonly #options: EngineOptions;
-  readonly #trunks = new TrunkCache({
-    maxBytes: Math.max(LEAST_TRUNK_CACHE_BYTES, process.availableMemory() * TRUNK_MEMORY_SHARE),
-  });
+  readonly #memoryBytes: number;
+  readonly #trunks: TrunkCache;
   readonly #buffers = new BufferPool();
   #sessions: ModelSessions | null = null;
   #base: Base | null = null;
@@ -79,6 +78,10 @@ export class Engine implements LossBackend {
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#memoryBytes = options.baseMemoryBytes ?? process.availableMemory() * BASE_MEMORY_SHARE;
+    this.#trunks = new TrunkCache({
+      maxBytes: Math.max(LEAST_TRUNK_CACHE_BYTES, this.#memoryBytes * TRUNK_MEMORY_SHARE),
+    });
   }
 
   /** The signal is looked at between runs of native code. */
@@ -133,8 +136,7 @@ export class Engine implements LossBackend {
     const description = describeModel(config, layout);
     checkTensorNames(source, config, layout);
     const units = modelUnits(source, config, description);
-    const { baseMemoryBytes: memoryBytes = process.availableMemory() * BASE_MEMORY_SHARE } = this.#options;
-    const weights = await openBaseWeights({ units, memoryBytes }, signal);
+    const weights = await openBaseWeights({ units, memoryBytes: this.#memoryBytes }, signal);
     if (this.#sessions?.fits(config, layout) !== true) {
       await this.#sessions?.release();
       this.#sessions = new ModelSessions(config, layout, this.#options);

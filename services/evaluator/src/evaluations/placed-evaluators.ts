@@ -9,7 +9,8 @@ import { EvaluatorPool, type SharedEvaluator } from "./evaluator-pool.ts";
 export interface PlacedEvaluatorsComponents {
   /** Tries this machine's devices, those named among them; null when another program answers for its own. */
   readonly probe: ((wanted: readonly Device[], signal: AbortSignal) => Promise<readonly ProbeReport[]>) | null;
-  readonly create: (device: Device) => Evaluator;
+  /** @param among how many evaluators share this machine's memory. */
+  readonly create: (device: Device, among: number) => Evaluator;
   readonly logger: Logger;
 }
 
@@ -43,7 +44,7 @@ export class PlacedEvaluators implements SharedEvaluator {
     for (const report of reports ?? []) this.#log(report);
     const devices = placeWorkers(choice, workers, reports);
     this.#logger.info("Placed evaluators", { devices: devices.map(deviceName).join(" ") });
-    const pool = new EvaluatorPool(devices.map((device) => this.#components.create(device)));
+    const pool = new EvaluatorPool(devices.map((device) => this.#components.create(device, devices.length)));
     this.#placed = { pool, size: devices.length };
     await pool.start(signal);
   }

@@ -41,7 +41,7 @@ export function workerRole(ground: Ground): Role {
   return { parts: [heldOutText, evaluator, worker] };
 }
 
-function evaluatorOn({ config, network, logger }: Ground): (device: Device) => Evaluator {
+function evaluatorOn({ config, network, logger }: Ground): (device: Device, among: number) => Evaluator {
   const { backend_command: command, memory_limit_mib: memoryLimitMiB } = config.evaluation;
   const options: EvaluatorOptions = {
     evalDatasetPath: resolve(config.eval_dataset_path),
@@ -54,11 +54,16 @@ function evaluatorOn({ config, network, logger }: Ground): (device: Device) => E
     threads: config.evaluation.threads,
     memoryLimitMiB,
   };
-  return (device) =>
-    command.length === 0
-      ? new ChildEvaluator({ logger }, { ...options, device })
-      : new StdioEvaluator({ logger }, { ...options, device, command });
+  return (device, among) => {
+    if (command.length > 0) return new StdioEvaluator({ logger }, { ...options, device, command });
+    const limit = memoryLimitMiB === 0 ? Number.POSITIVE_INFINITY : memoryLimitMiB * 2 ** 20;
+    const baseMemoryBytes = Math.min(process.availableMemory() / among, limit) * BASE_MEMORY_SHARE;
+    return new ChildEvaluator({ logger }, { ...options, device, baseMemoryBytes });
+  };
 }
+
+/** Of what one evaluator may use, for its base model: the rest is for submissions, activations and the page cache. */
+const BASE_MEMORY_SHARE = 0.6;
 
 /** By default outside the checkpoint directory, which workers may only read, and not shared with other users. */
 function tokenCacheDirectory(configured: string): string | null {
