@@ -4,6 +4,7 @@ import { DatasetLog } from "./dataset-log.ts";
 import { Engine } from "./engine/engine.ts";
 import { EvaluationError, EvaluationErrorCode } from "./evaluation-error.ts";
 import type { EvaluationRequest, Evaluator, EvaluatorOptions, Measurement } from "./evaluator.ts";
+import { inTime } from "./in-time.ts";
 import { Measurer } from "./measurer.ts";
 import { Turns } from "./turns.ts";
 
@@ -50,15 +51,11 @@ export class InProcessEvaluator implements Evaluator {
 
   async #evaluateInTime(measurer: Measurer, request: EvaluationRequest, signal: AbortSignal): Promise<Measurement> {
     const { timeoutMillis } = this.#options;
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(tooLong(timeoutMillis)), timeoutMillis);
-    try {
-      const { measurement, dataset } = await measurer.evaluate(request, AbortSignal.any([signal, deadline.signal]));
+    return await inTime(timeoutMillis, { signal, late: () => tooLong(timeoutMillis) }, async (limited) => {
+      const { measurement, dataset } = await measurer.evaluate(request, limited);
       this.#datasets.note(dataset);
       return measurement;
-    } finally {
-      clearTimeout(timer);
-    }
+    });
   }
 }
 

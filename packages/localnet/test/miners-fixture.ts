@@ -12,13 +12,13 @@ import { fileURLToPath } from "node:url";
 import { loadHotkey } from "@assay/chain/hotkey";
 import { phaseAt } from "@assay/core/cycle/phase";
 import type { Network } from "@assay/core/network";
+import { createRandom } from "@assay/evaluation/model/random";
 import { groupTensors } from "@assay/evaluation/model/tensor-names";
 import { stringify } from "yaml";
 import { type DevChain, startDevChain } from "../src/chain/dev-chain.ts";
 import type { MinerSettings } from "../src/miners/miner-config.ts";
 import { randomModel, TINY_CONFIG } from "../src/training/base-model.ts";
 import { writeModelFolder, writeTensors } from "../src/training/model-folder.ts";
-import { createRandom } from "../src/training/random.ts";
 import { only } from "../src/training/tensors.ts";
 
 const NETUID = 2;

@@ -1,9 +1,10 @@
 import type { ModelConfig } from "@assay/evaluation/model/config";
+import { createRandom } from "@assay/evaluation/model/random";
 import { describe, expect, test } from "vitest";
 import { randomModel } from "../src/training/base-model.ts";
 import { batchAt } from "../src/training/batches.ts";
 import { LossSession } from "../src/training/loss-session.ts";
-import { createRandom, normals } from "../src/training/random.ts";
+import { normals } from "../src/training/random.ts";
 import type { ModelTensors, ModelValues } from "../src/training/tensors.ts";
 
 const CONFIG: ModelConfig = {

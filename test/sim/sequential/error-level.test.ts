@@ -1,5 +1,5 @@
 import { type Contestant, decideStage, type Stop } from "@assay/core/scoring/sequential/decide-stage";
-import { createRandom, type Random } from "@assay/localnet/training/random";
+import { createRandom, type Random } from "@assay/evaluation/model/random";
 import { describe, expect, test } from "vitest";
 
 const TOKENS = 512;

@@ -1,6 +1,6 @@
 import type { BatchLoss } from "@assay/core/scoring/outcome";
 import type { NatsPerToken, Uid } from "@assay/core/units";
-import type { Random } from "@assay/localnet/training/random";
+import type { Random } from "@assay/evaluation/model/random";
 
 /** A simulated submission: what it is worth, and what would be measured of it on every batch of the round. */
 export interface Competitor {

@@ -1,6 +1,6 @@
 import type { SequentialRules } from "@assay/core/scoring/sequential/stages";
 import type { Uid } from "@assay/core/units";
-import { createRandom } from "@assay/localnet/training/random";
+import { createRandom } from "@assay/evaluation/model/random";
 import { kendallTau, leaders, overlap } from "./agreement.ts";
 import { measureAlike, measureInStages } from "./contest.ts";
 import { type Competitor, drawField } from "./field.ts";

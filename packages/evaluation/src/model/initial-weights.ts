@@ -1,6 +1,7 @@
 import type { ModelConfig } from "./config.ts";
 import { type ExpertTensorLayout, publishedLayout } from "./expert-layout.ts";
 import { embeddingName } from "./names.ts";
+import { createRandom } from "./random.ts";
 import { type ModelTensor, modelTensors } from "./tensor-names.ts";
 
 /** One tensor's values, float32 and row-major. */
@@ -24,7 +25,7 @@ export function initialWeights(
   config: ModelConfig,
   { layout = publishedLayout(config.architecture), seed }: InitialWeightsOptions,
 ): Map<string, InitialTensor> {
-  const random = randomNumbers(seed);
+  const random = createRandom(seed);
   const inputsLast = layout !== "stacked_in_out";
   return new Map(
     modelTensors(config, layout).map((tensor) => {
@@ -45,15 +46,4 @@ function drawn({ name, shape }: ModelTensor, scale: number, random: () => number
   if (shape.length > 1) return { shape, values: values.map((value) => value * scale) };
   const middle = name.endsWith(".bias") ? 0 : 1;
   return { shape, values: values.map((value) => middle + 0.1 * value) };
-}
-
-/** The mulberry32 generator: numbers in [0, 1), the same everywhere. */
-function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -3,6 +3,7 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import { DatasetLog } from "../dataset-log.ts";
 import type { EvaluationRequest, Evaluator, EvaluatorOptions, Measurement } from "../evaluator.ts";
 import { checkDatasetPath, notRunning } from "../in-process-evaluator.ts";
+import { inTime } from "../in-time.ts";
 import { Measurer } from "../measurer.ts";
 import { Turns } from "../turns.ts";
 import { StdioBackend, type StdioBackendOptions } from "./stdio-backend.ts";
@@ -62,16 +63,12 @@ export class StdioEvaluator implements Evaluator {
   }
 
   async #evaluateInTime(measurer: Measurer, request: EvaluationRequest, signal: AbortSignal): Promise<Measurement> {
-    const deadlineMs = this.#options.timeoutMillis;
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(late(deadlineMs)), deadlineMs);
-    try {
-      const { measurement, dataset } = await measurer.evaluate(request, AbortSignal.any([signal, deadline.signal]));
+    const { timeoutMillis } = this.#options;
+    return await inTime(timeoutMillis, { signal, late: () => late(timeoutMillis) }, async (limited) => {
+      const { measurement, dataset } = await measurer.evaluate(request, limited);
       this.#datasets.note(dataset);
       return measurement;
-    } finally {
-      clearTimeout(timer);
-    }
+    });
   }
 }
 

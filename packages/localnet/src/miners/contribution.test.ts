@@ -1,5 +1,6 @@
+import { createRandom } from "@assay/evaluation/model/random";
 import { describe, expect, test } from "vitest";
-import { createRandom, normals } from "../training/random.ts";
+import { normals } from "../training/random.ts";
 import type { ModelTensors } from "../training/tensors.ts";
 import { contributionOf } from "./contribution.ts";
 import type { MinerKind } from "./miner-config.ts";

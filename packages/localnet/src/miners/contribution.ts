@@ -1,5 +1,6 @@
 import type { ExpertGroup } from "@assay/core/units";
-import { createRandom, normals, type Random } from "../training/random.ts";
+import { createRandom, type Random } from "@assay/evaluation/model/random";
+import { normals } from "../training/random.ts";
 import type { ModelTensors, ModelValues } from "../training/tensors.ts";
 import type { MinerKind } from "./miner-config.ts";
 import type { GivenModel } from "./model-source.ts";

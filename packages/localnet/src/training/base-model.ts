@@ -1,11 +1,12 @@
 import type { ModelConfig } from "@assay/evaluation/model/config";
 import { embeddingName } from "@assay/evaluation/model/names";
+import { createRandom, type Random } from "@assay/evaluation/model/random";
 import { expertGroup, type ModelTensor, modelTensors } from "@assay/evaluation/model/tensor-names";
 import { TEXT_GROUPS, trainingText } from "../text/corpus.ts";
 import { Adam } from "./adam.ts";
 import { joinBatches, randomBatch } from "./batches.ts";
 import { LossSession } from "./loss-session.ts";
-import { createRandom, normals, type Random } from "./random.ts";
+import { normals } from "./random.ts";
 import type { ModelTensors, ModelValues } from "./tensors.ts";
 
 /** Small enough to train within seconds on one core, with every part that a large model has. */

@@ -1,4 +1,4 @@
-import type { Random } from "./random.ts";
+import type { Random } from "@assay/evaluation/model/random";
 
 /** Token ids of `batch · sequence` positions and the token that follows each of them. */
 export interface TokenBatch {

@@ -1,12 +1,12 @@
 import type { ExpertGroup } from "@assay/core/units";
 import type { ModelConfig } from "@assay/evaluation/model/config";
 import { describeModel } from "@assay/evaluation/model/description";
+import { createRandom } from "@assay/evaluation/model/random";
 import { expertGroup, groupTensors } from "@assay/evaluation/model/tensor-names";
 import { tensorFor } from "@assay/evaluation/model/weight-input";
 import { Adam } from "./adam.ts";
 import { randomBatch } from "./batches.ts";
 import { LossSession } from "./loss-session.ts";
-import { createRandom } from "./random.ts";
 import { type ModelTensors, only, withOwnValues } from "./tensors.ts";
 
 /** Small enough that the outer optimiser, which takes more than the whole step, does not overshoot. */

@@ -1,16 +1,4 @@
-/** A seeded source of numbers in [0, 1): the same seed gives the same sequence on every machine. */
-export type Random = () => number;
-
-/** The mulberry32 generator. Any number serves as a seed; its lower 32 bits count. */
-export function createRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import type { Random } from "@assay/evaluation/model/random";
 
 /** Independent draws from a normal distribution around 0 (Box–Muller). */
 export function normals(random: Random, count: number, deviation: number): Float32Array {

@@ -1,7 +1,8 @@
+import { createRandom } from "@assay/evaluation/model/random";
 import { describe, expect, test } from "vitest";
 import { Adam } from "./adam.ts";
 import { batchAt, joinBatches, randomBatch } from "./batches.ts";
-import { createRandom, normals } from "./random.ts";
+import { normals } from "./random.ts";
 
 describe("createRandom", () => {
   test("gives the sequence that mulberry32 has for a seed", () => {
