@@ -49,8 +49,17 @@ export async function readHotkeyFile(location: WalletLocation): Promise<KeyFile>
  * @returns null when the file is missing or does not hold an address.
  */
 export async function coldkeyAddress(location: Omit<WalletLocation, "hotkeyName">): Promise<string | null> {
+  return await publicAddress(join(walletFolder(location), "coldkeypub.txt"));
+}
+
+/** The hotkey's address, from the public file that newer tools write beside it; null without one. */
+export async function publicHotkeyAddress(location: WalletLocation): Promise<string | null> {
+  return await publicAddress(`${hotkeyFile(location)}pub.txt`);
+}
+
+async function publicAddress(file: string): Promise<string | null> {
   try {
-    const parsed: unknown = JSON.parse(await readFile(join(walletFolder(location), "coldkeypub.txt"), "utf8"));
+    const parsed: unknown = JSON.parse(await readFile(file, "utf8"));
     const address = typeof parsed === "object" && parsed !== null && "ss58Address" in parsed && parsed.ss58Address;
     return typeof address === "string" ? address : null;
   } catch {
