@@ -22,7 +22,7 @@ export interface KeyFile {
 }
 
 /** `<walletPath>/<walletName>/hotkeys/<hotkeyName>`; names cannot lead elsewhere. */
-export function hotkeyFile({ hotkeyName, ...wallet }: WalletLocation): string {
+function hotkeyFile({ hotkeyName, ...wallet }: WalletLocation): string {
   return join(walletFolder(wallet), "hotkeys", checkedName(hotkeyName));
 }
 
