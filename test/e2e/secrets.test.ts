@@ -1,13 +1,16 @@
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { watch } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import type { Network } from "@assay/core/network";
 import { Ledger } from "@assay/ledger/ledger";
 import { followCycles } from "@assay/localnet/stage/follow-cycles";
 import { LocalProcess } from "@assay/localnet/stage/local-process";
-import { LocalSubnet, VALIDATOR_UID } from "@assay/localnet/stage/local-subnet";
+import { LOCAL_NETUID, LocalSubnet, VALIDATOR_UID } from "@assay/localnet/stage/local-subnet";
 import { prepareModel } from "@assay/localnet/stage/prepare-model";
 import { MODULES, makeFolders, type StageFolders } from "@assay/localnet/stage/stage-files";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
@@ -89,6 +92,7 @@ test("an evaluator with an encrypted hotkey sets weights, and nothing that it wr
   await subnet.run();
   expect((await weightsOfFirstCycle(subnet)).length).toBeGreaterThan(0);
 
+  expect(await weightsDiff(subnet)).toMatchObject({ equal: true, intent: { state: "verified" } });
   const children = await descendants(subnet.evaluatorPid);
   const environments = await Promise.all(children.map((pid) => readFile(`/proc/${pid}/environ`)));
   await writeReport(subnet.evaluatorPid, reports);
@@ -126,7 +130,7 @@ test("an evaluator with the wrong password says so by its code, and does not rep
   const log = await readFile(join(root, "wrong-password.log"), "utf8");
   expect(log).toContain("CHAIN_HOTKEY_PASSWORD_WRONG");
   expect(log).not.toContain(password);
-}, 60_000);
+}, 120_000);
 
 test("the search finds what it looks for", () => {
   expect(secretsIn(Buffer.from(golden.password))).toEqual(["password"]);
@@ -155,6 +159,16 @@ async function weightsOfFirstCycle(subnet: LocalSubnet) {
     await chain.stop();
     await ledger.stop();
   }
+}
+
+/** What `assay weights diff` says beside the running evaluator. */
+async function weightsDiff({ chainUrl, ledgerPath }: LocalSubnet): Promise<unknown> {
+  const main = fileURLToPath(new URL("../../packages/cli/src/main.ts", import.meta.url));
+  const args = ["--conditions=source", main, "weights", "diff", "--hotkey", golden.address, "--json"];
+  const { PATH } = process.env;
+  const env = { PATH, CHAIN_ENDPOINT: chainUrl, NETUID: String(LOCAL_NETUID), LEDGER_PATH: ledgerPath };
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+  return JSON.parse(stdout);
 }
 
 /** Every process below one, from what Linux says of their parents. */
