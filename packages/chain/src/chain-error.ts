@@ -23,8 +23,6 @@ export const ChainErrorCode = {
   /** The client is not started yet, or already stopped. */
   NotStarted: "CHAIN_NOT_STARTED",
 
-  /** The hotkey's secret is missing, unreadable or malformed. The error never contains it. */
-  HotkeyInvalid: "CHAIN_HOTKEY_INVALID",
   /** `submit` was called on a client without a signer. */
   NoSigner: "CHAIN_NO_SIGNER",
 

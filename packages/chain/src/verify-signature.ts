@@ -1,5 +1,5 @@
 import type { Hotkey } from "@assay/core/units";
-import { SS58_PREFIX } from "./hotkey.ts";
+import { SS58_PREFIX } from "./keys/key-pair.ts";
 import { decodeAddress, ed25519Verify, sr25519Verify } from "./polkadot/library.ts";
 
 const SIGNATURE_BYTES = 64;

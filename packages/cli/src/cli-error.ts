@@ -6,6 +6,8 @@ export const CliErrorCode = {
   Usage: "CLI_USAGE",
   /** A folder that was to be written is there and not empty, and `--force` was not given. */
   FolderNotEmpty: "CLI_FOLDER_NOT_EMPTY",
+  /** Weights were to be set without `--dry-run`: only the evaluator signs. */
+  DoesNotSign: "CLI_DOES_NOT_SIGN",
   /** The command was interrupted. */
   Interrupted: "CLI_INTERRUPTED",
   /** Anything that has no code of its own, a bug among them. */

@@ -21,6 +21,8 @@ export interface CommandResult {
 export interface CommandContext {
   /** One line about what goes on, for a person who waits. */
   readonly progress: (line: string) => void;
+  /** The process's environment; the only place that secrets come from. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted when the person has had enough. */
   readonly signal: AbortSignal;
 }

@@ -1,6 +1,9 @@
+import { chainStatusCommand } from "./chain/status-command.ts";
 import type { CommandGroup } from "./command.ts";
 import { inspectCommand } from "./model/inspect-command.ts";
 import { tinyCommand } from "./model/tiny-command.ts";
+import { walletCheckCommand } from "./wallet/check-command.ts";
+import { weightsCommands } from "./weights/weights-commands.ts";
 
 /** Everything that `assay` does, by its words. */
 export const COMMANDS: CommandGroup = {
@@ -10,5 +13,8 @@ export const COMMANDS: CommandGroup = {
       summary: "Models on disk.",
       commands: { inspect: inspectCommand, tiny: tinyCommand },
     },
+    wallet: { summary: "Keys on disk.", commands: { check: walletCheckCommand } },
+    chain: { summary: "The chain and our place on it.", commands: { status: chainStatusCommand } },
+    weights: weightsCommands,
   },
 };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readableBytes, readableCount, readableSeconds, table } from "./readable.ts";
+import { readableBytes, readableCount, readableSeconds, readableTao, table } from "./readable.ts";
 
 test.each([
   [0, "0 B"],
@@ -27,6 +27,14 @@ test.each([
   [12_345, "3.4 h"],
 ])("%d seconds are %s", (seconds, text) => {
   expect(readableSeconds(seconds)).toBe(text);
+});
+
+test.each([
+  [0n, "0"],
+  [1_500_000_000n, "1.5"],
+  [1_234_567_000_000_000n, "1,234,567"],
+])("%s rao are %s", (rao, text) => {
+  expect(readableTao(rao)).toBe(text);
 });
 
 test("columns are as wide as their widest cell", () => {

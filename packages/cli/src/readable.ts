@@ -16,6 +16,11 @@ export function readableSeconds(seconds: number): string {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
+/** `1,000.5`: rao in units of a billion, as stake is spoken of. */
+export function readableTao(rao: bigint): string {
+  return (Number(rao) / 1e9).toLocaleString("en-US", { maximumFractionDigits: 3 });
+}
+
 /** Columns as wide as their widest cell; the last is not padded. */
 export function table(rows: readonly (readonly string[])[], indent = "  "): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

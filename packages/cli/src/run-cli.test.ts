@@ -33,7 +33,8 @@ const root: CommandGroup = {
 
 async function run(args: string, signal = new AbortController().signal) {
   const told: string[] = [];
-  const outcome = await runCli(root, args.split(" ").filter(Boolean), { progress: (line) => told.push(line), signal });
+  const progress = (line: string) => told.push(line);
+  const outcome = await runCli(root, args.split(" ").filter(Boolean), { progress, env: {}, signal });
   return { ...outcome, told };
 }
 
@@ -90,6 +91,7 @@ describe("arguments that are not understood", () => {
     const refusing: Command = { ...add, run: () => Promise.reject(usageError("no")) };
     const outcome = await runCli({ summary: "", commands: { no: refusing } }, ["no", "1", "2", "--json"], {
       progress: () => {},
+      env: {},
       signal: new AbortController().signal,
     });
     expect([outcome.exitCode, JSON.parse(outcome.out)]).toEqual([

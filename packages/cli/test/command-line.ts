@@ -7,7 +7,12 @@ import { type CliOutcome, runCli } from "../src/run-cli.ts";
 
 /** Runs `assay` in this process. */
 export async function assay(...args: readonly string[]): Promise<CliOutcome> {
-  return await runCli(COMMANDS, args, { progress: () => {}, signal: new AbortController().signal });
+  return await assayIn({}, ...args);
+}
+
+/** {@link assay} with this environment and no other variable. */
+export async function assayIn(env: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<CliOutcome> {
+  return await runCli(COMMANDS, args, { progress: () => {}, env, signal: new AbortController().signal });
 }
 
 /** {@link assay} with `--json`, its output parsed. */

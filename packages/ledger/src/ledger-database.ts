@@ -5,7 +5,7 @@ import Database from "better-sqlite3";
 import { Kysely, SqliteDialect, type Transaction } from "kysely";
 import { Migrator } from "kysely/migration";
 import { LedgerError, LedgerErrorCode, toLedgerError } from "./ledger-error.ts";
-import { LEDGER_MIGRATIONS } from "./migrations.ts";
+import { LEDGER_MIGRATION_NAMES, LEDGER_MIGRATIONS } from "./migrations.ts";
 import type { LedgerSchema } from "./schema.ts";
 
 /** One open transaction on the ledger's file. */
@@ -32,6 +32,17 @@ export class LedgerDatabase {
       connection.close();
       throw error;
     }
+    return new LedgerDatabase(kysely);
+  }
+
+  /**
+   * Opens a file that another process may be writing. Nothing is created, checked or migrated, and no write passes.
+   *
+   * @throws LedgerError `LEDGER_CANNOT_OPEN` when it is not there, `LEDGER_TOO_NEW` when a newer release wrote it.
+   */
+  static async openReadOnly(path: string): Promise<LedgerDatabase> {
+    const connection = connectReadOnly(path);
+    const kysely = new Kysely<LedgerSchema>({ dialect: new SqliteDialect({ database: connection }) });
     return new LedgerDatabase(kysely);
   }
 
@@ -64,6 +75,24 @@ function connect(path: string): Database.Database {
     connection?.close();
     throw describeOpening(error, path);
   }
+}
+
+function connectReadOnly(path: string): Database.Database {
+  let connection: Database.Database | undefined;
+  try {
+    connection = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MILLIS });
+    refuseNewer(connection, path);
+    return connection;
+  } catch (error) {
+    connection?.close();
+    throw error instanceof LedgerError ? error : describeOpening(error, path);
+  }
+}
+
+function refuseNewer(connection: Database.Database, path: string): void {
+  const applied = connection.prepare<[], { name: string }>("SELECT name FROM kysely_migration").all();
+  const newer = applied.find(({ name }) => !LEDGER_MIGRATION_NAMES.includes(name));
+  if (newer !== undefined) throw tooNew(path);
 }
 
 function refuseDamaged(connection: Database.Database): void {
@@ -104,10 +133,14 @@ async function migrate(kysely: Kysely<LedgerSchema>, path: string, logger: Logge
 
 function describeMigrating(cause: unknown, path: string): unknown {
   if (cause instanceof Error && cause.message.startsWith("corrupted migrations")) {
-    return new LedgerError(LedgerErrorCode.TooNew, `The ledger ${path} was written by a newer release`, {
-      fields: { path },
-      cause,
-    });
+    return tooNew(path, cause);
   }
   return toLedgerError(cause);
+}
+
+function tooNew(path: string, cause?: unknown): LedgerError {
+  return new LedgerError(LedgerErrorCode.TooNew, `The ledger ${path} was written by a newer release`, {
+    fields: { path },
+    cause,
+  });
 }

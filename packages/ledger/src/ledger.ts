@@ -52,6 +52,14 @@ export class Ledger {
     return new Ledger(await LedgerDatabase.open(path, { logger: logger.child({ module: "ledger" }) }));
   }
 
+  /**
+   * Opens a file for reading only, also beside the process that writes it. Nothing is created or migrated; a write
+   * fails with `LEDGER_CANNOT_OPEN`. A file of an older release lacks what came later: `LEDGER_STATEMENT_FAILED`.
+   */
+  static async openReadOnly({ path }: LedgerOptions): Promise<Ledger> {
+    return new Ledger(await LedgerDatabase.openReadOnly(path));
+  }
+
   /** Nothing to do: an open ledger is ready. Here so that a composition root can list it with the rest. */
   async start(_signal: AbortSignal): Promise<void> {}
 

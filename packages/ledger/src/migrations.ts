@@ -2,10 +2,11 @@ import { type Kysely, sql } from "kysely";
 import type { Migration, MigrationProvider } from "kysely/migration";
 
 /** Every change of the schema, by number. A released one is never edited: the next number changes what it made. */
-export const LEDGER_MIGRATIONS: MigrationProvider = {
-  getMigrations: () =>
-    Promise.resolve({ "0001_validator_memory": validatorMemory, "0003_evaluation_stages": evaluationStages }),
-};
+export const LEDGER_MIGRATIONS: MigrationProvider = { getMigrations: () => Promise.resolve(migrations()) };
+
+function migrations(): Readonly<Record<string, Migration>> {
+  return { "0001_validator_memory": validatorMemory, "0003_evaluation_stages": evaluationStages };
+}
 
 const validatorMemory: Migration = {
   async up(db: Kysely<unknown>): Promise<void> {
@@ -74,3 +75,6 @@ const VALIDATOR_MEMORY_TABLES = [
    ) STRICT`,
   "CREATE INDEX rounds_open ON rounds (id) WHERE closed = 0",
 ];
+
+/** Names of all changes that this release knows, as the file records them. */
+export const LEDGER_MIGRATION_NAMES: readonly string[] = Object.keys(migrations());

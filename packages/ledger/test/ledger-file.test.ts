@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { describe, expect, test } from "vitest";
+import { Ledger } from "../src/ledger.ts";
 import { ALICE, LedgerFixture, roundAt } from "./ledger-fixture.ts";
 
 describe("the ledger's file", () => {
@@ -99,6 +100,45 @@ describe("the ledger's file", () => {
     await mkdir(fixture.path, { recursive: true });
 
     await expect(fixture.open()).rejects.toMatchObject({ code: "LEDGER_CANNOT_OPEN" });
+  });
+});
+
+describe("a ledger opened for reading only", () => {
+  test("sees what its writer commits meanwhile, and writes nothing itself", async () => {
+    await using fixture = await LedgerFixture.create();
+    const writer = await fixture.open();
+    await writer.events.append({ kind: "started", block: 1, fields: {} });
+    const reader = await Ledger.openReadOnly({ path: fixture.path });
+    try {
+      expect(await reader.events.recent(5)).toMatchObject([{ kind: "started" }]);
+      await writer.rounds.save(roundAt(40));
+      expect(await reader.rounds.open()).toMatchObject([{ round: { id: 40 } }]);
+      await expect(reader.events.append({ kind: "mine", block: 2, fields: {} })).rejects.toMatchObject({
+        code: "LEDGER_CANNOT_OPEN",
+      });
+    } finally {
+      await reader.stop();
+    }
+    expect(await writer.events.recent(5)).toHaveLength(1);
+  });
+
+  test("is there before it is opened", async () => {
+    await using fixture = await LedgerFixture.create();
+
+    await expect(Ledger.openReadOnly({ path: fixture.path })).rejects.toMatchObject({
+      code: "LEDGER_CANNOT_OPEN",
+      fields: { path: fixture.path },
+    });
+  });
+
+  test("is refused when a newer release wrote it", async () => {
+    await using fixture = await LedgerFixture.create();
+    await fixture.stop(await fixture.open());
+    const connection = new Database(fixture.path);
+    connection.prepare("INSERT INTO kysely_migration VALUES ('9999_later', '2030-01-01T00:00:00.000Z')").run();
+    connection.close();
+
+    await expect(Ledger.openReadOnly({ path: fixture.path })).rejects.toMatchObject({ code: "LEDGER_TOO_NEW" });
   });
 });
 

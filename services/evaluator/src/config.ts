@@ -61,6 +61,14 @@ export const evaluatorSchema = {
       env: "WALLET_PATH",
       arg: "wallet-path",
     },
+    hotkey_password: {
+      doc: "Password of an encrypted hotkey file. From the environment, or better from the file or descriptor (`/dev/fd/3`) that WALLET_HOTKEY_PASSWORD_FILE names; read by the cycle role alone.",
+      format: String,
+      default: "",
+      env: "WALLET_HOTKEY_PASSWORD",
+      sensitive: true,
+      environmentOnly: true,
+    },
     hotkey_uri: {
       doc: "Secret URI of the hotkey instead of a wallet file. From the environment only; read by the cycle role alone.",
       format: String,

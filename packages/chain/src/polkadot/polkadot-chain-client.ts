@@ -22,6 +22,11 @@ export interface PolkadotChainClientOptions {
   readonly finalityStallMillis?: number;
 }
 
+export interface ChainRuntime {
+  readonly specName: string;
+  readonly specVersion: number;
+}
+
 const STALL_SILENCES = 10;
 
 /** The chain over JSON-RPC, through @polkadot/api. */
@@ -76,6 +81,13 @@ export class PolkadotChainClient implements ChainClient {
 
   async finalizedBlockHash(block: BlockNumber): Promise<BlockHash | null> {
     return block > this.finalizedHead().number ? null : await this.blockHash(block);
+  }
+
+  /** The runtime of the newest block. */
+  async runtime(): Promise<ChainRuntime> {
+    const session = await this.#connection.session();
+    const { specName, specVersion } = await session.request<ChainRuntime>("state_getRuntimeVersion", []);
+    return { specName, specVersion };
   }
 
   async snapshot(netuid: Netuid, at: BlockHash): Promise<ChainSnapshot> {

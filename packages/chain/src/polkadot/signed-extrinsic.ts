@@ -38,8 +38,11 @@ export async function signExtrinsic(
   return { hex: extrinsic.toHex(), hash: extrinsic.hash.toHex(), nonce: terms.nonce, lastBlock };
 }
 
-/** Number of sr25519 in the chain's `MultiSignature`. */
-const SR25519_VARIANT = Uint8Array.of(1);
+/** Numbers of the types in the chain's `MultiSignature`. */
+const SIGNATURE_VARIANTS: Readonly<Record<Signer["type"], Uint8Array>> = {
+  ed25519: Uint8Array.of(0),
+  sr25519: Uint8Array.of(1),
+};
 
 /** The little that signing an extrinsic asks of a key pair: a signature, with its type in front when asked for. */
 function pairOf(signer: Signer): IKeyringPair {
@@ -50,7 +53,7 @@ function pairOf(signer: Signer): IKeyringPair {
     publicKey,
     sign: (bytes, options) => {
       const signature = signer.sign(bytes);
-      return options?.withType === true ? u8aConcat(SR25519_VARIANT, signature) : signature;
+      return options?.withType === true ? u8aConcat(SIGNATURE_VARIANTS[signer.type], signature) : signature;
     },
   };
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { loadHotkey } from "@assay/chain/hotkey";
 import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
 import type { Network } from "@assay/core/network";
-import type { Netuid } from "@assay/core/units";
+import type { Hotkey, Netuid } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { startRedisServer } from "@assay/testing/redis/private-redis";
 import type { Part } from "./cast.ts";
@@ -17,6 +17,8 @@ export interface LocalSubnetOptions {
   readonly folders: StageFolders;
   readonly network: Network;
   readonly parts: readonly Part[];
+  /** Hotkey of the validator when `evaluatorEnv` names another key than the usual one. */
+  readonly validatorHotkey?: Hotkey;
   /** Settings of the evaluator beside those the stage decides, as environment variables. */
   readonly evaluatorEnv?: Readonly<Record<string, string>>;
   /** Hears each line that a process prints. */
@@ -55,6 +57,11 @@ export class LocalSubnet {
 
   get ledgerPath(): string {
     return join(this.#options.folders.cache, "ledger.sqlite");
+  }
+
+  /** Process of the running evaluator; 0 without one. */
+  get evaluatorPid(): number {
+    return this.#evaluator?.pid ?? 0;
   }
 
   /** Address of the evaluator's private port. */
@@ -152,14 +159,14 @@ export class LocalSubnet {
   }
 
   async #startChain(): Promise<void> {
-    const { folders, network, parts } = this.#options;
-    const validator = await loadHotkey({ uri: VALIDATOR_URI });
+    const { folders, network, parts, validatorHotkey } = this.#options;
+    const validator = validatorHotkey ?? (await loadHotkey({ uri: VALIDATOR_URI })).address;
     const miners = await Promise.all(parts.map((_, index) => loadHotkey({ uri: minerUri(index) })));
     const config = {
       netuid: LOCAL_NETUID,
       blockMillis: network.blockMillis,
       neurons: [
-        { hotkey: validator.address, stakeRao: STAKE_RAO.toString(), permit: true },
+        { hotkey: validator, stakeRao: STAKE_RAO.toString(), permit: true },
         ...miners.map(({ address }) => ({ hotkey: address })),
       ],
       hyperparameters: { tempo: 20, weightsSetRateLimit: 20, maxSpace: MAX_SPACE },

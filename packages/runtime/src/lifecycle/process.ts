@@ -61,6 +61,8 @@ class ProcessRun {
   }
 
   listen(): void {
+    // A diagnostic report of a crash is made to be passed on, and the environment holds secrets.
+    process.report.excludeEnv = true;
     for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => this.#onSignal(name));
     process.on("uncaughtException", (error, origin) => this.#onCrash(error, origin));
   }

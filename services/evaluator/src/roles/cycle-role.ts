@@ -1,6 +1,5 @@
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { loadHotkey, type Signer } from "@assay/chain/hotkey";
+import { type HotkeySource, loadHotkey, type Signer } from "@assay/chain/hotkey";
 import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
 import { Inbox } from "@assay/checkpoint/inbox/inbox";
 import { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
@@ -35,7 +34,7 @@ const DOWNLOAD_STALL_MILLIS = 15_000;
 /** Follows the chain and does everything but evaluate; exactly one per hotkey. */
 export async function cycleRole(ground: Ground): Promise<Role> {
   const { config, network, layout, logger } = ground;
-  const signer = await loadHotkey(hotkeySource(config));
+  const signer = await openHotkey(ground);
   const silenceMillis = Math.max(network.blockMillis * SILENT_BLOCKS, LEAST_SILENCE_MILLIS);
   const chain = createChain(ground, signer, silenceMillis);
   const ledgerPath = config.ledger_path === "" ? join(layout.root, "ledger.sqlite") : resolve(config.ledger_path);
@@ -63,10 +62,18 @@ export async function cycleRole(ground: Ground): Promise<Role> {
   };
 }
 
-function hotkeySource({ wallet }: EvaluatorConfig): Parameters<typeof loadHotkey>[0] {
+async function openHotkey({ config, logger }: Ground): Promise<Signer> {
+  const signer = await loadHotkey(hotkeySource(config), ({ code, file, mode }) =>
+    logger.warn("Others on this machine may read the hotkey file", { code, file, mode }),
+  );
+  logger.info("Opened the hotkey", { hotkey: signer.address, type: signer.type });
+  return signer;
+}
+
+function hotkeySource({ wallet }: EvaluatorConfig): HotkeySource {
   if (wallet.hotkey_uri !== "") return { uri: wallet.hotkey_uri };
-  const walletPath = wallet.path.replace(/^~(?=\/|$)/, homedir());
-  return { walletPath, walletName: wallet.name, hotkeyName: wallet.hotkey };
+  const { path: walletPath, name: walletName, hotkey: hotkeyName, hotkey_password: password } = wallet;
+  return { walletPath, walletName, hotkeyName, password };
 }
 
 function createChain({ config, logger }: Ground, signer: Signer, headSilenceMillis: number): PolkadotChainClient {

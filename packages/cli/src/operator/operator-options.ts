@@ -1,0 +1,106 @@
+import { join, resolve } from "node:path";
+import { ConfigError } from "@assay/runtime/config/config-error";
+import { resolvePathArgument } from "@assay/runtime/config/path-argument";
+import { schemaLeaves } from "@assay/runtime/config/schema";
+import { type Environment, settleValues } from "@assay/runtime/config/sources";
+import { readConfigFile } from "@assay/runtime/config/yaml-file";
+import type { OptionRule } from "../command.ts";
+import type { CommandOptions } from "../command-options.ts";
+import { operatorSchema } from "./operator-schema.ts";
+
+/** A validator, as its operator configured it. */
+export interface Operator {
+  readonly endpoints: readonly string[];
+  /** Whether anybody named an endpoint; otherwise it is the main network's public one. */
+  readonly namesChain: boolean;
+  /** How long to wait for an endpoint to answer at all. */
+  readonly connectMillis: number;
+  readonly netuid: number;
+  readonly walletPath: string;
+  readonly walletName: string;
+  readonly hotkeyName: string;
+  /** Empty when there is none. */
+  readonly hotkeyPassword: string;
+  /** Empty when there is none. */
+  readonly hotkeyUri: string;
+  readonly ledgerPath: string;
+}
+
+const LEAVES = schemaLeaves(operatorSchema);
+const PATH_OPTION: Readonly<Record<string, OptionRule>> = {
+  path: { value: "FOLDER|FILE", doc: "the evaluator's configuration, as its own --path" },
+};
+
+/** Options of the chain: which, and which subnet. */
+export const CHAIN_OPTIONS: Readonly<Record<string, OptionRule>> = {
+  ...PATH_OPTION,
+  ...optionsOf("chain_endpoint", "netuid"),
+  timeout: { value: "SECONDS", doc: "how long to wait for the chain to answer (20)" },
+};
+export const WALLET_OPTIONS: Readonly<Record<string, OptionRule>> = optionsOf(
+  "wallet.path",
+  "wallet.name",
+  "wallet.hotkey",
+);
+export const HOTKEY_OPTION: Readonly<Record<string, OptionRule>> = {
+  hotkey: { value: "ADDRESS", doc: "ask about this hotkey and look at no wallet" },
+};
+export const LEDGER_OPTIONS: Readonly<Record<string, OptionRule>> = optionsOf("checkpoint_cache_dir", "ledger_path");
+
+/**
+ * Reads what the evaluator would: options win over the environment, that over the file `--path` leads to, that over
+ * defaults. Keys of the file that do not concern commands are left alone.
+ *
+ * @throws ConfigError `CONFIG_INVALID` with every problem.
+ */
+export function operatorOf(options: CommandOptions, env: Environment): Operator {
+  const located = resolvePathArgument(options.text("path"), "evaluator");
+  const fromFile =
+    located.file === null ? { values: new Map(), problems: [] } : readConfigFile(located.file, operatorSchema);
+  const given = new Map(
+    [...LEAVES].flatMap(([path, { arg = "" }]) => {
+      const value = options.text(arg);
+      return value === null ? [] : [[path, value] as const];
+    }),
+  );
+  const sources = { given: { values: given, path: null, problems: [] }, env, file: located.file };
+  const settled = settleValues(LEAVES, { ...sources, fromFile: { ...fromFile, warnings: [] } });
+  const ofFile = fromFile.problems.filter(({ path }) => path === "file" || LEAVES.has(path));
+  const problems = [...located.problems, ...ofFile, ...settled.problems];
+  if (problems.length > 0) throw new ConfigError(problems);
+  const { CHAIN_ENDPOINT = "" } = env;
+  const namesChain = CHAIN_ENDPOINT !== "" || given.has("chain_endpoint") || fromFile.values.has("chain_endpoint");
+  const connectMillis = 1000 * (options.wholeNumber("timeout", { minimum: 1, maximum: 600 }) ?? CONNECT_SECONDS);
+  return { ...valuesOf((path) => settled.values.get(path)), namesChain, connectMillis };
+}
+
+/** A person waits: shorter than a service does, longer than fetching a runtime's metadata takes. */
+const CONNECT_SECONDS = 20;
+
+function valuesOf(value: (path: string) => unknown): Omit<Operator, "namesChain" | "connectMillis"> {
+  const text = (path: string) => String(value(path));
+  const ledgerPath = text("ledger_path");
+  return {
+    endpoints: text("chain_endpoint")
+      .split(",")
+      .map((each) => each.trim()),
+    netuid: Number(value("netuid")),
+    walletPath: text("wallet.path"),
+    walletName: text("wallet.name"),
+    hotkeyName: text("wallet.hotkey"),
+    hotkeyPassword: text("wallet.hotkey_password"),
+    hotkeyUri: text("wallet.hotkey_uri"),
+    ledgerPath: ledgerPath === "" ? join(resolve(text("checkpoint_cache_dir")), "ledger.sqlite") : resolve(ledgerPath),
+  };
+}
+
+function optionsOf(...paths: readonly string[]): Readonly<Record<string, OptionRule>> {
+  return Object.fromEntries(
+    paths.map((path) => {
+      const leaf = LEAVES.get(path);
+      if (leaf?.arg === undefined) throw new TypeError(`${path} is no option`);
+      const otherwise = leaf.default === "" ? "" : ` (${leaf.default})`;
+      return [leaf.arg, { value: leaf.format === "nat" ? "N" : "TEXT", doc: `${leaf.doc}${otherwise}; ${leaf.env}` }];
+    }),
+  );
+}

@@ -1,0 +1,56 @@
+import { CliError, CliErrorCode } from "../cli-error.ts";
+import type { Command, CommandGroup, OptionRule } from "../command.ts";
+import { CHAIN_OPTIONS, HOTKEY_OPTION, LEDGER_OPTIONS, WALLET_OPTIONS } from "../operator/operator-options.ts";
+
+const CHAIN: Readonly<Record<string, OptionRule>> = { ...CHAIN_OPTIONS, ...HOTKEY_OPTION, ...WALLET_OPTIONS };
+const ALL: Readonly<Record<string, OptionRule>> = { ...CHAIN, ...LEDGER_OPTIONS };
+
+const show: Command = {
+  summary: "Our weights as the chain holds them.",
+  operands: [],
+  options: CHAIN,
+  notes: "Exit code 1: the chain holds none.",
+  run: async (input, context) => (await import("./show-weights.ts")).showWeights(input, context),
+};
+
+const plan: Command = {
+  summary: "The weights that the scores of the ledger give now, and what the chain would say to them.",
+  operands: [],
+  options: ALL,
+  notes: "Nothing is written. Exit code 1: there is nothing to set, or the chain would refuse it.",
+  run: async (input, context) => (await import("./plan-weights.ts")).planWeights(input, context),
+};
+
+const diff: Command = {
+  summary: "The newest weights that the validator meant to set, beside those that the chain holds.",
+  operands: [],
+  options: ALL,
+  notes: "Exit code 1: they differ, or nothing was ever meant.",
+  run: async (input, context) => (await import("./diff-weights.ts")).diffWeights(input, context),
+};
+
+const why: Command = {
+  summary: "Why the newest weights are on chain, or why not.",
+  operands: [],
+  options: { ...ALL, events: { value: "N", doc: "how many of the validator's events about weights to show (5)" } },
+  notes: "Exit code 1: they are not verified, or something keeps the next ones from being set.",
+  run: async (input, context) => (await import("./explain-weights.ts")).explainWeights(input, context),
+};
+
+const set: Command = {
+  summary: "What setting weights now would change on chain (with --dry-run only: the evaluator alone signs).",
+  operands: [],
+  options: { ...ALL, "dry-run": { doc: "say what would be sent and what it would change; send nothing" } },
+  notes: "Exit code 1: there is nothing to set, or the chain would refuse it.",
+  async run(input, context) {
+    if (!input.options.flag("dry-run")) {
+      throw new CliError(CliErrorCode.DoesNotSign, "This command signs nothing; give --dry-run");
+    }
+    return (await import("./dry-run.ts")).dryRun(input, context);
+  },
+};
+
+export const weightsCommands: CommandGroup = {
+  summary: "Weights: meant, planned and on chain. All of them read only.",
+  commands: { show, plan, diff, why, set },
+};
