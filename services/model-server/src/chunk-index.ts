@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
+import type { VersionParts } from "@assay/checkpoint/store/version-parts";
+import type { ModelManifest } from "@assay/core/model-manifest";
 import type { Logger } from "@assay/runtime/logging/logger";
-import type { LoadedVersion } from "./current-version.ts";
 import { displaySeconds } from "./display.ts";
 import { Refusal, refuseUntil } from "./refusal.ts";
 import { hashChunks, type KnownChunks, knownChunks, type VersionChunks } from "./version-chunks.ts";
@@ -21,7 +22,7 @@ export class ChunkIndex {
   }
 
   /** Begins to hash a version, and gives up the one before if that is still being hashed. */
-  prepare(version: LoadedVersion): Promise<VersionChunks | null> {
+  prepare(version: HashedVersion): Promise<VersionChunks | null> {
     if (this.#current?.version === version) {
       return this.#current.chunks;
     }
@@ -33,7 +34,7 @@ export class ChunkIndex {
   }
 
   /** The chunks of a version; after a moment without them, when to come again. */
-  async chunks(version: LoadedVersion): Promise<VersionChunks | Refusal> {
+  async chunks(version: HashedVersion): Promise<VersionChunks | Refusal> {
     const waiting = new AbortController();
     try {
       const pause = setTimeout(PATIENCE_MILLIS, PENDING, { signal: waiting.signal });
@@ -47,7 +48,7 @@ export class ChunkIndex {
     }
   }
 
-  async #hash(version: LoadedVersion, signal: AbortSignal): Promise<VersionChunks | null> {
+  async #hash(version: HashedVersion, signal: AbortSignal): Promise<VersionChunks | null> {
     const startedAt = performance.now();
     const { manifest, parts } = version;
     try {
@@ -66,8 +67,14 @@ export class ChunkIndex {
   }
 }
 
+/** What there must be of a version to hash it. */
+interface HashedVersion {
+  readonly manifest: ModelManifest;
+  readonly parts: VersionParts;
+}
+
 interface Hashing {
-  readonly version: LoadedVersion;
+  readonly version: HashedVersion;
   readonly chunks: Promise<VersionChunks | null>;
   readonly stop: () => void;
 }
