@@ -36,6 +36,10 @@ export async function sendBytes(response: Response, content: ComposedFile, { sta
 export function written(response: Response, write: (done: (error?: Error | null) => void) => unknown): Promise<void> {
   return new Promise((resolve, reject) => {
     const gone = () => reject(Object.assign(new Error("The client went away"), { code: "ERR_STREAM_PREMATURE_CLOSE" }));
+    if (response.destroyed) {
+      gone();
+      return;
+    }
     response.once("close", gone);
     write((error) => {
       response.off("close", gone);
