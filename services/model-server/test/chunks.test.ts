@@ -1,12 +1,17 @@
 import { createHash } from "node:crypto";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ChunkClient } from "@assay/checkpoint/download/chunk-client";
 import { type ChunkList, merkleRoot, parseChunkList } from "@assay/core/chunk-list";
 import { type PrivateRedis, startPrivateRedis } from "@assay/testing/redis/private-redis";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { distributeView, submissionView } from "./chain-views.ts";
 import { ALICE, BOB, STRANGER, signedHeaders, VERA } from "./miners.ts";
-import { bytesOf, fullFile, groupFile, refusalIn, ServerFixture, sha256Of } from "./server-fixture.ts";
+import { bytesOf, fullFile, groupFile, refusalIn, ServerFixture, sha256Of, TOKEN } from "./server-fixture.ts";
 
 const MIB = 1 << 20;
+const NEVER = new AbortController().signal;
 const VALUES = [bytesOf("group 0", 9 * MIB), bytesOf("group 1", 9 * MIB)] as const;
 const alice = { "x-hotkey": ALICE.hotkey };
 const bob = { "x-hotkey": BOB.hotkey };
@@ -183,3 +188,47 @@ describe("GET /model/chunks/:digest", () => {
     expect(await refusalIn(response)).toEqual({ status: 404, error: "unknown_chunk" });
   });
 });
+
+describe("our own client", () => {
+  test("follows a merge with the chunks that it changed, and a merge in the middle of a download", async () => {
+    await using server = await serving();
+    const folder = await mkdtemp(join(tmpdir(), "assay-chunks-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    using client = clientOf(server.url);
+    const path = join(folder, "group-0.safetensors");
+    const fetchGroup = async ({ files, chunk_bytes }: ChunkList) => {
+      const file = files.find(({ expert_group }) => expert_group === 0);
+      if (file === undefined) throw new Error("There is no group 0");
+      return await client.fetch({ path, file, chunkBytes: chunk_bytes, older: [path] }, NEVER);
+    };
+    const first = await client.list(NEVER);
+    expect(await fetchGroup(first)).toEqual({ fetchedBytes: 9 * MIB + 192, reusedBytes: 0 });
+
+    const merged = VALUES[0].slice();
+    merged[5 * MIB] = 255 - (merged[5 * MIB] ?? 0);
+    await server.publish(1, [merged, VALUES[1]]);
+    const second = await client.list(NEVER);
+    await server.publish(2, [VALUES[1], VALUES[1]]);
+    // The manifest that it holds is of a version that is gone: it is told, and keeps what it has.
+    await expect(fetchGroup(second)).rejects.toMatchObject({ code: "CHECKPOINT_DOWNLOAD_REFUSED", retryable: true });
+    expect(sha256Of(await readFile(path))).toBe(sha256Of(await groupFile(0, VALUES[0])));
+
+    await server.publish(3, [merged, VALUES[1]]);
+    expect(await fetchGroup(await client.list(NEVER))).toEqual({ fetchedBytes: 4 * MIB, reusedBytes: 5 * MIB + 192 });
+    expect(sha256Of(await readFile(path))).toBe(sha256Of(await groupFile(0, merged)));
+    expect(await readdir(folder)).toEqual(["group-0.safetensors"]);
+  });
+});
+
+function clientOf(serverUrl: string): ChunkClient {
+  return new ChunkClient({
+    serverUrl,
+    headersFor: () => ({ ...alice, authorization: `Bearer ${TOKEN}` }),
+    parallel: 2,
+    allowPrivateAddresses: true,
+    deadlineMillis: 20_000,
+    stallMillis: 5_000,
+    attempts: 3,
+    retryMillis: 1,
+  });
+}
