@@ -36,6 +36,8 @@ export const CheckpointErrorCode = {
   ByteLimit: "CHECKPOINT_BYTE_LIMIT",
   /** A download used up its attempts. */
   DownloadFailed: "CHECKPOINT_DOWNLOAD_FAILED",
+  /** A model server answered what repeating will not change: a refusal, or a manifest that does not add up. */
+  DownloadRefused: "CHECKPOINT_DOWNLOAD_REFUSED",
   /** A download did not end before its deadline. */
   DownloadDeadline: "CHECKPOINT_DOWNLOAD_DEADLINE",
 } as const;

@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 import { buffer } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { loadHotkey } from "@assay/chain/hotkey";
+import { type ChunkedFile, type ChunkList, merkleRoot } from "@assay/core/chunk-list";
 import { phaseAt } from "@assay/core/cycle/phase";
 import type { Network } from "@assay/core/network";
 import { createRandom } from "@assay/evaluation/model/random";
@@ -62,6 +63,8 @@ export class MinersFixture {
   /** Requests that are answered with 503 before the first that is served. */
   refusals = 0;
   private readonly server: Server;
+  private readonly chunks = new Map<string, Buffer>();
+  private list: ChunkList | null = null;
   private readonly miners: RunningMiner[] = [];
 
   private constructor(chain: DevChain, directory: string) {
@@ -121,6 +124,7 @@ export class MinersFixture {
       const names = new Set(groupTensors(TINY_CONFIG, GROUPS, group).map(({ name }) => name));
       await writeTensors(join(this.directory, `group-${group}.safetensors`), only(model, names));
     }
+    this.list = await this.listChunks();
     await writeFile(join(this.directory, "network.yaml"), stringify(NETWORK));
     this.server.listen(0, "127.0.0.1");
     await once(this.server, "listening");
@@ -135,7 +139,29 @@ export class MinersFixture {
     }
     const { pathname, searchParams } = new URL(request.url ?? "", "http://server");
     if (pathname === "/submit") return this.take(request, body, response);
-    await this.sendPart(searchParams.get("part") ?? "group", request, response);
+    if (pathname === "/model/manifest") return void response.end(JSON.stringify(this.list));
+    const chunk = this.chunks.get(pathname.slice("/model/chunks/".length));
+    if (chunk !== undefined) return void response.end(chunk);
+    if (searchParams.get("part") === "config") return await this.sendConfig(response);
+    response.writeHead(404).end();
+  }
+
+  private async listChunks(): Promise<ChunkList> {
+    const groups = [...Array(GROUPS).keys()].map((group) => ({ name: `group-${group}.safetensors`, group }));
+    const files: ChunkedFile[] = [];
+    for (const { name, group } of [...groups, { name: "model.safetensors", group: null }]) {
+      const path = group === null ? join("model", name) : name;
+      const content = await readFile(join(this.directory, path));
+      const chunks: string[] = [];
+      for (let start = 0; start < content.length; start += CHUNK_BYTES) {
+        const chunk = content.subarray(start, start + CHUNK_BYTES);
+        chunks.push(sha256(chunk));
+        this.chunks.set(sha256(chunk), chunk);
+      }
+      files.push({ name, expert_group: group, bytes: content.length, sha256: sha256(content), chunks });
+    }
+    const model = { model_version: "step_4", model_digest: "ab".repeat(32) };
+    return { schema: 1, ...model, chunk_bytes: CHUNK_BYTES, merkle_root: merkleRoot(files), files };
   }
 
   private take(request: IncomingMessage, body: Buffer, response: ServerResponse): void {
@@ -146,19 +172,19 @@ export class MinersFixture {
     response.writeHead(status).end(isOpen ? "{}" : '{"error":"wrong_phase"}');
   }
 
-  private async sendPart(part: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const files: Record<string, string> = {
-      group: `group-${request.headers["x-expert-group"]}.safetensors`,
-      context: "model/model.safetensors",
-      config: "model/config.json",
-    };
-    const bytes = await readFile(join(this.directory, files[part] ?? "missing"));
-    const hash = createHash("sha256").update(bytes).digest("hex");
+  private async sendConfig(response: ServerResponse): Promise<void> {
+    const bytes = await readFile(join(this.directory, "model", "config.json"));
     response.setHeader("X-Model-Meta", JSON.stringify({ model_version: "step_4" }));
-    if (request.headers["if-none-match"] === `"${hash}"`) return void response.writeHead(304).end();
-    response.writeHead(200, { ETag: `"${hash}"`, "X-Content-Hash": `sha256:${hash}` }).end(bytes);
+    response.end(bytes);
   }
 }
+
+function sha256(content: Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+/** Small, so that files have several. */
+const CHUNK_BYTES = 50_000;
 
 export type MinerLine = Readonly<Record<string, unknown>> & { readonly event: string };
 

@@ -8,6 +8,7 @@ import type { ChainViewFile } from "./chain-view-file.ts";
 import type { CurrentVersion } from "./current-version.ts";
 import type { ModelServerMetrics } from "./metrics.ts";
 import { Refusal, refusalOf, sendRefusal } from "./refusal.ts";
+import { chunkEndpoint, chunkListEndpoint } from "./routes/chunks.ts";
 import { route } from "./routes/endpoint.ts";
 import { fullEndpoint } from "./routes/full.ts";
 import { healthRoute, readyRoute } from "./routes/health.ts";
@@ -46,6 +47,14 @@ export function createApp(components: AppComponents, options: AppOptions): Expre
   app.use(requireBearer(options.token));
   app.get("/model/partial", route(partialEndpoint(components, options)));
   app.get("/model/full", route(fullEndpoint(components, { windowBlocks: options.requestWindowBlocks })));
+  app.get(
+    "/model/manifest",
+    route(chunkListEndpoint(components, { ...options, windowBlocks: options.requestWindowBlocks })),
+  );
+  app.get(
+    "/model/chunks/:digest",
+    route(chunkEndpoint(components, { ...options, windowBlocks: options.requestWindowBlocks })),
+  );
   app.post("/submit", route(submitEndpoint(components, limits)));
   app.use(route(() => Promise.resolve(new Refusal(404, "not_found", "No such endpoint"))));
   app.use(answerFailure(components.logger));
@@ -53,11 +62,15 @@ export function createApp(components: AppComponents, options: AppOptions): Expre
 }
 
 /** Paths that may be a metric's label; strangers must not make new series. */
-const ENDPOINTS = new Set(["/health", "/ready", "/model/partial", "/model/full", "/submit"]);
+const ENDPOINTS = new Set(["/health", "/ready", "/model/partial", "/model/full", "/model/manifest", "/submit"]);
+
+function endpointOf(path: string): string {
+  return path.startsWith("/model/chunks/") ? "/model/chunks" : ENDPOINTS.has(path) ? path : "other";
+}
 
 function measure(metrics: ModelServerMetrics): RequestHandler {
   return function measureRequest(request, response, next) {
-    const endpoint = ENDPOINTS.has(request.path) ? request.path : "other";
+    const endpoint = endpointOf(request.path);
     const observe = metrics.requestSeconds.startTimer({ endpoint });
     metrics.requestsInFlight.inc();
     response.once("close", () => {

@@ -4,8 +4,10 @@ import { isAppError } from "@assay/core/app-error";
 import type { ModelManifest } from "@assay/core/model-manifest";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { fileIdentity } from "./chain-view-file.ts";
+import { ChunkIndex } from "./chunk-index.ts";
 import { expertsPerLayer, readModelConfig } from "./model-config.ts";
 import { Refusal } from "./refusal.ts";
+import type { VersionChunks } from "./version-chunks.ts";
 
 export interface CurrentVersionComponents {
   readonly reader: CheckpointReader;
@@ -23,6 +25,7 @@ export interface LoadedVersion {
 /** Follows `current.json`: a version is served as soon as it is the current one and every file it reads is as it was. */
 export class CurrentVersion {
   readonly #components: CurrentVersionComponents;
+  readonly #chunks: ChunkIndex;
   #identity: string | null = null;
   #loaded: LoadedVersion | null = null;
   #loading: Promise<LoadedVersion | null> | null = null;
@@ -30,12 +33,19 @@ export class CurrentVersion {
 
   constructor(components: CurrentVersionComponents) {
     this.#components = components;
+    this.#chunks = new ChunkIndex(components);
   }
 
   /** The loaded version, or why there is none. */
   async loaded(): Promise<LoadedVersion | Refusal> {
     const version = await this.refresh();
     return version ?? new Refusal(503, "model_unavailable", "No model is loaded", { "Retry-After": "12" });
+  }
+
+  /** The loaded version's chunks, or why there are none (yet). */
+  async chunks(): Promise<VersionChunks | Refusal> {
+    const version = await this.loaded();
+    return version instanceof Refusal ? version : await this.#chunks.chunks(version);
   }
 
   /** Loads the current version if it is not loaded yet; null when there is none that can be served. */
@@ -60,8 +70,8 @@ export class CurrentVersion {
   }
 
   /** Drops what is loaded when that was why sending was refused, so that the next request looks again. */
-  refused({ status }: Refusal): void {
-    if (status === 503) {
+  refused({ code }: Refusal): void {
+    if (code === "model_unavailable") {
       this.#identity = null;
     }
   }
@@ -82,7 +92,9 @@ export class CurrentVersion {
         "expert mapping": `${manifest.groups.length} groups, ${experts ?? "unknown"} experts/layer`,
         version: manifest.version,
       });
-      return { manifest, parts, config };
+      const loaded = { manifest, parts, config };
+      void this.#chunks.prepare(loaded);
+      return loaded;
     } catch (error) {
       this.#reportFailure(error);
       return null;

@@ -26,6 +26,8 @@ export type RefusalCode =
   | "nonce_reused"
   /** 404: the model has no such expert group. */
   | "unknown_group"
+  /** 404: no file of the version that is served has this chunk (any more); fetch its manifest again. */
+  | "unknown_chunk"
   /** 404: no such endpoint. */
   | "not_found"
   /** 409 for a submission, 503 with `Retry-After` for a download: not in this phase of the cycle. */
@@ -52,6 +54,8 @@ export type RefusalCode =
   | "chain_view_stale"
   /** 503: no model is loaded. */
   | "model_unavailable"
+  /** 503: the chunks of the version are still being hashed. */
+  | "chunks_pending"
   /** 503: the inbox's volume is full. */
   | "inbox_full"
   /** 500: our fault. */
@@ -73,8 +77,14 @@ export class Refusal {
 }
 
 /** A refusal that says when to come again. */
-export function refuseUntil(status: number, code: RefusalCode, detail: string, seconds: number): Refusal {
-  return new Refusal(status, code, detail, { "Retry-After": String(Math.max(1, Math.ceil(seconds))) });
+export function refuseUntil(
+  status: number,
+  code: RefusalCode,
+  detail: string,
+  seconds: number,
+  headers: Readonly<Record<string, string>> = {},
+): Refusal {
+  return new Refusal(status, code, detail, { ...headers, "Retry-After": String(Math.max(1, Math.ceil(seconds))) });
 }
 
 /** Sends `{error, detail}`. The rest of a body that is still coming is thrown away for a moment, so that the reply arrives. */

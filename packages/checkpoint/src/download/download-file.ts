@@ -3,13 +3,11 @@ import { dirname } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Sha256Hex } from "@assay/core/units";
 import { backoffMillis } from "@assay/runtime/time/retry";
-import { RequestError } from "got";
-import { isSystemError } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { sha256File } from "../digest.ts";
 import { ensureFreeSpace } from "../disk-space.ts";
 import { type FetchResult, fetchPart } from "./fetch-part.ts";
-import type { OpenOptions, Refused } from "./open-response.ts";
+import { isNetworkError, type OpenOptions, type Refused } from "./open-response.ts";
 import { PartialFile } from "./partial-file.ts";
 
 export interface DownloadRequest {
@@ -109,13 +107,6 @@ async function fetchOnce(fetch: () => Promise<FetchResult>, signal: AbortSignal)
     return { kind: "interrupted", detail: error.message };
   }
 }
-
-/** Errors of got, of a connection that ended early, and of the resolver. */
-function isNetworkError(error: unknown): error is Error {
-  return error instanceof RequestError || isSystemError(error, ...NETWORK_ERRORS);
-}
-
-const NETWORK_ERRORS = ["ERR_STREAM_PREMATURE_CLOSE", "ECONNRESET", "ENOTFOUND", "EAI_AGAIN", "ENODATA"] as const;
 
 async function isWorthKeeping(
   resumed: boolean,

@@ -1,7 +1,7 @@
 import { createWriteStream } from "node:fs";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { type OpenedResponse, type OpenOptions, openResponse, type Refused } from "./open-response.ts";
+import { isPassingStatus, type OpenedResponse, type OpenOptions, openResponse, type Refused } from "./open-response.ts";
 import type { PartialFile, PartialSource, Progress } from "./partial-file.ts";
 
 export interface FetchRequest {
@@ -62,14 +62,11 @@ function judgeAnswer({ response }: OpenedResponse, progress: Progress, maxBytes:
   if (statusCode === 200) return wholeBody(headers, maxBytes);
   if (statusCode === 206 && progress.bytes > 0) return continuation(headers, progress);
   if (statusCode === 416) return { kind: "interrupted", detail: "range was refused", startOver: true };
-  if (statusCode >= 500 || RETRYABLE_STATUS.has(statusCode)) {
+  if (isPassingStatus(statusCode)) {
     return { kind: "interrupted", detail: `status ${statusCode}`, startOver: false };
   }
   return { kind: "refused", reason: "http_status", detail: `status ${statusCode}` };
 }
-
-/** Request timeout, too early, too many requests. */
-const RETRYABLE_STATUS: ReadonlySet<number> = new Set([408, 425, 429]);
 
 type Headers = OpenedResponse["response"]["headers"];
 

@@ -3,7 +3,8 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { LookupFunction } from "node:net";
 import { abortable } from "@assay/runtime/time/abortable";
-import got, { type PlainResponse, type Request } from "got";
+import got, { type PlainResponse, type Request, RequestError } from "got";
+import { isSystemError } from "../atomic-write.ts";
 import { type AddressGuardOptions, guardAddress, type ResolvedAddress } from "./address-guard.ts";
 
 /** Why a URL will not be fetched. Its owner's fault. */
@@ -30,6 +31,13 @@ export interface Refused {
 export interface OpenOptions extends AddressGuardOptions {
   /** Longest silence of the other side, from the first packet to the last. */
   readonly stallMillis: number;
+  /** Connections to use again, for many requests to one server that we chose; a new one for each otherwise. */
+  readonly agents?: ConnectionAgents;
+}
+
+export interface ConnectionAgents {
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
 }
 
 /** An answer whose body has not been read. The caller destroys the stream. */
@@ -68,19 +76,35 @@ export async function openResponse(
   return redirectForbidden(`more than ${MAX_REDIRECTS}`);
 }
 
+/** A status after which asking again may help: overload, and what the server itself says is temporary. */
+export function isPassingStatus(status: number): boolean {
+  return status >= 500 || PASSING_STATUS.has(status);
+}
+
+/** Errors of got, of a connection that ended early, and of the resolver. */
+export function isNetworkError(error: unknown): error is Error {
+  return error instanceof RequestError || isSystemError(error, ...NETWORK_ERRORS);
+}
+
+/** Request timeout, too early, too many requests. */
+const PASSING_STATUS: ReadonlySet<number> = new Set([408, 425, 429]);
+const NETWORK_ERRORS = ["ERR_STREAM_PREMATURE_CLOSE", "ECONNRESET", "ENOTFOUND", "EAI_AGAIN", "ENODATA"] as const;
 const MAX_REDIRECTS = 3;
-const agent = { http: new HttpAgent({ keepAlive: false }), https: new HttpsAgent({ keepAlive: false }) };
+const FRESH: ConnectionAgents = {
+  http: new HttpAgent({ keepAlive: false }),
+  https: new HttpsAgent({ keepAlive: false }),
+};
 
 async function send(
   url: URL,
   headers: Readonly<Record<string, string>>,
   addresses: readonly ResolvedAddress[],
-  { stallMillis }: OpenOptions,
+  { stallMillis, agents = FRESH }: OpenOptions,
   signal: AbortSignal,
 ): Promise<OpenedResponse> {
   const stream = got.stream(url, {
     headers: { ...headers, "accept-encoding": "identity", "user-agent": "assay" },
-    agent,
+    agent: agents,
     dnsLookup: pinned(addresses),
     decompress: false,
     followRedirect: false,

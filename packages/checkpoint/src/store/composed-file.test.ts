@@ -1,6 +1,7 @@
 import { appendFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
+import { composedBytes } from "../../test/composed-bytes.ts";
 import { temporaryFolder } from "../../test/temporary-folder.ts";
 import { type ByteRange, ComposedFile } from "./composed-file.ts";
 import { type FileStamp, stampOf } from "./imported-model.ts";
@@ -22,14 +23,8 @@ async function composed() {
   return { letters, digits, file: new ComposedFile(segments, stamps) };
 }
 
-async function chunksOf(file: ComposedFile, range?: ByteRange): Promise<readonly Uint8Array[]> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of file.read(range)) chunks.push(chunk);
-  return chunks;
-}
-
 async function textOf(file: ComposedFile, range?: ByteRange): Promise<string> {
-  return Buffer.concat(await chunksOf(file, range)).toString();
+  return (await composedBytes(file, range)).toString();
 }
 
 test("reads its pieces one after the other, and knows their digest", async () => {
@@ -52,18 +47,28 @@ test.each([
 ])("bytes %d to %d are %j", async (start, end, text) => {
   const { file } = await composed();
   expect(await textOf(file, { start, end })).toBe(text);
+  const slice = file.slice({ start, end });
+  expect([slice.bytes, await textOf(slice)]).toEqual([text.length, text]);
 });
 
-test("no chunk is longer than 256 KiB, and each has memory of its own", async () => {
-  const path = join(await temporaryFolder(), "large");
-  await writeFile(path, new Uint8Array(600 << 10).fill(7));
-  const file = new ComposedFile(
-    [{ path, offset: 0, length: 600 << 10 }],
-    new Map([[path, (await stampOf(path)) as FileStamp]]),
-  );
-  const chunks = await chunksOf(file);
-  expect(chunks.map(({ length }) => length)).toEqual([256 << 10, 256 << 10, 88 << 10]);
-  expect(new Set(chunks.map(({ buffer }) => buffer)).size).toBe(3);
+test("reads backwards and forwards into the caller's memory, and not past the end", async () => {
+  const { file } = await composed();
+  const open = file.open();
+  onTestFinished(() => open.close());
+  const texts: string[] = [];
+  for (const [position, length] of [
+    [9, 3],
+    [2, 6],
+    [8, 4],
+    [4, 0],
+    [0, 12],
+  ] as const) {
+    const target = Buffer.alloc(length);
+    await open.fill(target, position);
+    texts.push(target.toString());
+  }
+  expect(texts).toEqual(["3ab", "adcdef", "23ab", "", "headcdef23ab"]);
+  await expect(open.fill(Buffer.alloc(2), 11)).rejects.toThrow(RangeError);
 });
 
 test.each([
@@ -72,11 +77,11 @@ test.each([
 ])("a file below that is %s is noticed before reading, and while reading", async (_how, change) => {
   const { file, digits } = await composed();
   await file.check();
-  const reading = file.read();
-  expect(Buffer.from((await reading.next()).value ?? []).toString()).toBe("head");
-  expect(Buffer.from((await reading.next()).value ?? []).toString()).toBe("cdef");
+  const open = file.open();
+  onTestFinished(() => open.close());
+  await open.fill(Buffer.alloc(8), 0);
   await change(digits);
   const changed = { code: "CHECKPOINT_MODEL_CHANGED", fields: { path: digits } };
   await expect(file.check()).rejects.toMatchObject(changed);
-  await expect(reading.next()).rejects.toMatchObject(changed);
+  await expect(open.fill(Buffer.alloc(2), 8)).rejects.toMatchObject(changed);
 });

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { fstatSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { isSystemError } from "../atomic-write.ts";
 import type { FileDigest } from "../digest.ts";
@@ -22,7 +23,7 @@ export interface ByteRange {
 /**
  * A file that lies on no disk as a whole: its bytes are ranges of other files, one after the other.
  *
- * Reading takes no more memory than a chunk. A file below that is not what it was when this was composed fails the
+ * Reading takes no more memory than a piece. A file below that is not what it was when this was composed fails the
  * reading, so that no other bytes are passed off as these.
  */
 export class ComposedFile {
@@ -37,26 +38,24 @@ export class ComposedFile {
     this.bytes = segments.reduce((sum, { length }) => sum + length, 0);
   }
 
-  /**
-   * The bytes in pieces of at most 256 KiB, each in memory of its own.
-   *
-   * @throws CheckpointError `CHECKPOINT_MODEL_CHANGED` when a file below changed or is gone.
-   */
-  async *read({ start, end }: ByteRange = { start: 0, end: this.bytes }): AsyncGenerator<Uint8Array> {
-    const files = new OneOpenFile(this.#stamps);
-    try {
-      let begin = 0;
-      for (const segment of this.#segments) {
-        const from = Math.max(start - begin, 0);
-        const to = Math.min(end - begin, segment.length);
-        begin += segment.length;
-        if (from >= to) continue;
-        if (segment instanceof Uint8Array) yield segment.subarray(from, to);
-        else yield* files.read(segment.path, segment.offset + from, to - from);
-      }
-    } finally {
-      await files.close();
+  /** Opens the file for reading into the caller's memory. The caller closes it. */
+  open(): OpenComposedFile {
+    return new OpenComposedFile(this.#segments, this.#stamps);
+  }
+
+  /** A part of the file as a file of its own; nothing is read. */
+  slice({ start, end }: ByteRange): ComposedFile {
+    const segments: Segment[] = [];
+    let begin = 0;
+    for (const segment of this.#segments) {
+      const from = Math.max(start - begin, 0);
+      const to = Math.min(end - begin, segment.length);
+      begin += segment.length;
+      if (from >= to) continue;
+      if (segment instanceof Uint8Array) segments.push(segment.subarray(from, to));
+      else segments.push({ ...segment, offset: segment.offset + from, length: to - from });
     }
+    return new ComposedFile(segments, this.#stamps);
   }
 
   /**
@@ -74,40 +73,81 @@ export class ComposedFile {
   /** SHA-256 and length; reads everything. */
   async digest(signal?: AbortSignal): Promise<FileDigest> {
     const hash = createHash("sha256");
-    for await (const chunk of this.read()) {
-      signal?.throwIfAborted();
-      hash.update(chunk);
+    const file = this.open();
+    const memory = Buffer.allocUnsafeSlow(READ_BYTES);
+    try {
+      for (let position = 0; position < this.bytes; position += READ_BYTES) {
+        signal?.throwIfAborted();
+        const piece = memory.subarray(0, this.bytes - position);
+        await file.fill(piece, position);
+        hash.update(piece);
+      }
+    } finally {
+      await file.close();
     }
     return { sha256: hash.digest("hex"), bytes: this.bytes };
   }
 }
 
-const CHUNK_BYTES = 256 << 10;
+/** Reads of half a megabyte and more cost less than sending what they read; larger ones only take more memory. */
+export const READ_BYTES = 512 << 10;
 
-/** Reads ranges of files and keeps the last file open: neighbours mostly lie in the same. */
-class OneOpenFile {
+/** One reading of a composed file. Calls follow each other; the file that was read last stays open for the next. */
+export class OpenComposedFile {
+  readonly #segments: readonly Segment[];
   readonly #stamps: ReadonlyMap<string, FileStamp>;
   #open: { readonly path: string; readonly file: FileHandle } | null = null;
+  /** Segment that the next reading most likely begins in, and where that segment begins. */
+  #next = { index: 0, begin: 0 };
 
-  constructor(stamps: ReadonlyMap<string, FileStamp>) {
+  constructor(segments: readonly Segment[], stamps: ReadonlyMap<string, FileStamp>) {
+    this.#segments = segments;
     this.#stamps = stamps;
   }
 
-  async *read(path: string, offset: number, length: number): AsyncGenerator<Uint8Array> {
-    const file = await this.#file(path);
-    for (let done = 0; done < length; ) {
-      const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, length - done));
-      const { bytesRead } = await file.read(chunk, 0, chunk.length, offset + done);
-      await this.#checkUnchanged(path, file);
-      if (bytesRead === 0) throw modelChanged(path);
-      done += bytesRead;
-      yield chunk.subarray(0, bytesRead);
+  /**
+   * Fills all of `target` with the bytes from `position` on.
+   *
+   * @throws CheckpointError `CHECKPOINT_MODEL_CHANGED` when a file below changed or is gone; RangeError when the
+   *   composed file ends before.
+   */
+  async fill(target: Uint8Array, position: number): Promise<void> {
+    let { index, begin } = position >= this.#next.begin ? this.#next : { index: 0, begin: 0 };
+    for (let done = 0; done < target.length; ) {
+      const segment = this.#segments[index];
+      if (segment === undefined) throw new RangeError("Reading past the end of a composed file");
+      const skip = position + done - begin;
+      const length = Math.min(segment.length - skip, target.length - done);
+      if (length > 0) {
+        await this.#fillFrom(segment, skip, target.subarray(done, done + length));
+        done += length;
+      }
+      if (skip + length < segment.length) break;
+      begin += segment.length;
+      index += 1;
     }
+    this.#next = { index, begin };
   }
 
   async close(): Promise<void> {
-    await this.#open?.file.close();
+    const opened = this.#open;
     this.#open = null;
+    await opened?.file.close();
+  }
+
+  async #fillFrom(segment: Segment, skip: number, target: Uint8Array): Promise<void> {
+    if (segment instanceof Uint8Array) {
+      target.set(segment.subarray(skip, skip + target.length));
+      return;
+    }
+    const file = await this.#file(segment.path);
+    for (let done = 0; done < target.length; ) {
+      const { bytesRead } = await file.read(target, done, target.length - done, segment.offset + skip + done);
+      // In this thread: the kernel answers from memory, and a way to another thread takes longer than the answer.
+      if (!isSame(stampFrom(fstatSync(file.fd)), this.#stamps.get(segment.path))) throw modelChanged(segment.path);
+      if (bytesRead === 0) throw modelChanged(segment.path);
+      done += bytesRead;
+    }
   }
 
   async #file(path: string): Promise<FileHandle> {
@@ -120,10 +160,6 @@ class OneOpenFile {
       throw error;
     }
     return this.#open.file;
-  }
-
-  async #checkUnchanged(path: string, file: FileHandle): Promise<void> {
-    if (!isSame(stampFrom(await file.stat()), this.#stamps.get(path))) throw modelChanged(path);
   }
 }
 

@@ -11,6 +11,10 @@ export interface Download {
   readonly group: number | string | undefined;
   readonly startedAt: number;
   readonly sent: Sent;
+  /** Path without what a stranger wrote into it; the request's own when absent. */
+  readonly endpoint?: string;
+  /** Told only to whoever looks closer. */
+  readonly isOneOfMany?: boolean;
 }
 
 /** One line and one count per download of a part of the model. */
@@ -18,7 +22,7 @@ export function reportDownload(
   { logger, metrics }: { readonly logger: Logger; readonly metrics: ModelServerMetrics },
   request: Request,
   response: Response,
-  { hotkey, group, startedAt, sent }: Download,
+  { hotkey, group, startedAt, sent, endpoint = request.path, isOneOfMany = false }: Download,
 ): void {
   const bytes = request.method === "HEAD" ? 0 : Number(response.getHeader("Content-Length") ?? 0);
   const fields = {
@@ -27,13 +31,13 @@ export function reportDownload(
     size: displayBytes(bytes),
     time: displaySeconds(performance.now() - startedAt),
   };
-  const title = `${request.method} ${request.path}`;
+  const title = `${request.method} ${endpoint}`;
   if (sent === "cut") {
     logger.info(`${title} cut by the client`, fields);
     return;
   }
-  metrics.sentBytes.inc({ endpoint: request.path }, bytes);
-  if (bytes === 0) {
+  metrics.sentBytes.inc({ endpoint }, bytes);
+  if (bytes === 0 || isOneOfMany) {
     logger.debug(title, { ...fields, status: response.statusCode });
   } else {
     logger.info(title, response.statusCode === 206 ? { ...fields, status: 206 } : fields);

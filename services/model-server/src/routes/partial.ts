@@ -7,8 +7,9 @@ import { decimal } from "../auth/signed-request.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion, LoadedVersion } from "../current-version.ts";
 import type { ModelServerMetrics } from "../metrics.ts";
-import { Refusal, refuseUntil } from "../refusal.ts";
+import { Refusal } from "../refusal.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { checkPhase, registeredCaller } from "./miner-request.ts";
 import { reportDownload } from "./model-log.ts";
 import { modelMeta } from "./model-meta.ts";
 import { type ServedFile, sendFile, sendFramed } from "./serve-file.ts";
@@ -70,12 +71,9 @@ interface Wanted {
 }
 
 function wantedPart(request: Request, view: ChainView, options: PartialOptions): Wanted | Refusal {
-  const caller = view.roster.find((entry) => entry.hotkey === request.get("x-hotkey"));
-  if (request.get("x-hotkey") === undefined) {
-    return new Refusal(400, "header_invalid", "X-Hotkey is required");
-  }
-  if (caller === undefined) {
-    return new Refusal(403, "not_registered", "The hotkey has no neuron on this subnet");
+  const caller = registeredCaller(request, view);
+  if (caller instanceof Refusal) {
+    return caller;
   }
   const { part = "group", format = "raw" } = request.query;
   if (!PARTS.includes(part as Part) || (format !== "raw" && format !== "framed")) {
@@ -87,21 +85,13 @@ function wantedPart(request: Request, view: ChainView, options: PartialOptions):
     return new Refusal(400, "header_invalid", "X-Expert-Group must be a group's number");
   }
   const wanted: Wanted = { caller, group, part: part as Part, framed: format === "framed" };
-  return checkOffer(wanted, options) ?? checkPhase(view, options) ?? wanted;
+  return checkOffer(wanted, options) ?? checkPhase(view, options.servePhases) ?? wanted;
 }
 
 function checkOffer({ part }: Wanted, { allowContext }: PartialOptions): Refusal | null {
   return part === "context" && !allowContext
     ? new Refusal(403, "part_not_offered", "This validator does not offer the whole model to miners")
     : null;
-}
-
-function checkPhase(view: ChainView, { servePhases }: PartialOptions): Refusal | null {
-  if (servePhases.includes(view.phase)) {
-    return null;
-  }
-  const seconds = ((view.nextDistributeBlock - view.block) * view.blockMillis) / 1000;
-  return refuseUntil(503, "wrong_phase", `The model is not served in phase ${view.phase}`, seconds);
 }
 
 function fileOf(wanted: Wanted, version: LoadedVersion, view: ChainView): ServedFile | Refusal {

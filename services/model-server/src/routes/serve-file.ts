@@ -1,16 +1,18 @@
-import { pipeline } from "node:stream/promises";
 import { isSystemError } from "@assay/checkpoint/atomic-write";
 import { CheckpointError, CheckpointErrorCode } from "@assay/checkpoint/checkpoint-error";
 import type { ByteRange, ComposedFile } from "@assay/checkpoint/store/composed-file";
 import type { Request, Response } from "express";
 import { Refusal } from "../refusal.ts";
+import { singleRange } from "./byte-range.ts";
+import { sendBytes, written } from "./send-bytes.ts";
 
 /** One file of the model with what its receiver should know of it. */
 export interface ServedFile {
   readonly content: ComposedFile;
   /** Null for a file that no manifest vouches for. */
   readonly sha256: string | null;
-  readonly meta: object;
+  /** Null for bytes that mean the same in every version. */
+  readonly meta: object | null;
   readonly contentType: string;
 }
 
@@ -20,7 +22,8 @@ export type Sent = "sent" | "cut";
 /**
  * Streams a file with `ETag`, `Range`, `If-Range`, `If-Match`, `If-None-Match` and `HEAD` as HTTP has them.
  *
- * Several ranges in one request are answered with the whole file, as RFC 9110 §14.2 allows.
+ * Several ranges in one request are answered with the whole file, as RFC 9110 §14.2 allows, and so is a unit other than
+ * bytes. Only a GET has ranges.
  */
 export async function sendFile(request: Request, response: Response, file: ServedFile): Promise<Sent | Refusal> {
   const etag = file.sha256 === null ? null : `"${file.sha256}"`;
@@ -28,7 +31,7 @@ export async function sendFile(request: Request, response: Response, file: Serve
     "Content-Type": file.contentType,
     "Cache-Control": "private, no-cache",
     "Accept-Ranges": "bytes",
-    "X-Model-Meta": JSON.stringify(file.meta),
+    ...(file.meta !== null && { "X-Model-Meta": JSON.stringify(file.meta) }),
     ...(etag !== null && { ETag: etag, "X-Content-Hash": `sha256:${file.sha256}` }),
   });
   if (!matches(request.get("if-match"), etag)) {
@@ -49,7 +52,7 @@ export async function sendFile(request: Request, response: Response, file: Serve
   }
   const { start, end } = range ?? { start: 0, end: file.content.bytes };
   response.set("Content-Length", String(end - start));
-  return await sendBytes(request, response, file, file.content.read({ start, end }));
+  return await send(request, response, file, () => sendBytes(response, file.content, { start, end }));
 }
 
 /** Streams `u32 big-endian length | JSON | bytes` in one body: no ranges, because the JSON changes with every block. */
@@ -63,27 +66,25 @@ export async function sendFramed(request: Request, response: Response, file: Ser
     "Accept-Ranges": "none",
     "Cache-Control": "private, no-store",
   });
-  return await sendBytes(request, response, file, framed(Buffer.concat([length, json]), file.content));
-}
-
-async function* framed(head: Uint8Array, content: ComposedFile): AsyncGenerator<Uint8Array> {
-  yield head;
-  yield* content.read();
+  return await send(request, response, file, async () => {
+    await written(response, (done) => response.write(Buffer.concat([length, json]), done));
+    await sendBytes(response, file.content, { start: 0, end: file.content.bytes });
+  });
 }
 
 /** Before the first byte goes out, every file is looked at: one that is gone is still a clean refusal. */
-async function sendBytes(
+async function send(
   request: Request,
   response: Response,
-  file: ServedFile,
-  bytes: AsyncIterable<Uint8Array>,
+  { content }: ServedFile,
+  sendBody: () => Promise<void>,
 ): Promise<Sent | Refusal> {
   try {
-    await file.content.check();
+    await content.check();
     if (request.method === "HEAD") {
       response.end();
     } else {
-      await pipeline(bytes, response);
+      await sendBody();
     }
     return "sent";
   } catch (error) {
@@ -101,17 +102,15 @@ function matches(condition: string | undefined, etag: string | null): boolean {
 
 /** The one range that is wanted and still means this file; null for the whole file. */
 function wantedRange(request: Request, bytes: number, etag: string | null): ByteRange | Refusal | null {
+  const header = request.get("range");
   const condition = request.get("if-range");
-  if (condition !== undefined && condition !== etag) {
-    return null;
-  }
-  const ranges = request.range(bytes, { combine: true });
-  if (ranges === -1) {
+  const isMeant = request.method === "GET" && (condition === undefined || condition === etag);
+  const range = header === undefined || !isMeant ? null : singleRange(header, bytes);
+  if (range === "unsatisfiable") {
     const size = { "Content-Range": `bytes */${bytes}` };
     return new Refusal(416, "range_not_satisfiable", "The range lies outside the file", size);
   }
-  const [range, ...more] = Array.isArray(ranges) && ranges.type === "bytes" ? ranges : [];
-  return range === undefined || more.length > 0 ? null : { start: range.start, end: range.end + 1 };
+  return range;
 }
 
 function fileFailure(response: Response, error: unknown): Sent | Refusal {
@@ -126,8 +125,17 @@ function fileFailure(response: Response, error: unknown): Sent | Refusal {
   throw error;
 }
 
+const CUT_ERRORS = [
+  "ECONNABORTED",
+  "ECONNRESET",
+  "EPIPE",
+  "ECANCELED",
+  "ERR_STREAM_PREMATURE_CLOSE",
+  "ERR_STREAM_DESTROYED",
+];
+
 function isCut(error: unknown): boolean {
-  return isSystemError(error, "ECONNABORTED", "ECONNRESET", "EPIPE", "ERR_STREAM_PREMATURE_CLOSE");
+  return isSystemError(error, ...CUT_ERRORS);
 }
 
 /** The refusal, on a response that no longer speaks of the file. */

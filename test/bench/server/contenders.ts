@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { freePort } from "@assay/localnet/stage/free-port";
+import { HOTKEY, MODEL_FILE, type ServerStage } from "./stage.ts";
+
+/** A server as a process, and how it is asked for the slice. */
+export interface Contender {
+  readonly port: number;
+  readonly pid: number;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  stop(): Promise<void>;
+}
+
+const TOKEN = "bench-token";
+const SERVER = fileURLToPath(new URL("../../../services/model-server/src/main.ts", import.meta.url));
+const FASTAPI = fileURLToPath(new URL("./fastapi_server.py", import.meta.url));
+
+/** Our model server, without Redis: uploads alone would use it. */
+export async function startOurs({ root, layout }: ServerStage): Promise<Contender> {
+  const port = await freePort();
+  const args = ["--server_host=127.0.0.1", `--server_port=${port}`, "--admin.port=0", `--checkpoint_cache_dir=${root}`];
+  const { PATH } = process.env;
+  const env = { PATH, BZ_AUTH_TOKEN: TOKEN, REDIS_URL: `unix://${layout.root}/no-redis.sock` };
+  const child = spawn(process.execPath, ["--conditions=source", SERVER, ...args], {
+    cwd: root,
+    env,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  const headers = { Authorization: `Bearer ${TOKEN}`, "X-Hotkey": HOTKEY, "X-Expert-Group": "0" };
+  return await started(child, port, { path: "/model/partial", headers });
+}
+
+/** nginx with `sendfile` and as many workers as there are cores, or why not. */
+export async function startNginx({ root, model }: ServerStage): Promise<Contender | string> {
+  const binary = ["nginx", "/usr/sbin/nginx"].find((each) => spawnSync(each, ["-v"]).status === 0);
+  if (binary === undefined) return "nginx is not installed (Debian: nginx-light)";
+  const port = await freePort();
+  const file = join(root, "nginx.conf");
+  await writeFile(file, nginxConfiguration(root, model, port));
+  const child = spawn(binary, ["-p", root, "-e", join(root, "nginx.log"), "-c", file], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  return await started(child, port, { path: `/${MODEL_FILE}`, headers: {} });
+}
+
+/** FastAPI's own answer with a file, under uvicorn, or why not. */
+export async function startFastApi({ model }: ServerStage): Promise<Contender | string> {
+  const probe = ["-c", "import fastapi, uvicorn"];
+  const python = ["python3", "/usr/bin/python3"].find((each) => spawnSync(each, probe).status === 0);
+  if (python === undefined) return "no python3 imports fastapi and uvicorn (Debian: python3-fastapi, uvicorn)";
+  const port = await freePort();
+  const child = spawn(python, [FASTAPI, join(model, MODEL_FILE), String(port)], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  return await started(child, port, { path: "/slice", headers: {} });
+}
+
+function nginxConfiguration(folder: string, model: string, port: number): string {
+  // Files of this machine's temporary folder may be for their owner alone.
+  const user = process.getuid?.() === 0 ? "user root;" : "";
+  return `${user} daemon off; worker_processes auto; pid ${folder}/nginx.pid;
+events { worker_connections 1024; }
+http {
+  sendfile on; tcp_nopush on; access_log off; default_type application/octet-stream;
+  ${["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/nginx-${name};`).join(" ")}
+  server { listen 127.0.0.1:${port}; root ${model}; }
+}
+`;
+}
+
+const START_MILLIS = 30_000;
+
+async function started(
+  child: ChildProcess,
+  port: number,
+  asked: Pick<Contender, "path" | "headers">,
+): Promise<Contender> {
+  const exited = once(child, "exit");
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+    await exited;
+  };
+  const endsAt = performance.now() + START_MILLIS;
+  while (!(await answers(port))) {
+    if (child.exitCode !== null || performance.now() > endsAt) {
+      await stop();
+      throw new Error(`${child.spawnfile} does not listen on its port`);
+    }
+    await setTimeout(50);
+  }
+  return { port, pid: child.pid ?? 0, ...asked, stop };
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: "127.0.0.1" });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
