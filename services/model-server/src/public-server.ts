@@ -2,6 +2,19 @@ import { type HttpServer, startHttpServer } from "@assay/runtime/http/server";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Express } from "express";
+import type { ConnectionLimit } from "./limits/connection-limit.ts";
+import { MAX_HEADER_BYTES, MAX_HEADERS_READ } from "./limits/limit-shape.ts";
+import { answerMalformed } from "./limits/malformed-request.ts";
+import type { TransferGate } from "./limits/transfer-gate.ts";
+import type { ModelServerMetrics } from "./metrics.ts";
+
+export interface PublicServerComponents {
+  readonly app: Express;
+  readonly gate: TransferGate;
+  readonly connections: ConnectionLimit;
+  readonly metrics: ModelServerMetrics;
+  readonly logger: Logger;
+}
 
 export interface PublicServerOptions {
   readonly host: string;
@@ -9,18 +22,18 @@ export interface PublicServerOptions {
   readonly port: number;
   /** A request's body must be here by then. */
   readonly requestTimeoutMs: number;
+  /** How long a stop waits for transfers in flight. */
+  readonly drainMillis: number;
 }
 
 /** The port that miners and peer validators talk to. */
 export class PublicServer implements Startable {
-  readonly #app: Express;
-  readonly #logger: Logger;
+  readonly #components: PublicServerComponents;
   readonly #options: PublicServerOptions;
   #server: HttpServer | null = null;
 
-  constructor({ app, logger }: { readonly app: Express; readonly logger: Logger }, options: PublicServerOptions) {
-    this.#app = app;
-    this.#logger = logger;
+  constructor(components: PublicServerComponents, options: PublicServerOptions) {
+    this.#components = components;
     this.#options = options;
   }
 
@@ -30,11 +43,24 @@ export class PublicServer implements Startable {
   }
 
   async start(_signal: AbortSignal): Promise<void> {
-    this.#server = await startHttpServer(this.#app, this.#options);
-    this.#logger.info(`Model server ready on port ${this.#server.port}`);
+    const { app, connections, metrics, logger } = this.#components;
+    this.#server = await startHttpServer(app, {
+      ...this.#options,
+      maxHeaderBytes: MAX_HEADER_BYTES,
+      maxHeaders: MAX_HEADERS_READ,
+      onConnection: (socket) => connections.admit(socket),
+      onClientError: answerMalformed(metrics),
+    });
+    logger.info(`Model server ready on port ${this.#server.port}`);
   }
 
+  /** Goes on to listen while transfers end, so that newcomers hear that it stops, and when to come again. */
   async stop(): Promise<void> {
+    const { gate, logger } = this.#components;
+    if (this.#server !== null && gate.inFlight > 0) {
+      logger.info("Draining transfers", { in_flight: gate.inFlight, limit_seconds: this.#options.drainMillis / 1000 });
+    }
+    await gate.drain(this.#options.drainMillis);
     await this.#server?.close();
     this.#server = null;
   }

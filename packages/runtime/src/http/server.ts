@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { HttpError, HttpErrorCode } from "./http-error.ts";
 
 export interface HttpServerOptions {
@@ -14,6 +16,14 @@ export interface HttpServerOptions {
   readonly keepAliveTimeoutMs?: number;
   /** Connections beyond this are refused. */
   readonly maxConnections?: number;
+  /** Longest request line and headers together; 16 KiB unless said otherwise. */
+  readonly maxHeaderBytes?: number;
+  /** Headers beyond this are dropped silently; 2,000 unless said otherwise. */
+  readonly maxHeaders?: number;
+  /** Sees each connection before a byte of it is read, and may destroy it. */
+  readonly onConnection?: (socket: Socket) => void;
+  /** Answers what is no request, or came too slowly, and ends the connection; node's plain answer unless given. */
+  readonly onClientError?: (error: Error, socket: Duplex) => void;
   /** How long `close` waits for requests in flight; 5 s unless said otherwise. */
   readonly closeGraceMs?: number;
 }
@@ -40,15 +50,23 @@ export async function startHttpServer(app: RequestListener, options: HttpServerO
       requestTimeout: requestTimeoutMs,
       keepAliveTimeout: keepAliveTimeoutMs,
       connectionsCheckingInterval: Math.min(headersTimeoutMs, 5_000),
+      ...(options.maxHeaderBytes !== undefined && { maxHeaderSize: options.maxHeaderBytes }),
     },
     app,
   );
-  if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections;
+  limit(server, options);
   await listen(server, options);
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   return { url: `http://${host}:${port}`, port, close: () => close(server, options.closeGraceMs ?? 5_000) };
+}
+
+function limit(server: Server, { maxConnections, maxHeaders, onConnection, onClientError }: HttpServerOptions): void {
+  if (maxConnections !== undefined) server.maxConnections = maxConnections;
+  if (maxHeaders !== undefined) server.maxHeadersCount = maxHeaders;
+  if (onConnection !== undefined) server.on("connection", onConnection);
+  if (onClientError !== undefined) server.on("clientError", onClientError);
 }
 
 async function listen(server: Server, { host, port }: HttpServerOptions): Promise<void> {

@@ -161,7 +161,7 @@ export class TransferGate {
   }
 }
 
-type PartyKeys = readonly [network: string, hotkey?: string];
+type PartyKeys = readonly [network: string] | readonly [network: string, hotkey: string];
 
 function keysOf({ hotkey, network }: TransferParty): PartyKeys {
   return hotkey === null ? [network] : [network, `${hotkey}@${network}`];
