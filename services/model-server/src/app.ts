@@ -9,12 +9,13 @@ import type { CurrentVersion } from "./current-version.ts";
 import { limitAddressRate } from "./limits/limit-rate.ts";
 import { limitShape } from "./limits/limit-shape.ts";
 import { limitTransfers } from "./limits/limit-transfers.ts";
-import { noteReply } from "./limits/malformed-request.ts";
 import type { ReaderLimits } from "./limits/reader-watch.ts";
+import { noteReply } from "./limits/reply-progress.ts";
 import { RequestRate, type RequestRateOptions } from "./limits/request-rate.ts";
 import type { TransferGate } from "./limits/transfer-gate.ts";
 import type { ModelServerMetrics } from "./metrics.ts";
 import { Refusal, refusalOf, sendRefusal } from "./refusal.ts";
+import { reportRefusal } from "./refusal-log.ts";
 import { route } from "./routes/endpoint.ts";
 import { fullEndpoint } from "./routes/full.ts";
 import { healthRoute, liveRoute, readyRoute } from "./routes/health.ts";
@@ -60,7 +61,7 @@ export function createApp(components: AppComponents, options: AppOptions): Expre
   const app = express();
   app.disable("x-powered-by").set("etag", false).set("query parser", "simple");
   app.set("trust proxy", [...options.trustedProxies]);
-  app.use(measure(components.metrics), noteReply(), limitShape(), closeWhenStopping(components.gate));
+  app.use(measure(components), noteReply(), limitShape(), closeWhenStopping(components.gate));
   app.get("/livez", liveRoute());
   app.get("/readyz", readyRoute(components));
   app.get("/health", healthRoute(components));
@@ -79,7 +80,7 @@ export function createApp(components: AppComponents, options: AppOptions): Expre
 /** Paths that may be a metric's label; strangers must not make new series. */
 const ENDPOINTS = new Set(["/livez", "/readyz", "/health", "/ready", "/model/partial", "/model/full", "/submit"]);
 
-function measure(metrics: ModelServerMetrics): RequestHandler {
+function measure({ metrics, logger }: Pick<AppComponents, "metrics" | "logger">): RequestHandler {
   return function measureRequest(request, response, next) {
     const endpoint = ENDPOINTS.has(request.path) ? request.path : "other";
     const observe = metrics.requestSeconds.startTimer({ endpoint });
@@ -89,6 +90,7 @@ function measure(metrics: ModelServerMetrics): RequestHandler {
       metrics.requestsInFlight.dec();
       const status = response.writableFinished ? response.statusCode : "cut";
       metrics.requests.inc({ endpoint, status, refusal: refusalOf(response) ?? "" });
+      reportRefusal(logger, request, response);
     });
     next();
   };

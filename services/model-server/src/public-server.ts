@@ -22,6 +22,8 @@ export interface PublicServerOptions {
   readonly port: number;
   /** A request's body must be here by then. */
   readonly requestTimeoutMs: number;
+  /** A request's headers must be here by then; 10 s unless said otherwise. */
+  readonly headersTimeoutMs?: number;
   /** How long a stop waits for transfers in flight. */
   readonly drainMillis: number;
 }

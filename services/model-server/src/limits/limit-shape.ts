@@ -11,8 +11,12 @@ const MAX_URL_CHARACTERS = 2_048;
 /** A body that is no upload has at most a few kilobytes, and this long to come. */
 const SMALL_BODY_MILLIS = 10_000;
 
-/** Refuses requests of a shape that no client of ours sends, and bodies that trickle in. */
-export function limitShape(): RequestHandler {
+/**
+ * Refuses requests of a shape that no client of ours sends, and bodies that trickle in.
+ *
+ * @param smallBodyMillis how long a body that is no upload may take.
+ */
+export function limitShape(smallBodyMillis = SMALL_BODY_MILLIS): RequestHandler {
   return function checkShape(request, response, next) {
     const refusal = shapeRefusal(request);
     if (refusal !== null) {
@@ -20,7 +24,7 @@ export function limitShape(): RequestHandler {
       return;
     }
     if (hasBody(request) && transferDirection(request) !== "upload") {
-      limitBodyTime(request, response);
+      limitBodyTime(request, response, smallBodyMillis);
     }
     next();
   };
@@ -39,7 +43,7 @@ function hasBody({ headers }: Request): boolean {
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
-function limitBodyTime(request: Request, response: Response): void {
+function limitBodyTime(request: Request, response: Response, millis: number): void {
   const timer = setTimeout(() => {
     if (request.complete) {
       return;
@@ -50,11 +54,11 @@ function limitBodyTime(request: Request, response: Response): void {
       sendRefusal(
         request,
         response,
-        new Refusal(408, "request_timeout", `The body did not end within ${SMALL_BODY_MILLIS / 1000} s`, {
+        new Refusal(408, "request_timeout", `The body did not end within ${millis / 1000} s`, {
           Connection: "close",
         }),
       );
     }
-  }, SMALL_BODY_MILLIS);
+  }, millis);
   request.once("close", () => clearTimeout(timer));
 }

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
-import type { RequestHandler, Response } from "express";
 import type { ModelServerMetrics } from "../metrics.ts";
 import type { RefusalCode } from "../refusal.ts";
+import { isInReply } from "./reply-progress.ts";
 
 interface RawRefusal {
   readonly status: string;
@@ -31,17 +31,6 @@ const REFUSALS: ReadonlyMap<string, RawRefusal> = new Map([
   ],
 ]);
 
-/** Replies under way, so that none is written into another. */
-const replies = new WeakMap<Duplex, Response>();
-
-/** Remembers which reply goes out on which connection. */
-export function noteReply(): RequestHandler {
-  return function rememberReply(request, response, next) {
-    replies.set(request.socket, response);
-    next();
-  };
-}
-
 /**
  * Answers what never became a request, as every other refusal is answered, and ends the connection.
  *
@@ -49,9 +38,7 @@ export function noteReply(): RequestHandler {
  */
 export function answerMalformed(metrics: ModelServerMetrics): (error: Error, socket: Duplex) => void {
   return function answer(error, socket) {
-    const reply = replies.get(socket);
-    const isInReply = reply !== undefined && !reply.closed && reply.headersSent;
-    if (!socket.writable || isInReply || codeOf(error) === "ECONNRESET") {
+    if (!socket.writable || isInReply(socket) || codeOf(error) === "ECONNRESET") {
       socket.destroy();
       return;
     }
