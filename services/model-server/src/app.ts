@@ -54,10 +54,7 @@ export interface AppOptions {
  */
 export function createApp(components: AppComponents, options: AppOptions): Express {
   const limits = { maxBytes: options.maxSubmissionBytes, deadlineMillis: options.uploadDeadlineMillis };
-  const signing = {
-    windowBlocks: options.requestWindowBlocks,
-    rate: new RequestRate(components.clock, options.rate),
-  };
+  const hotkeyRate = new RequestRate(components.clock, options.rate);
   const app = express();
   app.disable("x-powered-by").set("etag", false).set("query parser", "simple");
   app.set("trust proxy", [...options.trustedProxies]);
@@ -70,8 +67,11 @@ export function createApp(components: AppComponents, options: AppOptions): Expre
   app.use(requireBearer(options.token));
   app.use(limitTransfers(components, options.reader));
   app.get("/model/partial", route(partialEndpoint(components, options)));
-  app.get("/model/full", route(fullEndpoint(components, signing)));
-  app.post("/submit", route(submitEndpoint(components, limits)));
+  app.get(
+    "/model/full",
+    route(fullEndpoint(components, { windowBlocks: options.requestWindowBlocks, rate: hotkeyRate })),
+  );
+  app.post("/submit", route(submitEndpoint({ ...components, hotkeyRate }, limits)));
   app.use(route(() => Promise.resolve(new Refusal(404, "not_found", "No such endpoint"))));
   app.use(answerFailure(components.logger));
   return app;

@@ -3,8 +3,8 @@ import { type PrivateRedis, startPrivateRedis } from "@assay/testing/redis/priva
 import express from "express";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { limitShape } from "../src/limits/limit-shape.ts";
-import { distributeView } from "./chain-views.ts";
-import { ALICE, signedHeaders, VERA } from "./miners.ts";
+import { distributeView, submissionView } from "./chain-views.ts";
+import { ALICE, pullBody, signedHeaders, VERA } from "./miners.ts";
 import { connectTo, exchange } from "./raw-client.ts";
 import { bytesOf, refusalIn, ServerFixture, TOKEN, until } from "./server-fixture.ts";
 
@@ -102,6 +102,20 @@ describe("the rate of requests", () => {
       statuses(server, 1, { ...signedHeaders(VERA), "x-forwarded-for": address }, "/model/full");
 
     expect([await from("192.0.2.1"), await from("192.0.2.2"), await from("192.0.2.3")]).toEqual([[200], [200], [429]]);
+  });
+
+  test("of one hotkey counts its submissions as well", async () => {
+    await using server = await serving(["--rate_limit.requests=2", "--trusted_proxies=127.0.0.1"]);
+    await server.setView(submissionView());
+    const submit = async (address: string) => {
+      const headers = { "content-type": "application/json", "x-forwarded-for": address };
+      const body = pullBody(ALICE, "https://miner.example/checkpoint");
+      const response = await server.fetch("/submit", { method: "POST", headers, body });
+      await response.arrayBuffer();
+      return response.status;
+    };
+
+    expect([await submit("192.0.2.1"), await submit("192.0.2.2"), await submit("192.0.2.3")]).toEqual([202, 200, 429]);
   });
 
   test("of one hotkey cannot be used up by who only claims to be it", async () => {

@@ -43,7 +43,7 @@ export function signedValidator(
   }
   return (
     checkCaller(signature, view) ??
-    (request.res === undefined ? null : countRequest(rate, signature.hotkey, request.res)) ??
+    countRequest(rate, signature.hotkey, request) ??
     checkOnce(signature, view, nonces, windowBlocks) ??
     signature.hotkey
   );

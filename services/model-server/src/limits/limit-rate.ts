@@ -1,4 +1,4 @@
-import type { RequestHandler, Response } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import { type Refusal, refuseUntil, sendRefusal } from "../refusal.ts";
 import { clientNetwork } from "./client-network.ts";
 import type { RequestRate } from "./request-rate.ts";
@@ -9,12 +9,12 @@ import type { RequestRate } from "./request-rate.ts";
  * A request that moved bytes in bulk is taken back at its end: slots limit those, and a client that fetches a file in
  * a thousand pieces makes more requests than any other may.
  */
-export function countRequest(rate: RequestRate, key: string, response: Response): Refusal | null {
+export function countRequest(rate: RequestRate, key: string, { res: response }: Request): Refusal | null {
   const waitMillis = rate.take(key);
   if (waitMillis > 0) {
     return refuseUntil(429, "rate_limited", "Too many requests in a short time", waitMillis / 1000);
   }
-  response.once("finish", () => {
+  response?.once("finish", () => {
     if (movedInBulk(response)) {
       rate.giveBack(key);
     }
@@ -25,7 +25,7 @@ export function countRequest(rate: RequestRate, key: string, response: Response)
 /** Limits what one address may ask. Before the token is looked at, so that guessing tokens is limited as well. */
 export function limitAddressRate(rate: RequestRate): RequestHandler {
   return function countAddress(request, response, next) {
-    const refusal = countRequest(rate, clientNetwork(request.ip), response);
+    const refusal = countRequest(rate, clientNetwork(request.ip), request);
     if (refusal === null) {
       next();
     } else {
