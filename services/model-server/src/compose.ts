@@ -69,12 +69,13 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
       { modelName: basename(config.model_path) },
     ),
     new PublicServer(
-      { app, gate, connections: connectionLimit(app, config, metrics), metrics, logger },
+      { app, gate, connections: connectionLimit(app, config, metrics), clock, metrics, logger },
       {
         host: config.server_host,
         port: config.server_port,
         requestTimeoutMs: config.upload_deadline_seconds * 1000 + REQUEST_MARGIN_MILLIS,
         drainMillis: config.drain_seconds * 1000,
+        certificate: config.tls.certificate === "" ? null : config.tls,
       },
     ),
   ];

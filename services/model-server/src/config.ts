@@ -36,7 +36,7 @@ export const modelServerSchema = {
     environmentOnly: true,
   },
   server_host: {
-    doc: "Address the model server listens on.",
+    doc: "Address the model server listens on. Other than loopback it needs `tls`, or `allow_plain_http`.",
     format: String,
     default: "0.0.0.0",
     env: "SERVER_HOST",
@@ -102,6 +102,21 @@ export const modelServerSchema = {
     format: "nat",
     default: 10,
     env: "REQUEST_WINDOW_BLOCKS",
+  },
+  tls: {
+    certificate: {
+      doc: "PEM file with the certificate and its chain, to speak TLS without a proxy. Read again when it changes.",
+      format: String,
+      default: "",
+      env: "TLS_CERTIFICATE",
+    },
+    key: { doc: "PEM file with the certificate's key.", format: String, default: "", env: "TLS_KEY" },
+  },
+  allow_plain_http: {
+    doc: "Speak plain HTTP on an address that others reach: for a proxy with TLS, or a network of your own.",
+    format: Boolean,
+    default: false,
+    env: "ALLOW_PLAIN_HTTP",
   },
   trusted_proxies: {
     doc: "Addresses or CIDR ranges of your own proxies. `X-Forwarded-For` of anybody else is ignored.",
@@ -221,5 +236,15 @@ export function configProblems(config: ModelServerConfig): readonly ConfigProble
   if (unknown.length > 0) {
     problems.push({ path: "serve_phases", message: `${unknown.join(", ")}: not one of ${PHASES.join(", ")}` });
   }
-  return [...problems, ...limitProblems(config)];
+  return [...problems, ...transportProblems(config), ...limitProblems(config)];
+}
+
+/** Tokens and models go over the wire: in the clear only on loopback, or when an operator says so. */
+function transportProblems({ tls, allow_plain_http, server_host }: ModelServerConfig): readonly ConfigProblem[] {
+  if ((tls.certificate === "") !== (tls.key === "")) {
+    return [{ path: "tls", message: "certificate and key come together" }];
+  }
+  const isLoopback = server_host === "localhost" || server_host === "::1" || server_host.startsWith("127.");
+  const message = "others reach this address: set tls.certificate and tls.key, or allow_plain_http behind a proxy";
+  return tls.certificate !== "" || allow_plain_http || isLoopback ? [] : [{ path: "server_host", message }];
 }

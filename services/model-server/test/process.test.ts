@@ -115,6 +115,16 @@ describe("the process", () => {
     expect(output).toContain("[WARN] Serving without authentication");
   });
 
+  test.each([
+    [[], "server_host"],
+    [["--tls.certificate=/etc/assay/server.pem", "--allow_plain_http"], "tls"],
+  ])("refuses plain HTTP where others reach it, and half a certificate (%j)", async (args, key) => {
+    const { code, output } = await ended(start(args, { BZ_AUTH_TOKEN: "t" }));
+
+    expect(code).toBe(2);
+    expect(output).toContain(`key: ${key} `);
+  });
+
   test("lets a download end after SIGTERM, and then ends itself", async () => {
     const values = new Uint8Array(48 << 20);
     await using store = await ServerFixture.start({ redisUrl: "redis://127.0.0.1:1", view: distributeView() });
