@@ -57,6 +57,8 @@ export function createApp(components: AppComponents, options: AppOptions): Expre
   const hotkeyRate = new RequestRate(components.clock, options.rate);
   const app = express();
   app.disable("x-powered-by").set("etag", false).set("query parser", "simple");
+  // Limits and metrics go by the path as it is written: no other spelling may reach an endpoint.
+  app.enable("case sensitive routing").enable("strict routing");
   app.set("trust proxy", [...options.trustedProxies]);
   app.use(measure(components), noteReply(), limitShape(), closeWhenStopping(components.gate));
   app.get("/livez", liveRoute());

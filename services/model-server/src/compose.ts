@@ -73,7 +73,7 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
       {
         host: config.server_host,
         port: config.server_port,
-        requestTimeoutMs: config.upload_deadline_seconds * 1000 + REQUEST_MARGIN_MILLIS,
+        requestTimeoutMs: longestUploadMillis(config) + REQUEST_MARGIN_MILLIS,
         drainMillis: config.drain_seconds * 1000,
         certificate: config.tls.certificate === "" ? null : config.tls,
       },
@@ -85,6 +85,10 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
 const REDIS_START_MILLIS = 1_000;
 /** The upload's own deadline comes first and is answered; the server's cuts the connection. */
 const REQUEST_MARGIN_MILLIS = 30_000;
+
+function longestUploadMillis({ upload_deadline_seconds, transfers }: ModelServerConfig): number {
+  return (upload_deadline_seconds + transfers.max_wait_seconds) * 1000;
+}
 
 /** The window of the least rate: long enough for a client's own pauses, and for a few megabytes at that rate. */
 const READER_WINDOW_MILLIS = 30_000;

@@ -126,7 +126,7 @@ describe("the process", () => {
   });
 
   test("lets a download end after SIGTERM, and then ends itself", async () => {
-    const values = new Uint8Array(48 << 20);
+    const values = new Uint8Array(16 << 20);
     await using store = await ServerFixture.start({ redisUrl: "redis://127.0.0.1:1", view: distributeView() });
     await store.publish(0, [values, values]);
     const child = start(

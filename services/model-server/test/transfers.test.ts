@@ -8,7 +8,7 @@ import { bytesOfBody, openDownload } from "./raw-client.ts";
 import { bytesOf, refusalIn, ServerFixture, TOKEN, until } from "./server-fixture.ts";
 
 /** More than the kernel takes on loopback, so that a reader who does not read holds its slot. */
-const BIG = new Uint8Array(48 << 20);
+const BIG = new Uint8Array(16 << 20);
 const GROUP_BYTES = BIG.length + 192;
 const alice = { "x-hotkey": ALICE.hotkey, "x-expert-group": "0" };
 const bob = { "x-hotkey": BOB.hotkey, "x-expert-group": "1" };
@@ -99,6 +99,18 @@ describe("slots", () => {
     slow.destroy();
     expect(await bytesOfBody(await own)).toBe(GROUP_BYTES);
   });
+
+  test.each(["/MODEL/partial", "/model/partial/", "/model//partial", "/model/%70artial"])(
+    "cannot be had without one by writing %s",
+    async (path) => {
+      await using server = await serving();
+
+      expect(await refusalIn(await server.fetch(path, { headers: alice }))).toEqual({
+        status: 404,
+        error: "not_found",
+      });
+    },
+  );
 
   test("come back when a request is refused, when its client goes, and when it was only waiting", async () => {
     await using server = await serving(["--transfers.max_in_flight=1", "--transfers.max_waiting=1"]);

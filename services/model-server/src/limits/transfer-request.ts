@@ -18,7 +18,8 @@ function isSmallPart({ query: { part } }: Request): boolean {
   return part === "config";
 }
 
+/** Whatever is not plainly a signed message. */
 function isUpload(request: Request): boolean {
-  const [type] = (request.get("content-type") ?? "").toLowerCase().split(";");
-  return request.method === "POST" && request.path === "/submit" && type === "application/octet-stream";
+  const [type = ""] = (request.get("content-type") ?? "").toLowerCase().split(";");
+  return request.method === "POST" && request.path === "/submit" && type.trim() !== "application/json";
 }
