@@ -212,6 +212,21 @@ describe("a client that trickles", () => {
   }, 30_000);
 });
 
+describe("the log of refusals", () => {
+  test("has one line for a miner's, and only debug lines for what strangers can cause", async () => {
+    await using server = await serving();
+    const who = `hotkey: ${ALICE.hotkey.slice(0, 5)}...`;
+    await server.fetch("/model/partial", { headers: { ...alice, "x-expert-group": "1" } });
+    await server.fetch("/model/partial", { headers: { ...alice, authorization: "" } });
+
+    await until(() => server.logger.lines().filter((line) => line.includes("refused")).length === 2);
+    expect(server.logger.lines().filter((line) => line.includes("refused"))).toEqual([
+      `[INFO] GET /model/partial | ${who} | status: 403 | refused: group_mismatch`,
+      `[DEBUG] GET /model/partial | ${who} | status: 401 | refused: unauthorized`,
+    ]);
+  });
+});
+
 describe("connections", () => {
   test("of one address are bounded; the next is closed unread, until one ends", async () => {
     await using server = await serving(["--connections.max_per_address=2"]);
