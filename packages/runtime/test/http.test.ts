@@ -11,7 +11,7 @@ import { afterEach, describe, expect, test } from "vitest";
 
 const loopback = { host: "127.0.0.1", port: 0 };
 const client = createHttpClient({ userAgent: "assay-test", totalMs: 2_000, maxBytes: 1_000 });
-const servers: HttpServer[] = [];
+const servers: Pick<HttpServer, "close">[] = [];
 
 afterEach(async () => {
   for (const server of servers.splice(0)) await server.close();
@@ -111,7 +111,7 @@ describe("the admin server", () => {
     const registry = createRegistry({ service: "evaluator", version: "1.2.3" });
     const admin = new AdminServer({ logger: createMemoryLogger(), registry, ...checks }, loopback);
     await admin.start(new AbortController().signal);
-    servers.push({ url: admin.url ?? "", port: 0, close: () => admin.stop() });
+    servers.push({ close: () => admin.stop() });
     return { registry, get: (path: string) => fetch(`${admin.url}${path}`) };
   }
 

@@ -6,12 +6,20 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler } 
 import { requireBearer } from "./auth/bearer.ts";
 import type { ChainViewFile } from "./chain-view-file.ts";
 import type { CurrentVersion } from "./current-version.ts";
+import { limitAddressRate } from "./limits/limit-rate.ts";
+import { limitShape } from "./limits/limit-shape.ts";
+import { limitTransfers } from "./limits/limit-transfers.ts";
+import type { ReaderLimits } from "./limits/reader-watch.ts";
+import { noteReply } from "./limits/reply-progress.ts";
+import { RequestRate, type RequestRateOptions } from "./limits/request-rate.ts";
+import type { TransferGate } from "./limits/transfer-gate.ts";
 import type { ModelServerMetrics } from "./metrics.ts";
 import { Refusal, refusalOf, sendRefusal } from "./refusal.ts";
+import { reportRefusal } from "./refusal-log.ts";
 import { chunkEndpoint, chunkListEndpoint } from "./routes/chunks.ts";
 import { route } from "./routes/endpoint.ts";
 import { fullEndpoint } from "./routes/full.ts";
-import { healthRoute, readyRoute } from "./routes/health.ts";
+import { healthRoute, liveRoute, readyRoute } from "./routes/health.ts";
 import { partialEndpoint } from "./routes/partial.ts";
 import { submitEndpoint } from "./routes/submit.ts";
 import type { DownloadHint } from "./submissions/download-hint.ts";
@@ -21,6 +29,7 @@ export interface AppComponents {
   readonly currentVersion: CurrentVersion;
   readonly inbox: Inbox;
   readonly hint: Pick<DownloadHint, "announce">;
+  readonly gate: TransferGate;
   readonly clock: Clock;
   readonly metrics: ModelServerMetrics;
   readonly logger: Logger;
@@ -34,41 +43,61 @@ export interface AppOptions {
   readonly requestWindowBlocks: number;
   readonly maxSubmissionBytes: number;
   readonly uploadDeadlineMillis: number;
+  /** Addresses and CIDR ranges whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+  /** Of one address, and of one hotkey. */
+  readonly rate: RequestRateOptions;
+  readonly reader: ReaderLimits;
 }
 
-/** The public endpoints. Everything but health and readiness needs the bearer token. */
+/**
+ * The public endpoints. Everything but health and readiness needs the bearer token; those are never limited either.
+ */
 export function createApp(components: AppComponents, options: AppOptions): Express {
   const limits = { maxBytes: options.maxSubmissionBytes, deadlineMillis: options.uploadDeadlineMillis };
+  const hotkeyRate = new RequestRate(components.clock, options.rate);
   const app = express();
   app.disable("x-powered-by").set("etag", false).set("query parser", "simple");
-  app.use(measure(components.metrics));
+  // Limits and metrics go by the path as it is written: no other spelling may reach an endpoint.
+  app.enable("case sensitive routing").enable("strict routing");
+  app.set("trust proxy", [...options.trustedProxies]);
+  app.use(measure(components), noteReply(), limitShape(), closeWhenStopping(components.gate));
+  app.get("/livez", liveRoute());
+  app.get("/readyz", readyRoute(components));
   app.get("/health", healthRoute(components));
   app.get("/ready", readyRoute(components));
+  app.use(limitAddressRate(new RequestRate(components.clock, options.rate)));
   app.use(requireBearer(options.token));
+  app.use(limitTransfers(components, options.reader));
   app.get("/model/partial", route(partialEndpoint(components, options)));
-  app.get("/model/full", route(fullEndpoint(components, { windowBlocks: options.requestWindowBlocks })));
-  app.get(
-    "/model/manifest",
-    route(chunkListEndpoint(components, { ...options, windowBlocks: options.requestWindowBlocks })),
-  );
-  app.get(
-    "/model/chunks/:digest",
-    route(chunkEndpoint(components, { ...options, windowBlocks: options.requestWindowBlocks })),
-  );
-  app.post("/submit", route(submitEndpoint(components, limits)));
+  const windowBlocks = options.requestWindowBlocks;
+  app.get("/model/full", route(fullEndpoint(components, { windowBlocks, rate: hotkeyRate })));
+  const chunks = { ...options, windowBlocks, rate: hotkeyRate };
+  app.get("/model/manifest", route(chunkListEndpoint(components, chunks)));
+  app.get("/model/chunks/:digest", route(chunkEndpoint(components, chunks)));
+  app.post("/submit", route(submitEndpoint({ ...components, hotkeyRate }, limits)));
   app.use(route(() => Promise.resolve(new Refusal(404, "not_found", "No such endpoint"))));
   app.use(answerFailure(components.logger));
   return app;
 }
 
 /** Paths that may be a metric's label; strangers must not make new series. */
-const ENDPOINTS = new Set(["/health", "/ready", "/model/partial", "/model/full", "/model/manifest", "/submit"]);
+const ENDPOINTS = new Set([
+  "/livez",
+  "/readyz",
+  "/health",
+  "/ready",
+  "/model/partial",
+  "/model/full",
+  "/model/manifest",
+  "/submit",
+]);
 
 function endpointOf(path: string): string {
   return path.startsWith("/model/chunks/") ? "/model/chunks" : ENDPOINTS.has(path) ? path : "other";
 }
 
-function measure(metrics: ModelServerMetrics): RequestHandler {
+function measure({ metrics, logger }: Pick<AppComponents, "metrics" | "logger">): RequestHandler {
   return function measureRequest(request, response, next) {
     const endpoint = endpointOf(request.path);
     const observe = metrics.requestSeconds.startTimer({ endpoint });
@@ -78,7 +107,18 @@ function measure(metrics: ModelServerMetrics): RequestHandler {
       metrics.requestsInFlight.dec();
       const status = response.writableFinished ? response.statusCode : "cut";
       metrics.requests.inc({ endpoint, status, refusal: refusalOf(response) ?? "" });
+      reportRefusal(logger, request, response);
     });
+    next();
+  };
+}
+
+/** While the server drains, a connection has no next request. */
+function closeWhenStopping(gate: Pick<TransferGate, "stopping">): RequestHandler {
+  return function announceClose(_request, response, next) {
+    if (gate.stopping) {
+      response.set("Connection", "close");
+    }
     next();
   };
 }

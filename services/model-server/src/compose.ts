@@ -7,13 +7,17 @@ import { AdminServer } from "@assay/runtime/metrics/admin-server";
 import { RedisConnections } from "@assay/runtime/queue/connection";
 import { createQueue } from "@assay/runtime/queue/queues";
 import type { Clock } from "@assay/runtime/time/clock";
+import type { Express } from "express";
 import type { Registry } from "prom-client";
 import { createApp } from "./app.ts";
 import { ChainViewFile } from "./chain-view-file.ts";
 import { bearerToken, type ModelServerConfig } from "./config.ts";
 import { CurrentVersion } from "./current-version.ts";
 import { InboxKeeper } from "./inbox-keeper.ts";
-import { createModelServerMetrics } from "./metrics.ts";
+import { ConnectionLimit } from "./limits/connection-limit.ts";
+import type { ReaderLimits } from "./limits/reader-watch.ts";
+import { TransferGate, type TransferGateLimits } from "./limits/transfer-gate.ts";
+import { createModelServerMetrics, type ModelServerMetrics } from "./metrics.ts";
 import { PublicServer } from "./public-server.ts";
 import { unreadiness } from "./routes/health.ts";
 import { DownloadHint } from "./submissions/download-hint.ts";
@@ -40,8 +44,9 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
   const queue = createQueue("downloads", redis.producer, { prefix: config.queue_prefix });
   const hint = new DownloadHint({ queue, metrics, logger });
   const inboxKeeper = new InboxKeeper({ inbox, logger }, { roundsKept: config.inbox_rounds_kept });
+  const gate = new TransferGate(transferLimits(config));
   const app = createApp(
-    { chainView, currentVersion, inbox, hint, clock, metrics, logger },
+    { chainView, currentVersion, inbox, hint, gate, clock, metrics, logger },
     {
       token: bearerToken(config),
       servePhases: config.serve_phases,
@@ -49,10 +54,13 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
       requestWindowBlocks: config.request_window_blocks,
       maxSubmissionBytes: config.max_submission_bytes,
       uploadDeadlineMillis: config.upload_deadline_seconds * 1000,
+      trustedProxies: config.trusted_proxies,
+      rate: { requests: config.rate_limit.requests, windowMillis: config.rate_limit.window_seconds * 1000 },
+      reader: readerLimits(config),
     },
   );
   return [
-    new AdminServer({ logger, registry, ready: () => readiness({ chainView, currentVersion }) }, config.admin),
+    new AdminServer({ logger, registry, ready: () => readiness({ chainView, currentVersion, gate }) }, config.admin),
     redis,
     hint,
     inboxKeeper,
@@ -61,11 +69,13 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
       { modelName: basename(config.model_path) },
     ),
     new PublicServer(
-      { app, logger },
+      { app, gate, connections: connectionLimit(app, config, metrics), clock, metrics, logger },
       {
         host: config.server_host,
         port: config.server_port,
-        requestTimeoutMs: config.upload_deadline_seconds * 1000 + REQUEST_MARGIN_MILLIS,
+        requestTimeoutMs: longestUploadMillis(config) + REQUEST_MARGIN_MILLIS,
+        drainMillis: config.drain_seconds * 1000,
+        certificate: config.tls.certificate === "" ? null : config.tls,
       },
     ),
   ];
@@ -75,6 +85,40 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
 const REDIS_START_MILLIS = 1_000;
 /** The upload's own deadline comes first and is answered; the server's cuts the connection. */
 const REQUEST_MARGIN_MILLIS = 30_000;
+
+function longestUploadMillis({ upload_deadline_seconds, transfers }: ModelServerConfig): number {
+  return (upload_deadline_seconds + transfers.max_wait_seconds) * 1000;
+}
+
+/** The window of the least rate: long enough for a client's own pauses, and for a few megabytes at that rate. */
+const READER_WINDOW_MILLIS = 30_000;
+
+function transferLimits({ transfers }: ModelServerConfig): TransferGateLimits {
+  return {
+    maxInFlight: transfers.max_in_flight,
+    maxPerHotkey: transfers.max_per_hotkey,
+    maxPerNetwork: transfers.max_per_address,
+    maxWaiting: transfers.max_waiting,
+    maxWaitMillis: transfers.max_wait_seconds * 1000,
+  };
+}
+
+function readerLimits({ transfers }: ModelServerConfig): ReaderLimits {
+  return {
+    minBytesPerSecond: transfers.min_bytes_per_second,
+    windowMillis: READER_WINDOW_MILLIS,
+    maxMillis: transfers.max_seconds * 1000,
+  };
+}
+
+function connectionLimit(app: Express, { connections }: ModelServerConfig, metrics: ModelServerMetrics) {
+  const isTrusted: (address: string, hop: number) => boolean = app.get("trust proxy fn");
+  return new ConnectionLimit(metrics, {
+    maxConnections: connections.max,
+    maxPerNetwork: connections.max_per_address,
+    isTrustedProxy: (address) => isTrusted(address, 0),
+  });
+}
 
 async function readiness(components: Parameters<typeof unreadiness>[0]) {
   const reasons = await unreadiness(components);

@@ -3,6 +3,7 @@ import type { ConfigProblem } from "@assay/runtime/config/config-error";
 import type { ConfigSchema, ConfigValues } from "@assay/runtime/config/schema";
 import { LOG_LEVELS, type LogLevel } from "@assay/runtime/logging/log-record";
 import { LOG_FORMATS, type LogFormat } from "@assay/runtime/logging/render";
+import { limitProblems } from "./limits/limit-problems.ts";
 import { ModelServerErrorCode } from "./model-server-error.ts";
 
 const EVALUATORS = "Read by the evaluator; known here so that both services can share one file.";
@@ -35,7 +36,7 @@ export const modelServerSchema = {
     environmentOnly: true,
   },
   server_host: {
-    doc: "Address the model server listens on.",
+    doc: "Address the model server listens on. Other than loopback it needs `tls`, or `allow_plain_http`.",
     format: String,
     default: "0.0.0.0",
     env: "SERVER_HOST",
@@ -102,6 +103,75 @@ export const modelServerSchema = {
     default: 10,
     env: "REQUEST_WINDOW_BLOCKS",
   },
+  tls: {
+    certificate: {
+      doc: "PEM file with the certificate and its chain, to speak TLS without a proxy. Read again when it changes.",
+      format: String,
+      default: "",
+      env: "TLS_CERTIFICATE",
+    },
+    key: { doc: "PEM file with the certificate's key.", format: String, default: "", env: "TLS_KEY" },
+  },
+  allow_plain_http: {
+    doc: "Speak plain HTTP on an address that others reach: for a proxy with TLS, or a network of your own.",
+    format: Boolean,
+    default: false,
+    env: "ALLOW_PLAIN_HTTP",
+  },
+  trusted_proxies: {
+    doc: "Addresses or CIDR ranges of your own proxies. `X-Forwarded-For` of anybody else is ignored.",
+    format: Array,
+    default: [] as string[],
+    env: "TRUSTED_PROXIES",
+  },
+  rate_limit: {
+    requests: {
+      doc: "Requests of one address, and of one hotkey that signs, in a window; 429 beyond. Health is not counted.",
+      format: "nat",
+      default: 150,
+      env: "RATE_LIMIT_REQUESTS",
+    },
+    window_seconds: { doc: "The window.", format: "nat", default: 30, env: "RATE_LIMIT_WINDOW_SECONDS" },
+  },
+  transfers: {
+    max_in_flight: {
+      doc: "Downloads and uploads at a time. Others wait.",
+      format: "nat",
+      default: 64,
+      env: "TRANSFERS_MAX_IN_FLIGHT",
+    },
+    max_per_hotkey: { doc: "Of these, of one hotkey; as many more may wait.", format: "nat", default: 4 },
+    max_per_address: {
+      doc: "Of these, of one address (IPv6: of one /64); as many more may wait.",
+      format: "nat",
+      default: 32,
+      env: "TRANSFERS_MAX_PER_ADDRESS",
+    },
+    max_waiting: { doc: "Transfers that wait; 503 beyond.", format: "nat", default: 128 },
+    max_wait_seconds: { doc: "Longest wait; then 503.", format: "nat", default: 20 },
+    min_bytes_per_second: {
+      doc: "A client that takes less while bytes lie ready, over 30 s, is cut, and may resume.",
+      format: "nat",
+      default: 64 * 1024,
+      env: "TRANSFERS_MIN_BYTES_PER_SECOND",
+    },
+    max_seconds: {
+      doc: "Longest time of one download; then it is cut, and may resume.",
+      format: "nat",
+      default: 3_600,
+      env: "TRANSFERS_MAX_SECONDS",
+    },
+  },
+  connections: {
+    max: { doc: "Open connections; those beyond are closed unread.", format: "nat", default: 1_024 },
+    max_per_address: { doc: "Of these, of one address that is no proxy of yours.", format: "nat", default: 128 },
+  },
+  drain_seconds: {
+    doc: "How long a stop waits for transfers in flight before it cuts them. Give the container 15 s more.",
+    format: "nat",
+    default: 60,
+    env: "DRAIN_SECONDS",
+  },
   redis_url: {
     doc: "Redis 7 with noeviction: redis://host:6379 or unix:///path. Without it submissions are found a little later.",
     format: String,
@@ -166,5 +236,15 @@ export function configProblems(config: ModelServerConfig): readonly ConfigProble
   if (unknown.length > 0) {
     problems.push({ path: "serve_phases", message: `${unknown.join(", ")}: not one of ${PHASES.join(", ")}` });
   }
-  return problems;
+  return [...problems, ...transportProblems(config), ...limitProblems(config)];
+}
+
+/** Tokens and models go over the wire: in the clear only on loopback, or when an operator says so. */
+function transportProblems({ tls, allow_plain_http, server_host }: ModelServerConfig): readonly ConfigProblem[] {
+  if ((tls.certificate === "") !== (tls.key === "")) {
+    return [{ path: "tls", message: "certificate and key come together" }];
+  }
+  const isLoopback = server_host === "localhost" || server_host === "::1" || server_host.startsWith("127.");
+  const message = "others reach this address: set tls.certificate and tls.key, or allow_plain_http behind a proxy";
+  return tls.certificate !== "" || allow_plain_http || isLoopback ? [] : [{ path: "server_host", message }];
 }

@@ -12,6 +12,8 @@ import { configProblems, modelServerSchema } from "./config.ts";
 const SERVICE = "model-server";
 const VERSION = "0.1.0";
 
+/** For connections that are not transfers, and the other parts. */
+const STOP_MARGIN_MILLIS = 10_000;
 const SUMMARY = "The public edge of an Assay validator: hands out the model, takes submissions.";
 
 const args = process.argv.slice(2);
@@ -21,13 +23,14 @@ if (asksForHelp(args)) {
   await runProcess({ name: SERVICE }, start);
 }
 
-async function start({ useLogger }: ProcessContext): Promise<readonly Startable[]> {
+async function start({ useLogger, useStopDeadline }: ProcessContext): Promise<readonly Startable[]> {
   const schema = modelServerSchema;
   const loaded = loadConfig({ service: SERVICE, schema, args, env: process.env, check: configProblems });
   const { log, development } = loaded.values;
   const directory = log.directory === "" ? undefined : log.directory;
   const logger = createLogger({ service: SERVICE, level: log.level, format: log.format, directory });
   useLogger(logger);
+  useStopDeadline(loaded.values.drain_seconds * 1000 + STOP_MARGIN_MILLIS);
   for (const warning of loaded.warnings) {
     logger.warn(warning, { file: loaded.file });
   }

@@ -22,6 +22,35 @@ export function createModelServerMetrics(registry: Registry) {
       help: "Requests being answered",
       registers,
     }),
+    connectionsRefused: new Counter({
+      name: "model_server_connections_refused_total",
+      help: "Connections ended unread, by the limit that they were beyond: of one address, or in total",
+      labelNames: ["limit"],
+      registers,
+    }),
+    transfersInFlight: new Gauge({
+      name: "model_server_transfers_in_flight",
+      help: "Transfers that hold a slot, by direction",
+      labelNames: ["direction"],
+      registers,
+    }),
+    transfersWaiting: new Gauge({
+      name: "model_server_transfers_waiting",
+      help: "Transfers that wait for a slot",
+      registers,
+    }),
+    transferWaitSeconds: new Histogram({
+      name: "model_server_transfer_wait_seconds",
+      help: "Time that a transfer waited for its slot, or until it was turned away",
+      buckets: [0.005, 0.1, 1, 5, 20], // at once, or up to transfers.max_wait_seconds
+      registers,
+    }),
+    transfersCut: new Counter({
+      name: "model_server_transfers_cut_total",
+      help: "Transfers cut by the server, by reason; those cut by the client are requests of status cut",
+      labelNames: ["reason"],
+      registers,
+    }),
     sentBytes: new Counter({
       name: "model_server_model_sent_bytes_total",
       help: "Bytes of model files sent whole, by endpoint; cut transfers are not counted",

@@ -4,6 +4,8 @@ import { AppError } from "@assay/core/app-error";
 export const ModelServerErrorCode = {
   /** `BZ_AUTH_TOKEN` is not in the environment; nothing is served without it but in development. */
   TokenMissing: "MODEL_SERVER_TOKEN_MISSING",
+  /** `tls.certificate` and `tls.key` cannot be read, are not PEM, or do not belong together. */
+  CertificateInvalid: "MODEL_SERVER_CERTIFICATE_INVALID",
   /** The version in `current.json` cannot be served: its `config.json` is missing or does not parse. */
   ModelUnreadable: "MODEL_SERVER_MODEL_UNREADABLE",
 } as const;

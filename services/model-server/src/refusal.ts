@@ -48,8 +48,20 @@ export type RefusalCode =
   | "range_not_satisfiable"
   /** 412: `If-Match` does not hold. */
   | "precondition_failed"
-  /** 429: too many requests of one hotkey at a time. */
+  /** 429: too many requests or transfers of one hotkey, or transfers of one address, at a time. */
   | "too_many_requests"
+  /** 429: too many requests of one hotkey or address in a short time; `Retry-After` says when one will pass. */
+  | "rate_limited"
+  /** 414: path and query are too long. */
+  | "uri_too_long"
+  /** 431: the headers are too many or too long. */
+  | "headers_too_large"
+  /** 408: the request did not end in time. */
+  | "request_timeout"
+  /** 503: too many transfers are under way, of everybody. */
+  | "server_busy"
+  /** 503: the server is stopping; transfers in flight go on for a while. */
+  | "shutting_down"
   /** 503: what is known of the chain is too old to decide by. */
   | "chain_view_stale"
   /** 503: no model is loaded. */

@@ -6,6 +6,10 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { distributeView } from "./chain-views.ts";
+import { ALICE } from "./miners.ts";
+import { bytesOfBody, openDownload } from "./raw-client.ts";
+import { ServerFixture, TOKEN } from "./server-fixture.ts";
 
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
@@ -110,4 +114,50 @@ describe("the process", () => {
     expect(code).toBe(0);
     expect(output).toContain("[WARN] Serving without authentication");
   });
+
+  test.each([
+    [[], "server_host"],
+    [["--tls.certificate=/etc/assay/server.pem", "--allow_plain_http"], "tls"],
+  ])("refuses plain HTTP where others reach it, and half a certificate (%j)", async (args, key) => {
+    const { code, output } = await ended(start(args, { BZ_AUTH_TOKEN: "t" }));
+
+    expect(code).toBe(2);
+    expect(output).toContain(`key: ${key} `);
+  });
+
+  test("lets a download end after SIGTERM, and then ends itself", async () => {
+    const values = new Uint8Array(16 << 20);
+    await using store = await ServerFixture.start({ redisUrl: "redis://127.0.0.1:1", view: distributeView() });
+    await store.publish(0, [values, values]);
+    const child = start(
+      ["--server_host=127.0.0.1", "--server_port=0", "--admin.port=0", `--checkpoint_cache_dir=${store.layout.root}`],
+      { BZ_AUTH_TOKEN: TOKEN },
+    );
+    const end = ended(child);
+    const port = await saidBy(child, /ready on port (\d+)/);
+    const download = await openDownload(`http://127.0.0.1:${port}`, {
+      "x-hotkey": ALICE.hotkey,
+      "x-expert-group": "0",
+    });
+
+    child.kill("SIGTERM");
+    await saidBy(child, /(Draining transfers)/);
+
+    expect(await bytesOfBody(download)).toBe(values.length + 192);
+    expect(await end).toMatchObject({ code: 0 });
+  });
 });
+
+/** What a child's output says; it is read from now on. */
+function saidBy(child: ChildProcess, pattern: RegExp): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let output = "";
+  child.stdout?.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+    const said = pattern.exec(output)?.[1];
+    if (said !== undefined) {
+      resolve(said);
+    }
+  });
+  return promise;
+}

@@ -13,7 +13,7 @@ import { startParts, stopParts } from "@assay/runtime/lifecycle/parts";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import { createMemoryLogger, type MemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { AdminServer } from "@assay/runtime/metrics/admin-server";
-import { SystemClock } from "@assay/runtime/time/clock";
+import { type Clock, SystemClock } from "@assay/runtime/time/clock";
 import { Registry } from "prom-client";
 import { expect } from "vitest";
 import { compose } from "../src/compose.ts";
@@ -27,6 +27,8 @@ export interface FixtureOptions {
   readonly redisUrl: string;
   /** As on the command line. */
   readonly args?: readonly string[];
+  /** The system's unless given. */
+  readonly clock?: Clock;
 }
 
 /** A whole model server on loopback, with a checkpoint directory of its own. */
@@ -37,7 +39,7 @@ export class ServerFixture implements AsyncDisposable {
   readonly #parts: readonly Startable[];
   readonly #started: Startable[] = [];
 
-  private constructor(root: string, { args = [], redisUrl }: FixtureOptions) {
+  private constructor(root: string, { args = [], redisUrl, clock = new SystemClock() }: FixtureOptions) {
     this.layout = new CheckpointLayout(root);
     this.logger = createMemoryLogger("model-server");
     this.registry = new Registry();
@@ -48,7 +50,7 @@ export class ServerFixture implements AsyncDisposable {
       env: { BZ_AUTH_TOKEN: TOKEN, REDIS_URL: redisUrl, QUEUE_PREFIX: prefixOf(root) },
       check: configProblems,
     });
-    this.#parts = compose(values, { logger: this.logger, clock: new SystemClock(), registry: this.registry });
+    this.#parts = compose(values, { logger: this.logger, clock, registry: this.registry });
   }
 
   static async start(options: FixtureOptions): Promise<ServerFixture> {
@@ -67,7 +69,16 @@ export class ServerFixture implements AsyncDisposable {
   }
 
   get url(): string {
-    return this.#parts.find((part) => part instanceof PublicServer)?.url ?? "not listening";
+    return this.#publicServer?.url ?? "not listening";
+  }
+
+  /** Stops the public port as a stop of the process does; the rest goes on. */
+  async stopServing(): Promise<void> {
+    await this.#publicServer?.stop();
+  }
+
+  get #publicServer(): PublicServer | undefined {
+    return this.#parts.find((part) => part instanceof PublicServer);
   }
 
   get adminUrl(): string {

@@ -186,6 +186,7 @@ export class LocalSubnet {
     const server = this.#launch("model-server", MODULES.modelServer, [], {
       BZ_AUTH_TOKEN: this.#token,
       ALLOW_CONTEXT: "true",
+      RATE_LIMIT_REQUESTS: "10000", // all miners share one address
       SERVER_HOST: "127.0.0.1",
       SERVER_PORT: String(this.#ports.modelServer),
       ADMIN_PORT: String(this.#ports.modelServerAdmin),

@@ -1,12 +1,23 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { HttpError, HttpErrorCode } from "./http-error.ts";
+
+/** A certificate chain and its key, as PEM. */
+export interface TlsIdentity {
+  readonly cert: string;
+  readonly key: string;
+}
 
 export interface HttpServerOptions {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
-  /** Time to receive the headers; 10 s unless said otherwise. */
+  /** Speaks TLS (1.2 or newer) with this certificate; plain HTTP without one. */
+  readonly tls?: TlsIdentity;
+  /** Time to receive the headers, and for a TLS handshake; 10 s unless said otherwise. */
   readonly headersTimeoutMs?: number;
   /** Time to receive a whole request, its body included; 5 min unless said otherwise, 0 for no limit. */
   readonly requestTimeoutMs?: number;
@@ -14,14 +25,24 @@ export interface HttpServerOptions {
   readonly keepAliveTimeoutMs?: number;
   /** Connections beyond this are refused. */
   readonly maxConnections?: number;
+  /** Longest request line and headers together; 16 KiB unless said otherwise. */
+  readonly maxHeaderBytes?: number;
+  /** Headers beyond this are dropped silently; 2,000 unless said otherwise. */
+  readonly maxHeaders?: number;
+  /** Sees each connection before a byte of it is read, and may destroy it. */
+  readonly onConnection?: (socket: Socket) => void;
+  /** Answers what is no request, or came too slowly, and ends the connection; node's plain answer unless given. */
+  readonly onClientError?: (error: Error, socket: Duplex) => void;
   /** How long `close` waits for requests in flight; 5 s unless said otherwise. */
   readonly closeGraceMs?: number;
 }
 
 export interface HttpServer {
-  /** `http://host:port`. */
+  /** `http://host:port`, or `https:`. */
   readonly url: string;
   readonly port: number;
+  /** Uses another certificate for connections that come from now on; throws when they do not fit. Only with TLS. */
+  renew(tls: TlsIdentity): void;
   /** Takes no more requests, lets those in flight end for a while, then cuts them. */
   close(): Promise<void>;
 }
@@ -34,24 +55,39 @@ export interface HttpServer {
  */
 export async function startHttpServer(app: RequestListener, options: HttpServerOptions): Promise<HttpServer> {
   const { headersTimeoutMs = 10_000, requestTimeoutMs = 300_000, keepAliveTimeoutMs = 5_000 } = options;
-  const server = createServer(
-    {
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      keepAliveTimeout: keepAliveTimeoutMs,
-      connectionsCheckingInterval: Math.min(headersTimeoutMs, 5_000),
-    },
-    app,
-  );
-  if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections;
+  const limits = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    connectionsCheckingInterval: Math.min(headersTimeoutMs, 5_000),
+    ...(options.maxHeaderBytes !== undefined && { maxHeaderSize: options.maxHeaderBytes }),
+  };
+  const tls = options.tls && createTlsServer({ ...limits, ...options.tls, handshakeTimeout: headersTimeoutMs }, app);
+  const server = tls ?? createServer(limits, app);
+  limit(server, options);
   await listen(server, options);
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
-  return { url: `http://${host}:${port}`, port, close: () => close(server, options.closeGraceMs ?? 5_000) };
+  return {
+    url: `${tls === undefined ? "http" : "https"}://${host}:${port}`,
+    port,
+    renew: (identity) => tls?.setSecureContext(identity),
+    close: () => close(server, options.closeGraceMs ?? 5_000),
+  };
 }
 
-async function listen(server: Server, { host, port }: HttpServerOptions): Promise<void> {
+function limit(
+  server: Server | TlsServer,
+  { maxConnections, maxHeaders, onConnection, onClientError }: HttpServerOptions,
+): void {
+  if (maxConnections !== undefined) server.maxConnections = maxConnections;
+  if (maxHeaders !== undefined) server.maxHeadersCount = maxHeaders;
+  if (onConnection !== undefined) server.on("connection", onConnection);
+  if (onClientError !== undefined) server.on("clientError", onClientError);
+}
+
+async function listen(server: Server | TlsServer, { host, port }: HttpServerOptions): Promise<void> {
   try {
     server.listen(port, host);
     await once(server, "listening");
@@ -64,7 +100,7 @@ async function listen(server: Server, { host, port }: HttpServerOptions): Promis
   }
 }
 
-async function close(server: Server, graceMs: number): Promise<void> {
+async function close(server: Server | TlsServer, graceMs: number): Promise<void> {
   if (!server.listening) return;
   const closed = once(server, "close");
   server.close();

@@ -12,7 +12,7 @@ export interface ProcessOptions {
   readonly name: string;
   /** Used from the first line on; without one, a human-readable logger on standard output. */
   readonly logger?: ProcessLogger;
-  /** All parts together have this long to stop; 20 s unless said otherwise. */
+  /** All parts together have this long to stop; 20 s unless said otherwise, here or by the composition root. */
   readonly stopDeadlineMs?: number;
 }
 
@@ -25,6 +25,8 @@ export interface ProcessContext {
   readonly signal: AbortSignal;
   /** Replaces the first logger once the configuration says how to log; it is flushed at the end. */
   useLogger(logger: ProcessLogger): void;
+  /** For a configuration that says how long stopping may take. */
+  useStopDeadline(ms: number): void;
   /** For a part that can no longer do its work: logs the error, stops the others, ends with 1. */
   fail(error: unknown): void;
 }
@@ -50,13 +52,13 @@ const FLUSH_DEADLINE_MS = 2_000;
 const KEEP_ALIVE_MS = 60_000;
 
 class ProcessRun {
-  readonly #options: ProcessOptions;
   readonly #stopping = new AbortController();
   readonly #ended = Promise.withResolvers<number>();
   #logger: ProcessLogger;
+  #stopDeadlineMs: number;
 
   constructor(options: ProcessOptions) {
-    this.#options = options;
+    this.#stopDeadlineMs = options.stopDeadlineMs ?? DEFAULT_STOP_DEADLINE_MS;
     this.#logger = options.logger ?? createLogger({ service: options.name, level: "info", format: "human" });
   }
 
@@ -75,6 +77,9 @@ class ProcessRun {
       const parts = await compose({
         signal: this.#stopping.signal,
         useLogger: (logger) => this.#useLogger(logger),
+        useStopDeadline: (ms) => {
+          this.#stopDeadlineMs = ms;
+        },
         fail: (error) => this.#fail(error),
       });
       await startParts(parts, started, this.#stopping.signal);
@@ -120,9 +125,8 @@ class ProcessRun {
 
   async #stop(started: readonly Startable[]): Promise<boolean> {
     this.#stopping.abort(new Error("Stopping"));
-    const deadlineMs = this.#options.stopDeadlineMs ?? DEFAULT_STOP_DEADLINE_MS;
     try {
-      await withDeadline(stopParts(started, this.#logger), deadlineMs, "Stopping the service");
+      await withDeadline(stopParts(started, this.#logger), this.#stopDeadlineMs, "Stopping the service");
       if (started.length > 0) this.#logger.info("Service stopped");
       return true;
     } catch (error) {

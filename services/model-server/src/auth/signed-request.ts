@@ -8,6 +8,8 @@ import {
 } from "@assay/core/messages/request-message";
 import type { Hotkey } from "@assay/core/units";
 import type { Request } from "express";
+import { countRequest } from "../limits/limit-rate.ts";
+import type { RequestRate } from "../limits/request-rate.ts";
 import { Refusal } from "../refusal.ts";
 import { isSignedBy } from "./hotkey-signature.ts";
 import type { NonceBook } from "./nonce-book.ts";
@@ -15,6 +17,8 @@ import type { NonceBook } from "./nonce-book.ts";
 export interface SignedRequestOptions {
   /** How many blocks back a signed request is good, and so how long its nonce is kept. */
   readonly windowBlocks: number;
+  /** Of requests by hotkeys that proved to be theirs. */
+  readonly rate: RequestRate;
 }
 
 /** The validator that provably sent this request (without body), or why it is not served. */
@@ -22,7 +26,7 @@ export function signedValidator(
   request: Request,
   view: ChainView,
   nonces: NonceBook,
-  { windowBlocks }: SignedRequestOptions,
+  { windowBlocks, rate }: SignedRequestOptions,
 ): Hotkey | Refusal {
   const parsed = requestSignatureSchema.safeParse({
     hotkey: request.get("x-hotkey"),
@@ -37,7 +41,12 @@ export function signedValidator(
   if (!isSignedBy(signature.hotkey, signature.signature, signedBytes(request, signature))) {
     return new Refusal(403, "signature_invalid", "The signature is not the hotkey's over this request");
   }
-  return checkCaller(signature, view) ?? checkOnce(signature, view, nonces, windowBlocks) ?? signature.hotkey;
+  return (
+    checkCaller(signature, view) ??
+    countRequest(rate, signature.hotkey, request) ??
+    checkOnce(signature, view, nonces, windowBlocks) ??
+    signature.hotkey
+  );
 }
 
 /** A header's decimal number; NaN, which no schema takes, for anything else. */

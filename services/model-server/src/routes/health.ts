@@ -1,16 +1,22 @@
 import type { RequestHandler } from "express";
 import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion } from "../current-version.ts";
+import type { TransferGate } from "../limits/transfer-gate.ts";
 
 export interface HealthComponents {
   readonly chainView: ChainViewFile;
   readonly currentVersion: CurrentVersion;
+  readonly gate: Pick<TransferGate, "stopping">;
 }
 
 /** What stands in the way of serving anybody, as stable words; empty when nothing does. */
-export async function unreadiness({ chainView, currentVersion }: HealthComponents): Promise<readonly string[]> {
+export async function unreadiness({ chainView, currentVersion, gate }: HealthComponents): Promise<readonly string[]> {
   const [{ problem }, version] = await Promise.all([chainView.read(), currentVersion.refresh()]);
-  return [...(problem === null ? [] : [`chain_view_${problem}`]), ...(version === null ? ["model_unavailable"] : [])];
+  return [
+    ...(gate.stopping ? ["shutting_down"] : []),
+    ...(problem === null ? [] : [`chain_view_${problem}`]),
+    ...(version === null ? ["model_unavailable"] : []),
+  ];
 }
 
 /** `GET /health`: alive, and what is known. Always 200, without a token. */
@@ -27,7 +33,14 @@ export function healthRoute(components: HealthComponents): RequestHandler {
   };
 }
 
-/** `GET /ready`: 200 when requests can be served, else 503 with the reasons. Without a token, like health. */
+/** `GET /livez`: the process answers. It looks at nothing, so that nothing else can make it look dead. */
+export function liveRoute(): RequestHandler {
+  return function reportLife(_request, response) {
+    response.set("Cache-Control", "no-store").json({ status: "alive" });
+  };
+}
+
+/** `GET /readyz`: 200 when requests can be served, else 503 with the reasons. Without a token, like health. */
 export function readyRoute(components: HealthComponents): RequestHandler {
   return async function reportReadiness(_request, response) {
     const reasons = await unreadiness(components);

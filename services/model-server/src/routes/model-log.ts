@@ -2,6 +2,8 @@ import type { Hotkey } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Request, Response } from "express";
 import { displayBytes, displaySeconds, shortHotkey } from "../display.ts";
+import { cutReasonOf } from "../limits/cut-transfer.ts";
+import { bytesTaken } from "../limits/reply-progress.ts";
 import type { ModelServerMetrics } from "../metrics.ts";
 import type { Sent } from "./serve-file.ts";
 
@@ -24,16 +26,22 @@ export function reportDownload(
   response: Response,
   { hotkey, group, startedAt, sent, endpoint = request.path, isOneOfMany = false }: Download,
 ): void {
-  const bytes = request.method === "HEAD" ? 0 : Number(response.getHeader("Content-Length") ?? 0);
+  const length = request.method === "HEAD" ? 0 : Number(response.getHeader("Content-Length") ?? 0);
+  const bytes = sent === "cut" ? Math.min(length, bytesTaken(request, response)) : length;
+  const millis = performance.now() - startedAt;
   const fields = {
     hotkey: shortHotkey(hotkey),
     group,
     size: displayBytes(bytes),
-    time: displaySeconds(performance.now() - startedAt),
+    time: displaySeconds(millis),
+    bytes,
+    seconds: Math.round(millis) / 1000,
+    resumed: isResumed(response),
   };
   const title = `${request.method} ${endpoint}`;
   if (sent === "cut") {
-    logger.info(`${title} cut by the client`, fields);
+    const reason = cutReasonOf(response);
+    logger.info(`${title} cut by the ${reason === undefined ? "client" : "server"}`, { ...fields, reason });
     return;
   }
   metrics.sentBytes.inc({ endpoint }, bytes);
@@ -42,4 +50,9 @@ export function reportDownload(
   } else {
     logger.info(title, response.statusCode === 206 ? { ...fields, status: 206 } : fields);
   }
+}
+
+/** Whether it went on where an earlier download had ended. */
+function isResumed(response: Response): boolean {
+  return response.statusCode === 206 && !String(response.getHeader("Content-Range")).startsWith("bytes 0-");
 }

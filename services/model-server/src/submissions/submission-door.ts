@@ -7,6 +7,8 @@ import type { Hotkey, RoundId } from "@assay/core/units";
 import type { Clock } from "@assay/runtime/time/clock";
 import type { Request } from "express";
 import type { ChainViewFile } from "../chain-view-file.ts";
+import { countRequest } from "../limits/limit-rate.ts";
+import type { RequestRate } from "../limits/request-rate.ts";
 import type { ModelServerMetrics } from "../metrics.ts";
 import { Refusal } from "../refusal.ts";
 import { checkClaim, checkPhase } from "./check-claim.ts";
@@ -18,6 +20,8 @@ export interface SubmissionDoorComponents {
   readonly chainView: ChainViewFile;
   readonly inbox: Inbox;
   readonly hint: Pick<DownloadHint, "announce">;
+  /** Of hotkeys whose signature was checked. */
+  readonly hotkeyRate: RequestRate;
   readonly clock: Clock;
   readonly metrics: ModelServerMetrics;
 }
@@ -48,6 +52,10 @@ export class SubmissionDoor {
     const entry = checkClaim(claim, view);
     if (entry instanceof Refusal) {
       return entry;
+    }
+    const limited = countRequest(this.#components.hotkeyRate, claim.hotkey, request);
+    if (limited !== null) {
+      return limited;
     }
     const standing = await this.#components.inbox.read(roundIdOf(view), claim.hotkey);
     if (standing !== null) {
