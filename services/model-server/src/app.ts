@@ -3,6 +3,7 @@ import type { Phase } from "@assay/core/cycle/phase";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Clock } from "@assay/runtime/time/clock";
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
+import { wasAnsweredAtOnce } from "./answer-at-once.ts";
 import { requireBearer } from "./auth/bearer.ts";
 import type { ChainViewFile } from "./chain-view-file.ts";
 import type { CurrentVersion } from "./current-version.ts";
@@ -33,11 +34,19 @@ export interface AppOptions {
   readonly requestWindowBlocks: number;
   readonly maxSubmissionBytes: number;
   readonly uploadDeadlineMillis: number;
+  readonly uploadMinBytesPerSecond: number;
+  readonly inboxReserveBytes: number;
 }
 
 /** The public endpoints. Everything but health and readiness needs the bearer token. */
 export function createApp(components: AppComponents, options: AppOptions): Express {
-  const limits = { maxBytes: options.maxSubmissionBytes, deadlineMillis: options.uploadDeadlineMillis };
+  const limits = {
+    maxBytes: options.maxSubmissionBytes,
+    deadlineMillis: options.uploadDeadlineMillis,
+    minBytesPerSecond: options.uploadMinBytesPerSecond,
+    rateWindowMillis: UPLOAD_RATE_WINDOW_MILLIS,
+    reserveBytes: options.inboxReserveBytes,
+  };
   const app = express();
   app.disable("x-powered-by").set("etag", false).set("query parser", "simple");
   app.use(measure(components.metrics));
@@ -52,6 +61,9 @@ export function createApp(components: AppComponents, options: AppOptions): Expre
   return app;
 }
 
+/** An upload's rate is looked at as often as this. */
+const UPLOAD_RATE_WINDOW_MILLIS = 10_000;
+
 /** Paths that may be a metric's label; strangers must not make new series. */
 const ENDPOINTS = new Set(["/health", "/ready", "/model/partial", "/model/full", "/submit"]);
 
@@ -63,7 +75,7 @@ function measure(metrics: ModelServerMetrics): RequestHandler {
     response.once("close", () => {
       observe();
       metrics.requestsInFlight.dec();
-      const status = response.writableFinished ? response.statusCode : "cut";
+      const status = response.writableFinished || wasAnsweredAtOnce(response) ? response.statusCode : "cut";
       metrics.requests.inc({ endpoint, status, refusal: refusalOf(response) ?? "" });
     });
     next();

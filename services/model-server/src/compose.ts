@@ -49,6 +49,8 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
       requestWindowBlocks: config.request_window_blocks,
       maxSubmissionBytes: config.max_submission_bytes,
       uploadDeadlineMillis: config.upload_deadline_seconds * 1000,
+      uploadMinBytesPerSecond: config.upload_min_bytes_per_second,
+      inboxReserveBytes: config.inbox_reserve_bytes,
     },
   );
   return [

@@ -43,6 +43,8 @@ export async function startHttpServer(app: RequestListener, options: HttpServerO
     },
     app,
   );
+  // An app that wants the body says so itself, `response.writeContinue()`: a client whose request it refuses sends none.
+  server.on("checkContinue", app);
   if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections;
   await listen(server, options);
   const address = server.address();

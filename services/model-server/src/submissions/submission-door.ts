@@ -1,25 +1,48 @@
 import { rm } from "node:fs/promises";
-import type { Inbox } from "@assay/checkpoint/inbox/inbox";
+import { EarlyInspection } from "@assay/checkpoint/inbox/early-inspection";
+import { type Inbox, payloadName } from "@assay/checkpoint/inbox/inbox";
+import { type LackingRoom, UploadRoom } from "@assay/checkpoint/inbox/upload-room";
+import { largestSubmission, smallestSubmission } from "@assay/checkpoint/inspect";
+import type { GroupLayout } from "@assay/checkpoint/model/model-source";
 import type { ChainView, ChainViewRosterEntry } from "@assay/core/chain-view";
 import type { DownloadJob } from "@assay/core/jobs/catalog";
 import type { SubmissionReceipt } from "@assay/core/submission-receipt";
 import type { Hotkey, RoundId } from "@assay/core/units";
+import type { Logger } from "@assay/runtime/logging/logger";
 import type { Clock } from "@assay/runtime/time/clock";
-import type { Request } from "express";
+import type { Request, Response } from "express";
+import { askForBody } from "../answer-at-once.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
+import type { CurrentVersion } from "../current-version.ts";
 import type { ModelServerMetrics } from "../metrics.ts";
 import { Refusal } from "../refusal.ts";
 import { checkClaim, checkPhase } from "./check-claim.ts";
 import type { SubmissionClaim } from "./claim.ts";
 import type { DownloadHint } from "./download-hint.ts";
-import { type CUT, receiveUpload, tooLarge, type UploadLimits } from "./receive-upload.ts";
+import { type CUT, receiveUpload, type UploadPace, type UploadTarget } from "./receive-upload.ts";
+import { cannotBecomeSubmission, inboxFull, isOutOfRoom, tooLarge } from "./upload-refusals.ts";
 
 export interface SubmissionDoorComponents {
   readonly chainView: ChainViewFile;
+  readonly currentVersion: Pick<CurrentVersion, "refresh">;
   readonly inbox: Inbox;
   readonly hint: Pick<DownloadHint, "announce">;
   readonly clock: Clock;
   readonly metrics: ModelServerMetrics;
+  readonly logger: Logger;
+}
+
+export interface SubmissionLimits extends UploadPace {
+  /** Longest upload of any group. */
+  readonly maxBytes: number;
+  /** Free bytes that uploads leave on the inbox's volume. */
+  readonly reserveBytes: number;
+}
+
+/** A request and the way to answer it; its body has not been asked for. */
+export interface Exchange {
+  readonly request: Request;
+  readonly response: Response;
 }
 
 /** A submission that stands: just accepted, or accepted before with the same content. */
@@ -35,16 +58,19 @@ const MAX_UPLOADS_PER_HOTKEY = 2;
 /** Decides which claims become submissions. The first of a hotkey in a round stands. */
 export class SubmissionDoor {
   readonly #components: SubmissionDoorComponents;
-  readonly #limits: UploadLimits;
+  readonly #limits: SubmissionLimits;
+  readonly #room: UploadRoom;
   readonly #uploads = new Map<Hotkey, number>();
+  #reportedFull = false;
 
-  constructor(components: SubmissionDoorComponents, limits: UploadLimits) {
+  constructor(components: SubmissionDoorComponents, limits: SubmissionLimits) {
     this.#components = components;
     this.#limits = limits;
+    this.#room = new UploadRoom({ folder: components.inbox.root, reserveBytes: limits.reserveBytes });
   }
 
   /** Everything that needs no body is checked before the first byte of it is read. */
-  async take(request: Request, claim: SubmissionClaim, view: ChainView): Promise<SubmissionResult> {
+  async take(exchange: Exchange, claim: SubmissionClaim, view: ChainView): Promise<SubmissionResult> {
     const entry = checkClaim(claim, view);
     if (entry instanceof Refusal) {
       return entry;
@@ -53,16 +79,39 @@ export class SubmissionDoor {
     if (standing !== null) {
       return isSameSource(standing, claim) ? { kind: "duplicate", receipt: standing } : duplicate();
     }
-    if (claim.source.kind === "push") {
-      return await this.#takeUpload(request, { claim, entry, view });
+    const expected = await this.#expectedTensors(claim);
+    if (expected instanceof Refusal) {
+      return expected;
     }
-    return await this.#accept({ claim, entry, view }, claim.source);
+    const admitted = { claim, entry, view };
+    try {
+      return claim.source.kind === "push"
+        ? await this.#takeUpload(exchange, admitted, expected)
+        : await this.#accept(admitted, claim.source);
+    } catch (error) {
+      return this.#refuseWhenFull(error);
+    }
   }
 
-  async #takeUpload(request: Request, admitted: Admitted): Promise<SubmissionResult> {
+  /** What an upload can be judged by. Null while no model can be read, which is not the miner's fault. */
+  async #expectedTensors({ group }: SubmissionClaim): Promise<GroupLayout["tensors"] | null | Refusal> {
+    const version = await this.#components.currentVersion.refresh();
+    if (version === null) {
+      return null;
+    }
+    const layout = version.groups.get(group);
+    return layout?.tensors ?? new Refusal(404, "unknown_group", `The model has no expert group ${group}`);
+  }
+
+  async #takeUpload(
+    { request, response }: Exchange,
+    admitted: Admitted,
+    expected: GroupLayout["tensors"] | null,
+  ): Promise<SubmissionResult> {
     const { hotkey } = admitted.claim;
-    if (Number(request.get("content-length") ?? 0) > this.#limits.maxBytes) {
-      return tooLarge(this.#limits.maxBytes);
+    const size = sizeOf(request, expected, this.#limits.maxBytes);
+    if (size instanceof Refusal) {
+      return size;
     }
     const underWay = this.#uploads.get(hotkey) ?? 0;
     if (underWay >= MAX_UPLOADS_PER_HOTKEY) {
@@ -70,17 +119,25 @@ export class SubmissionDoor {
     }
     this.#uploads.set(hotkey, underWay + 1);
     try {
-      return await this.#receive(request, admitted);
+      const taken = await this.#room.take(size.leastBytes);
+      if (taken.kind === "lacking") {
+        return this.#refuseFull(taken);
+      }
+      this.#reportedFull = false;
+      const inspection = expected === null ? null : new EarlyInspection(expected, size.declaredBytes);
+      askForBody(request, response);
+      const limits = { ...this.#limits, maxBytes: size.maxBytes };
+      return await this.#receive(request, admitted, { ...limits, inspection, room: taken.room });
     } finally {
       this.#endUpload(hotkey);
     }
   }
 
-  async #receive(request: Request, admitted: Admitted): Promise<SubmissionResult> {
+  async #receive(request: Request, admitted: Admitted, target: Omit<UploadTarget, "path">): Promise<SubmissionResult> {
     const { inbox, metrics } = this.#components;
-    const upload = await inbox.begin(roundIdOf(admitted.view), admitted.claim.hotkey);
+    const path = await inbox.begin(roundIdOf(admitted.view), admitted.claim.hotkey);
     try {
-      const received = await receiveUpload(request, upload, this.#limits);
+      const received = await receiveUpload(request, { ...target, path });
       if (typeof received === "symbol" || received instanceof Refusal) {
         return received;
       }
@@ -89,10 +146,11 @@ export class SubmissionDoor {
       if (now instanceof Refusal) {
         return now;
       }
-      const source = { kind: "push", file: uploadName(admitted), ...received } as const;
-      return checkContent(source, admitted.claim) ?? (await this.#accept({ ...admitted, view: now }, source, upload));
+      const source = { kind: "push", file: payloadName(admitted.claim.hotkey), ...received } as const;
+      return checkContent(source, admitted.claim) ?? (await this.#accept({ ...admitted, view: now }, source, path));
     } finally {
-      await rm(upload, { force: true });
+      await rm(path, { force: true });
+      target.room.release();
     }
   }
 
@@ -119,6 +177,23 @@ export class SubmissionDoor {
       hint.announce(downloadJobOf(admitted));
     }
     return { kind: acceptance.kind, receipt: acceptance.receipt };
+  }
+
+  #refuseWhenFull(error: unknown): Refusal {
+    if (!isOutOfRoom(error)) {
+      throw error;
+    }
+    return this.#refuseFull({});
+  }
+
+  #refuseFull(fields: Partial<LackingRoom>): Refusal {
+    if (!this.#reportedFull) {
+      this.#reportedFull = true;
+      const { inbox, logger } = this.#components;
+      const { reserveBytes } = this.#limits;
+      logger.error("No room for uploads", { folder: inbox.root, reserve: reserveBytes, ...fields });
+    }
+    return inboxFull();
   }
 
   #endUpload(hotkey: Hotkey): void {
@@ -154,8 +229,28 @@ function duplicate(): Refusal {
   return new Refusal(409, "duplicate", "Another submission of this hotkey stands in this round");
 }
 
-function uploadName({ claim }: Admitted): string {
-  return `${claim.hotkey}.safetensors`;
+interface UploadSize {
+  /** Null when the request does not say. */
+  readonly declaredBytes: number | null;
+  /** What the disk must have room for at least. */
+  readonly leastBytes: number;
+  readonly maxBytes: number;
+}
+
+/** What is known of a body's length before it is read, or why no submission can have it. */
+function sizeOf(request: Request, expected: GroupLayout["tensors"] | null, maxBytes: number): UploadSize | Refusal {
+  const declared = request.get("content-length");
+  const declaredBytes = declared === undefined ? null : Number(declared);
+  const most = expected === null ? maxBytes : Math.min(maxBytes, largestSubmission(expected));
+  const least = expected === null ? 0 : smallestSubmission(expected);
+  if (declaredBytes !== null && declaredBytes > most) {
+    return tooLarge(most);
+  }
+  if (declaredBytes !== null && declaredBytes < least) {
+    const detail = `a file of the group's tensors has at least ${least} bytes`;
+    return cannotBecomeSubmission({ reason: "malformed", detail });
+  }
+  return { declaredBytes, leastBytes: declaredBytes ?? least, maxBytes: most };
 }
 
 function checkContent(received: { readonly bytes: number; readonly sha256: string }, claim: SubmissionClaim) {
