@@ -123,7 +123,6 @@ export class SubmissionDoor {
       if (taken.kind === "lacking") {
         return this.#refuseFull(taken);
       }
-      this.#reportedFull = false;
       const inspection = expected === null ? null : new EarlyInspection(expected, size.declaredBytes);
       askForBody(request, response);
       const limits = { ...this.#limits, maxBytes: size.maxBytes };
@@ -174,6 +173,7 @@ export class SubmissionDoor {
       return duplicate();
     }
     if (acceptance.kind === "accepted") {
+      this.#reportedFull = false;
       hint.announce(downloadJobOf(admitted));
     }
     return { kind: acceptance.kind, receipt: acceptance.receipt };
