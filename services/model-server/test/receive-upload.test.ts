@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { open } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { join } from "node:path";
 import { startHttpServer } from "@assay/runtime/http/server";
 import express from "express";
 import { expect, test } from "vitest";
-import { type CUT, receiveUpload, type UploadPace } from "../src/submissions/receive-upload.ts";
+import { CUT, receiveUpload, type UploadPace } from "../src/submissions/receive-upload.ts";
 import { UploadSink } from "../src/submissions/upload-sink.ts";
 import { ServerFixture, sha256Of, until } from "./server-fixture.ts";
 
@@ -53,6 +54,28 @@ test("one that is fast enough at first and then stalls, too", async () => {
 
 test("without a least rate only the deadline ends it", async () => {
   expect(await received({ deadlineMillis: 400 }, bytes(2_000))).toMatchObject({ status: 408, code: "upload_deadline" });
+});
+
+test("a body that arrived whole, and went with its client before it was read, is cut like any other", async () => {
+  await using folder = await ServerFixture.start({ redisUrl });
+  const result = Promise.withResolvers<Awaited<ReturnType<typeof receiveUpload>>>();
+  const app = express().post("/", async (request) => {
+    await until(() => request.complete);
+    const closed = once(request, "close");
+    client.destroy();
+    await closed.catch(() => undefined);
+    const pace = { deadlineMillis: 400, minBytesPerSecond: 0, rateWindowMillis: 100 };
+    receiveUpload(request, { ...target, ...pace, path: join(folder.layout.root, "upload") }).then(
+      result.resolve,
+      result.reject,
+    );
+  });
+  const server = await startHttpServer(app, { host: "127.0.0.1", port: 0, closeGraceMs: 50 });
+  const client = httpRequest(`${server.url}/`, { method: "POST" }).on("error", () => undefined);
+  client.end(new Uint8Array(1_000));
+
+  expect(await result.promise).toBe(CUT);
+  await server.close();
 });
 
 test("time in which the disk is written to is not the client's", async () => {

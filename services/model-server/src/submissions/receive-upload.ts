@@ -38,7 +38,8 @@ export async function receiveUpload(
 async function pour(request: Request, sink: UploadSink, pace: UploadPace): Promise<FileDigest | Refusal | typeof CUT> {
   const stop = (refusal: Refusal) => sink.destroy(new UploadStopped(refusal));
   const onClose = () => {
-    if (!request.complete) {
+    // Not `complete`: what arrived whole but was not read yet is gone as well.
+    if (!request.readableEnded) {
       sink.destroy(new ClientGone());
     }
   };
