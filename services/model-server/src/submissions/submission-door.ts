@@ -119,6 +119,8 @@ export class SubmissionDoor {
     }
     this.#uploads.set(hotkey, underWay + 1);
     try {
+      // Makes the folder, whose volume is asked next.
+      const path = await this.#components.inbox.begin(roundIdOf(admitted.view), hotkey);
       const taken = await this.#room.take(size.leastBytes);
       if (taken.kind === "lacking") {
         return this.#refuseFull(taken);
@@ -126,17 +128,16 @@ export class SubmissionDoor {
       const inspection = expected === null ? null : new EarlyInspection(expected, size.declaredBytes);
       askForBody(request, response);
       const limits = { ...this.#limits, maxBytes: size.maxBytes };
-      return await this.#receive(request, admitted, { ...limits, inspection, room: taken.room });
+      return await this.#receive(request, admitted, { ...limits, path, inspection, room: taken.room });
     } finally {
       this.#endUpload(hotkey);
     }
   }
 
-  async #receive(request: Request, admitted: Admitted, target: Omit<UploadTarget, "path">): Promise<SubmissionResult> {
-    const { inbox, metrics } = this.#components;
-    const path = await inbox.begin(roundIdOf(admitted.view), admitted.claim.hotkey);
+  async #receive(request: Request, admitted: Admitted, target: UploadTarget): Promise<SubmissionResult> {
+    const { metrics } = this.#components;
     try {
-      const received = await receiveUpload(request, { ...target, path });
+      const received = await receiveUpload(request, target);
       if (typeof received === "symbol" || received instanceof Refusal) {
         return received;
       }
@@ -146,9 +147,11 @@ export class SubmissionDoor {
         return now;
       }
       const source = { kind: "push", file: payloadName(admitted.claim.hotkey), ...received } as const;
-      return checkContent(source, admitted.claim) ?? (await this.#accept({ ...admitted, view: now }, source, path));
+      return (
+        checkContent(source, admitted.claim) ?? (await this.#accept({ ...admitted, view: now }, source, target.path))
+      );
     } finally {
-      await rm(path, { force: true });
+      await rm(target.path, { force: true });
       target.room.release();
     }
   }
