@@ -15,6 +15,8 @@ export type RefusalCode =
   | "query_invalid"
   /** 403: the signature is not the hotkey's over these fields. */
   | "signature_invalid"
+  /** 403: `X-Target` names another validator. */
+  | "wrong_target"
   /** 403: the hotkey has no neuron on the subnet. */
   | "not_registered"
   /** 403: only validators may fetch the whole model. */

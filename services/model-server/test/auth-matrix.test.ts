@@ -8,7 +8,17 @@ const ENDPOINTS = ["health", "ready", "partial", "full", "push", "pull", "nowher
 type Endpoint = (typeof ENDPOINTS)[number];
 const TOKENS = ["no token", "a wrong token", "the token"] as const;
 type Token = (typeof TOKENS)[number];
-const SIGNATURES = ["unsigned", "forged", "replayed", "stale", "future", "for another target", "good"] as const;
+const SIGNATURES = [
+  "unsigned",
+  "forged",
+  "replayed",
+  "stale",
+  "future",
+  "for another request",
+  "for another validator",
+  "for this validator",
+  "good",
+] as const;
 type Signature = (typeof SIGNATURES)[number];
 const PHASES = ["distribute", "train", "submission", "validate"] as const;
 type MatrixPhase = (typeof PHASES)[number];
@@ -26,7 +36,9 @@ const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly 
     replayed: ["403 nonce_reused"],
     stale: ["403 block_window"],
     future: ["403 block_window"],
-    "for another target": ["403 signature_invalid"],
+    "for another request": ["403 signature_invalid"],
+    "for another validator": ["403 wrong_target"],
+    "for this validator": ["200"],
     good: ["200"],
   },
   push: {
@@ -35,7 +47,9 @@ const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly 
     replayed: ["409 wrong_phase", "409 wrong_phase", "200", "409 wrong_phase"],
     stale: ["409 wrong_phase", "409 wrong_phase", "400 block_window", "409 wrong_phase"],
     future: ["409 wrong_phase", "409 wrong_phase", "400 block_window", "409 wrong_phase"],
-    "for another target": ["403 signature_invalid"],
+    "for another request": ["403 signature_invalid"],
+    "for another validator": ["403 wrong_target"],
+    "for this validator": ["409 wrong_phase", "409 wrong_phase", "202", "409 wrong_phase"],
     good: ["409 wrong_phase", "409 wrong_phase", "202", "409 wrong_phase"],
   },
   pull: {
@@ -44,7 +58,9 @@ const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly 
     replayed: ["409 wrong_phase", "409 wrong_phase", "200", "409 wrong_phase"],
     stale: ["409 wrong_phase", "409 wrong_phase", "400 block_window", "409 wrong_phase"],
     future: ["409 wrong_phase", "409 wrong_phase", "400 block_window", "409 wrong_phase"],
-    "for another target": ["403 signature_invalid"],
+    "for another request": ["403 signature_invalid"],
+    "for another validator": ["403 wrong_target"],
+    "for this validator": ["409 wrong_phase", "409 wrong_phase", "202", "409 wrong_phase"],
     good: ["409 wrong_phase", "409 wrong_phase", "202", "409 wrong_phase"],
   },
 };
@@ -57,7 +73,9 @@ function sameFor(answers: readonly string[]): Record<Signature, readonly string[
     replayed: answers,
     stale: answers,
     future: answers,
-    "for another target": answers,
+    "for another request": answers,
+    "for another validator": answers,
+    "for this validator": answers,
     good: answers,
   };
 }
@@ -101,33 +119,42 @@ function viewIn(phase: MatrixPhase): ChainView {
 
 const BLOCKS_OFF: Readonly<Partial<Record<Signature, number>>> = { stale: -20, future: 3 };
 
+/** The test's validator is Vera's. */
+const TARGETS: Readonly<Partial<Record<Signature, string>>> = {
+  "for another validator": BOB.hotkey,
+  "for this validator": VERA.hotkey,
+};
+
 /** A request as `signature` says; the same one gives the same request. */
 function requestOf(endpoint: Endpoint, signature: Signature, { block }: ChainView): RequestInit & { path: string } {
   const blockNumber = block + (BLOCKS_OFF[signature] ?? 0);
-  const isForTarget = signature !== "for another target";
+  const isForThis = signature !== "for another request";
+  const target = TARGETS[signature];
+  const targetHeader = target === undefined ? {} : { "x-target": target };
   const by = (owner: Keypair): Keypair =>
     signature === "forged" ? { hotkey: owner.hotkey, sign: (message) => BOB.sign(message) } : owner;
   if (endpoint === "push") {
-    const location = isForTarget ? {} : { location: `sha256:${"0".repeat(64)}` };
+    const location = isForThis ? {} : { location: `sha256:${"0".repeat(64)}` };
     const signed = pushHeaders(by(ALICE), content, { blockNumber, ...location });
     const headers = without(signature, {
       ...signed,
+      ...targetHeader,
       "x-content-hash": pushHeaders(ALICE, content)["x-content-hash"] ?? "",
     });
     return { path: "/submit", method: "POST", headers, body: Buffer.from(content) };
   }
   if (endpoint === "pull") {
     const url = "https://miner.example/file";
-    const signed = JSON.parse(pullBody(by(ALICE), isForTarget ? url : `${url}?other`, { blockNumber }));
+    const signed = JSON.parse(pullBody(by(ALICE), isForThis ? url : `${url}?other`, { blockNumber }));
     const body = JSON.stringify(without(signature, { ...signed, checkpoint_url: url }));
-    return { path: "/submit", method: "POST", headers: { "content-type": "application/json" }, body };
+    return { path: "/submit", method: "POST", headers: { "content-type": "application/json", ...targetHeader }, body };
   }
   const path = { health: "/health", ready: "/ready", partial: "/model/partial", full: "/model/full", nowhere: "/x" }[
     endpoint
   ];
   const caller = endpoint === "full" ? VERA : ALICE;
   const nonce = `nonce-${block}`;
-  const signed = signedHeaders(by(caller), { path: isForTarget ? path : "/model/other", blockNumber, nonce });
+  const signed = signedHeaders(by(caller), { path: isForThis ? path : "/model/other", blockNumber, nonce, target });
   return { path, headers: { ...without(signature, signed), "x-hotkey": caller.hotkey, "x-expert-group": "0" } };
 }
 
@@ -158,7 +185,19 @@ const CASES = ENDPOINTS.flatMap((endpoint) =>
 
 describe("every endpoint, token, signature and phase", () => {
   test("are in the matrix", () => {
-    expect(CASES).toHaveLength(588);
+    expect(CASES).toHaveLength(756);
+  });
+
+  test("a signed target cannot be taken off or put on", async () => {
+    const view = viewIn("train");
+    await server.setView(view);
+    const { path, headers } = requestOf("full", "for this validator", view);
+    const { "x-target": _target, ...bare } = headers as Record<string, string>;
+    const { headers: untargeted } = requestOf("full", "good", view);
+    const put = { ...(untargeted as Record<string, string>), "x-target": VERA.hotkey };
+
+    expect(await answerTo({ path, headers: bare }, "the token")).toBe("403 signature_invalid");
+    expect(await answerTo({ path, headers: put }, "the token")).toBe("403 signature_invalid");
   });
 
   test.each(CASES)("%s, %s, %s, in %s", async (endpoint, token, signature, phase) => {

@@ -151,6 +151,7 @@ const NAMES = [
   "x-block-number",
   "x-nonce",
   "x-signature",
+  "x-target",
   "x-content-hash",
   "x-forwarded-for",
   "cookie",

@@ -11,6 +11,7 @@ import type { Request } from "express";
 import { Refusal } from "../refusal.ts";
 import { isSignedBy } from "./hotkey-signature.ts";
 import type { NonceBook } from "./nonce-book.ts";
+import { checkTarget } from "./request-target.ts";
 
 export interface SignedRequestOptions {
   /** How many blocks back a signed request is good, and so how long its nonce is kept. */
@@ -28,6 +29,7 @@ export function signedValidator(
     hotkey: request.get("x-hotkey"),
     blockNumber: decimal(request.get("x-block")),
     nonce: request.get("x-nonce"),
+    target: request.get("x-target"),
     signature: request.get("x-signature"),
   });
   if (!parsed.success) {
@@ -37,7 +39,8 @@ export function signedValidator(
   if (!isSignedBy(signature.hotkey, signature.signature, signedBytes(request, signature))) {
     return new Refusal(403, "signature_invalid", "The signature is not the hotkey's over this request");
   }
-  return checkCaller(signature, view) ?? checkOnce(signature, view, nonces, windowBlocks) ?? signature.hotkey;
+  const refusal = checkTarget(request, view) ?? checkCaller(signature, view);
+  return refusal ?? checkOnce(signature, view, nonces, windowBlocks) ?? signature.hotkey;
 }
 
 /** A header's decimal number; NaN, which no schema takes, for anything else. */
@@ -45,7 +48,7 @@ export function decimal(text: string | undefined): number {
   return text !== undefined && /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN;
 }
 
-function signedBytes(request: Request, { hotkey, blockNumber, nonce }: RequestSignature): Uint8Array {
+function signedBytes(request: Request, { hotkey, blockNumber, nonce, target }: RequestSignature): Uint8Array {
   return requestMessageBytes({
     method: request.method,
     path: request.originalUrl,
@@ -53,6 +56,7 @@ function signedBytes(request: Request, { hotkey, blockNumber, nonce }: RequestSi
     hotkey,
     blockNumber,
     nonce,
+    target,
   });
 }
 

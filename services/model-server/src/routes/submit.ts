@@ -1,6 +1,7 @@
 import type { SubmissionReceipt } from "@assay/core/submission-receipt";
 import type { Request, Response } from "express";
 import { answerAtOnce } from "../answer-at-once.ts";
+import { checkTarget } from "../auth/request-target.ts";
 import { shortHotkey } from "../display.ts";
 import { Refusal } from "../refusal.ts";
 import { pullClaim, pushClaim, type SubmissionClaim } from "../submissions/claim.ts";
@@ -22,7 +23,7 @@ export function submitEndpoint(components: SubmissionDoorComponents, limits: Sub
     if (view instanceof Refusal) {
       return view;
     }
-    const claim = await readClaim(request, response);
+    const claim = checkTarget(request, view) ?? (await readClaim(request, response));
     if (claim instanceof Refusal) {
       return claim;
     }
