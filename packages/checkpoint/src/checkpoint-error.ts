@@ -32,8 +32,6 @@ export const CheckpointErrorCode = {
   MergeNonFinite: "CHECKPOINT_MERGE_NON_FINITE",
   /** A receipt in the inbox does not parse. */
   ReceiptInvalid: "CHECKPOINT_RECEIPT_INVALID",
-  /** A stream gave more bytes than its limit. The caller decides whose fault that is. */
-  ByteLimit: "CHECKPOINT_BYTE_LIMIT",
   /** A download used up its attempts. */
   DownloadFailed: "CHECKPOINT_DOWNLOAD_FAILED",
   /** A model server answered what repeating will not change: a refusal, or a manifest that does not add up. */

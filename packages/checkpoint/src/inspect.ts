@@ -7,6 +7,7 @@ import { firstNonFinite } from "./safetensors/finite.ts";
 import { limitsFor, readHeader, type SafetensorsHeader } from "./safetensors/header.ts";
 import { quote } from "./safetensors/header-json.ts";
 import { tensorChunks } from "./safetensors/read.ts";
+import { tensorsFault } from "./tensors-fault.ts";
 
 /** Why a submission's bytes are refused, in the order in which it is looked for. */
 export type InspectionReason = Extract<
@@ -51,8 +52,16 @@ export async function inspectSubmission(request: InspectionRequest): Promise<Ins
 
 /** Size above which a file cannot be a submission of these tensors, however its header is spelt. */
 export function largestSubmission(expected: ReadonlyMap<string, TensorShape>): number {
-  const values = [...expected.values()].reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
-  return 8 + limitsFor(expected).maxHeaderBytes + values;
+  return 8 + limitsFor(expected).maxHeaderBytes + valueBytes(expected);
+}
+
+/** Size below which a file cannot be a submission of these tensors: their values and the shortest header. */
+export function smallestSubmission(expected: ReadonlyMap<string, TensorShape>): number {
+  return 8 + 2 + valueBytes(expected);
+}
+
+function valueBytes(expected: ReadonlyMap<string, TensorShape>): number {
+  return [...expected.values()].reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
 }
 
 async function inspectFile(file: FileHandle, request: InspectionRequest): Promise<Inspection> {
@@ -64,41 +73,9 @@ async function inspectFile(file: FileHandle, request: InspectionRequest): Promis
   if (sha256 !== expectedSha256) return rejected("hash_mismatch", `committed ${expectedSha256}, got ${sha256}`);
   const parsed = await readHeader(file, limitsFor(expected));
   if (parsed.kind === "rejected") return rejected("malformed", parsed.detail);
-  const fault =
-    tensorSetFault(parsed.header, expected) ??
-    shapeFault(parsed.header, expected) ??
-    dtypeFault(parsed.header, expected) ??
-    (await valueFault(file, parsed.header, signal));
-  return fault ?? { kind: "accepted", bytes, sha256 };
-}
-
-type Expected = ReadonlyMap<string, TensorShape>;
-
-function tensorSetFault({ tensors }: SafetensorsHeader, expected: Expected): Inspection | null {
-  for (const name of tensors.keys()) {
-    if (!expected.has(name)) return rejected("tensor_set_mismatch", `unexpected tensor ${quote(name)}`);
-  }
-  for (const name of expected.keys()) {
-    if (!tensors.has(name)) return rejected("tensor_set_mismatch", `missing tensor ${quote(name)}`);
-  }
-  return null;
-}
-
-function shapeFault({ tensors }: SafetensorsHeader, expected: Expected): Inspection | null {
-  for (const [name, { shape }] of expected) {
-    const actual = tensors.get(name)?.shape ?? [];
-    if (actual.length === shape.length && actual.every((length, index) => length === shape[index])) continue;
-    return rejected("shape_mismatch", `tensor ${quote(name)} is [${actual}], expected [${shape}]`);
-  }
-  return null;
-}
-
-function dtypeFault({ tensors }: SafetensorsHeader, expected: Expected): Inspection | null {
-  for (const [name, { dtype }] of expected) {
-    const actual = tensors.get(name)?.dtype;
-    if (actual !== dtype) return rejected("dtype_mismatch", `tensor ${quote(name)} is ${actual}, expected ${dtype}`);
-  }
-  return null;
+  const fault = tensorsFault(parsed.header.tensors, expected);
+  if (fault !== null) return { kind: "rejected", ...fault };
+  return (await valueFault(file, parsed.header, signal)) ?? { kind: "accepted", bytes, sha256 };
 }
 
 async function valueFault(

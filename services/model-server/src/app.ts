@@ -3,6 +3,7 @@ import type { Phase } from "@assay/core/cycle/phase";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Clock } from "@assay/runtime/time/clock";
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
+import { wasAnsweredAtOnce } from "./answer-at-once.ts";
 import { requireBearer } from "./auth/bearer.ts";
 import type { ChainViewFile } from "./chain-view-file.ts";
 import type { CurrentVersion } from "./current-version.ts";
@@ -48,13 +49,21 @@ export interface AppOptions {
   /** Of one address, and of one hotkey. */
   readonly rate: RequestRateOptions;
   readonly reader: ReaderLimits;
+  readonly uploadMinBytesPerSecond: number;
+  readonly inboxReserveBytes: number;
 }
 
 /**
  * The public endpoints. Everything but health and readiness needs the bearer token; those are never limited either.
  */
 export function createApp(components: AppComponents, options: AppOptions): Express {
-  const limits = { maxBytes: options.maxSubmissionBytes, deadlineMillis: options.uploadDeadlineMillis };
+  const limits = {
+    maxBytes: options.maxSubmissionBytes,
+    deadlineMillis: options.uploadDeadlineMillis,
+    minBytesPerSecond: options.uploadMinBytesPerSecond,
+    rateWindowMillis: UPLOAD_RATE_WINDOW_MILLIS,
+    reserveBytes: options.inboxReserveBytes,
+  };
   const hotkeyRate = new RequestRate(components.clock, options.rate);
   const app = express();
   app.disable("x-powered-by").set("etag", false).set("query parser", "simple");
@@ -81,6 +90,9 @@ export function createApp(components: AppComponents, options: AppOptions): Expre
   return app;
 }
 
+/** An upload's rate is looked at as often as this. */
+const UPLOAD_RATE_WINDOW_MILLIS = 10_000;
+
 /** Paths that may be a metric's label; strangers must not make new series. */
 const ENDPOINTS = new Set([
   "/livez",
@@ -105,7 +117,7 @@ function measure({ metrics, logger }: Pick<AppComponents, "metrics" | "logger">)
     response.once("close", () => {
       observe();
       metrics.requestsInFlight.dec();
-      const status = response.writableFinished ? response.statusCode : "cut";
+      const status = response.writableFinished || wasAnsweredAtOnce(response) ? response.statusCode : "cut";
       metrics.requests.inc({ endpoint, status, refusal: refusalOf(response) ?? "" });
       reportRefusal(logger, request, response);
     });

@@ -57,6 +57,8 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
       trustedProxies: config.trusted_proxies,
       rate: { requests: config.rate_limit.requests, windowMillis: config.rate_limit.window_seconds * 1000 },
       reader: readerLimits(config),
+      uploadMinBytesPerSecond: config.upload_min_bytes_per_second,
+      inboxReserveBytes: config.inbox_reserve_bytes,
     },
   );
   return [

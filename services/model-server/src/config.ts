@@ -59,6 +59,12 @@ export const modelServerSchema = {
     default: "",
     env: "INBOX_DIR",
   },
+  inbox_reserve_bytes: {
+    doc: "Free bytes that uploads leave on the inbox's volume; one that needs them is refused with 507 before its body.",
+    format: "nat",
+    default: 256 * 1024 ** 2,
+    env: "INBOX_RESERVE_BYTES",
+  },
   inbox_rounds_kept: {
     doc: "Rounds whose submissions stay in the inbox. Older ones are deleted; the evaluator has its own copies.",
     format: "nat",
@@ -86,7 +92,7 @@ export const modelServerSchema = {
     env: "ALLOW_CONTEXT",
   },
   max_submission_bytes: {
-    doc: "Longest upload in bytes; one byte more is refused while it streams.",
+    doc: "Longest upload in bytes. What the group's tensors can need at most is the limit where that is less.",
     format: "nat",
     default: 8 * 1024 ** 3,
     env: "MAX_SUBMISSION_BYTES",
@@ -96,6 +102,12 @@ export const modelServerSchema = {
     format: "nat",
     default: 300,
     env: "UPLOAD_DEADLINE_SECONDS",
+  },
+  upload_min_bytes_per_second: {
+    doc: "Least rate of an upload over ten seconds; a slower one is cut off. 0 for none.",
+    format: "nat",
+    default: 32 * 1024,
+    env: "UPLOAD_MIN_BYTES_PER_SECOND",
   },
   request_window_blocks: {
     doc: "How many blocks back the signed block of a validator's request may lie.",

@@ -1,7 +1,9 @@
+import type { GroupLayout } from "@assay/checkpoint/model/model-source";
 import type { CheckpointReader } from "@assay/checkpoint/store/checkpoint-reader";
 import type { VersionParts } from "@assay/checkpoint/store/version-parts";
 import { isAppError } from "@assay/core/app-error";
 import type { ModelManifest } from "@assay/core/model-manifest";
+import type { ExpertGroup } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { fileIdentity } from "./chain-view-file.ts";
 import { ChunkIndex } from "./chunk-index.ts";
@@ -20,6 +22,8 @@ export interface LoadedVersion {
   readonly parts: VersionParts;
   /** `config.json` as it is. */
   readonly config: Uint8Array;
+  /** What a submission of each group must consist of. */
+  readonly groups: ReadonlyMap<ExpertGroup, GroupLayout>;
 }
 
 /** Follows `current.json`: a version is served as soon as it is the current one and every file it reads is as it was. */
@@ -85,6 +89,7 @@ export class CurrentVersion {
       }
       const manifest = await reader.manifest(current.version);
       const parts = await reader.parts(current.version);
+      const { groups } = await reader.source(current.version);
       const config = await readModelConfig(reader.directory(current.version));
       const experts = expertsPerLayer(config);
       this.#reportedFailure = null;
@@ -92,7 +97,7 @@ export class CurrentVersion {
         "expert mapping": `${manifest.groups.length} groups, ${experts ?? "unknown"} experts/layer`,
         version: manifest.version,
       });
-      const loaded = { manifest, parts, config };
+      const loaded = { manifest, parts, config, groups };
       void this.#chunks.prepare(loaded);
       return loaded;
     } catch (error) {

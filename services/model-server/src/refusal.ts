@@ -1,4 +1,5 @@
 import type { Request, Response } from "express";
+import { answerAtOnce } from "./answer-at-once.ts";
 
 /** Why a request was not served, as `error` of the JSON reply. Codes are stable: miners' clients branch on them. */
 export type RefusalCode =
@@ -14,6 +15,8 @@ export type RefusalCode =
   | "query_invalid"
   /** 403: the signature is not the hotkey's over these fields. */
   | "signature_invalid"
+  /** 403: `X-Target` names another validator. */
+  | "wrong_target"
   /** 403: the hotkey has no neuron on the subnet. */
   | "not_registered"
   /** 403: only validators may fetch the whole model. */
@@ -38,12 +41,22 @@ export type RefusalCode =
   | "not_committed"
   /** 409: another submission of this hotkey stands in this round. */
   | "duplicate"
-  /** 413: longer than the limit. */
+  /** 413: longer than the limit, or than any submission of this group can be. */
   | "too_large"
+  /** 422: no file of safetensors of the group's size; found in its first bytes or by its length. */
+  | "malformed"
+  /** 422: the upload's header lacks a tensor of the group or has another's. */
+  | "tensor_set_mismatch"
+  /** 422: a tensor in the upload's header has not the shape that it has in the model. */
+  | "shape_mismatch"
+  /** 422: a tensor in the upload's header has not the dtype that it has in the model. */
+  | "dtype_mismatch"
   /** 400: the bytes do not hash to `X-Content-Hash`. */
   | "content_hash_mismatch"
   /** 408: the upload did not end in time. */
   | "upload_deadline"
+  /** 408: the upload came more slowly than `upload_min_bytes_per_second`. */
+  | "upload_too_slow"
   /** 416: the range lies outside the file. */
   | "range_not_satisfiable"
   /** 412: `If-Match` does not hold. */
@@ -68,7 +81,7 @@ export type RefusalCode =
   | "model_unavailable"
   /** 503: the chunks of the version are still being hashed. */
   | "chunks_pending"
-  /** 503: the inbox's volume is full. */
+  /** 507: the inbox's volume has no room for the bytes; a URL can be submitted instead. */
   | "inbox_full"
   /** 500: our fault. */
   | "internal_error";
@@ -99,15 +112,15 @@ export function refuseUntil(
   return new Refusal(status, code, detail, { ...headers, "Retry-After": String(Math.max(1, Math.ceil(seconds))) });
 }
 
-/** Sends `{error, detail}`. The rest of a body that is still coming is thrown away for a moment, so that the reply arrives. */
+/** Sends `{error, detail}`, without waiting for the rest of a body that is still coming. */
 export function sendRefusal(request: Request, response: Response, refusal: Refusal): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
   refusals.set(response, refusal.code);
-  discardBody(request, response);
-  response.status(refusal.status).set(refusal.headers).json({ error: refusal.code, detail: refusal.detail });
+  response.status(refusal.status).set(refusal.headers);
+  answerAtOnce(request, response, { error: refusal.code, detail: refusal.detail });
 }
 
 /** Why a request was refused; undefined when it was not. */
@@ -116,20 +129,3 @@ export function refusalOf(response: Response): RefusalCode | undefined {
 }
 
 const refusals = new WeakMap<Response, RefusalCode>();
-
-/** How long a client may go on sending a body that nobody wants before it is cut off. */
-const LINGER_MILLIS = 5_000;
-
-function discardBody(request: Request, response: Response): void {
-  if (request.complete) {
-    return;
-  }
-  response.once("finish", () => {
-    if (request.complete) {
-      return;
-    }
-    const timer = setTimeout(() => request.socket.destroy(), LINGER_MILLIS);
-    request.once("close", () => clearTimeout(timer));
-    request.resume();
-  });
-}

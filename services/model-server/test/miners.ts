@@ -69,17 +69,21 @@ export interface SignedGet {
   readonly method?: string;
   readonly blockNumber?: number;
   readonly nonce?: string;
+  /** Hotkey of the validator that alone may take the request. */
+  readonly target?: string | undefined;
 }
 
 /** Headers of a signed request without body. */
 export function signedHeaders(validator: Keypair, options: SignedGet = {}): Record<string, string> {
-  const { path = "/model/full", method = "GET", blockNumber = 136, nonce = crypto.randomUUID() } = options;
+  const { path = "/model/full", method = "GET", blockNumber = 136, nonce = crypto.randomUUID(), target } = options;
   const bodySha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-  const message = requestMessageBytes({ method, path, bodySha256, hotkey: validator.hotkey, blockNumber, nonce });
+  const { hotkey } = validator;
+  const message = requestMessageBytes({ method, path, bodySha256, hotkey, blockNumber, nonce, target });
   return {
     "x-hotkey": validator.hotkey,
     "x-block": String(blockNumber),
     "x-nonce": nonce,
+    ...(target !== undefined && { "x-target": target }),
     "x-signature": validator.sign(message),
   };
 }

@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { type ClientRequest, request as httpRequest } from "node:http";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { RedisConnections } from "@assay/runtime/queue/connection";
 import { createQueue } from "@assay/runtime/queue/queues";
@@ -7,7 +6,8 @@ import { type PrivateRedis, startPrivateRedis, startRedisServer } from "@assay/t
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { distributeView, submissionView } from "./chain-views.ts";
 import { ALICE, BOB, EDDY, type Keypair, NELL, pullBody, pushHeaders, STRANGER } from "./miners.ts";
-import { bytesOf, refusalIn, ServerFixture, sha256Of, TOKEN, until } from "./server-fixture.ts";
+import { bytesOf, refusalIn, ServerFixture, sha256Of, until } from "./server-fixture.ts";
+import { upload } from "./uploads.ts";
 
 const CONTENT = bytesOf("submission", 300_000);
 const JSON_TYPE = { "content-type": "application/json" };
@@ -313,26 +313,3 @@ describe("the download hint", () => {
     expect(server.logger.lines().filter((line) => line.includes("Cannot queue download jobs"))).toHaveLength(1);
   });
 });
-
-/** An upload whose body the test sends piece by piece. */
-function upload(
-  server: ServerFixture,
-  headers: Record<string, string>,
-): { request: ClientRequest; response: Promise<{ status: number | undefined; error: unknown }> } {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number | undefined; error: unknown }>();
-  const request = httpRequest(
-    `${server.url}/submit`,
-    { method: "POST", headers: { authorization: `Bearer ${TOKEN}`, ...headers } },
-    (response) => {
-      response.setEncoding("utf8");
-      let text = "";
-      response.on("data", (piece) => {
-        text += piece;
-      });
-      response.on("end", () => resolve({ status: response.statusCode, error: JSON.parse(text).error }));
-    },
-  );
-  request.on("error", reject);
-  promise.catch(() => undefined);
-  return { request, response: promise };
-}

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { distributeView, submissionView } from "./chain-views.ts";
 import { ALICE, BOB, pullBody, pushHeaders, signedHeaders, VERA } from "./miners.ts";
 import { bytesOfBody, openDownload } from "./raw-client.ts";
-import { bytesOf, refusalIn, ServerFixture, TOKEN, until } from "./server-fixture.ts";
+import { groupFile, refusalIn, ServerFixture, TOKEN, until } from "./server-fixture.ts";
 
 /** More than the kernel takes on loopback, so that a reader who does not read holds its slot. */
 const BIG = new Uint8Array(16 << 20);
@@ -72,7 +72,7 @@ describe("slots", () => {
     await using server = await serving(["--transfers.max_in_flight=1"]);
     const slow = await openDownload(server.url, bob);
     await server.setView(submissionView());
-    const content = bytesOf("upload", 1_000);
+    const content = await groupFile(0, BIG);
 
     const upload = server.fetch("/submit", {
       method: "POST",

@@ -31,6 +31,11 @@ export class Inbox {
     this.#root = root;
   }
 
+  /** The folder that everything lies in. */
+  get root(): string {
+    return this.#root;
+  }
+
   /** For the accepting process only: makes the folders and removes uploads that never became a submission. */
   async start(): Promise<void> {
     await mkdir(this.#root, { recursive: true });
@@ -124,7 +129,14 @@ export class Inbox {
       return { kind: isSameSource(standing, receipt) ? "duplicate" : "conflict", receipt: standing };
     await mkdir(dirname(path), { recursive: true });
     if (upload !== undefined) await this.#placePayload(receipt, upload);
-    if (await createJson(path, receipt)) return { kind: "accepted", receipt };
+    try {
+      if (await createJson(path, receipt)) return { kind: "accepted", receipt };
+    } catch (error) {
+      // A payload without a receipt is nobody's submission.
+      const exists = (await this.#readReceipt(path)) !== null;
+      if (upload !== undefined && !exists) await rm(this.payloadPath(receipt.roundId, receipt.hotkey), { force: true });
+      throw error;
+    }
     throw new Error("Two processes accept submissions into one inbox");
   }
 

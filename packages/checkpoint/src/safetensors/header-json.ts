@@ -14,6 +14,9 @@ export interface StatedHeader {
 /** The text breaks the header's grammar. Caught by the header parser, which turns it into a rejection. */
 export class HeaderSyntax extends Error {}
 
+/** The text ends where the grammar wants more. */
+class HeaderEnds extends HeaderSyntax {}
+
 /**
  * Parses a safetensors header by its own small grammar instead of `JSON.parse`.
  *
@@ -25,20 +28,25 @@ export class HeaderSyntax extends Error {}
  */
 export function parseHeaderJson(text: string, maxTensors: number): StatedHeader {
   const cursor = new Cursor(text);
-  let metadata: ReadonlyMap<string, string> | null = null;
-  const tensors = new Map<string, StatedTensor>();
-  cursor.object((name) => {
-    if (name === "__metadata__") {
-      if (metadata !== null) throw new HeaderSyntax("duplicate key __metadata__");
-      metadata = parseMetadata(cursor);
-      return;
-    }
-    if (tensors.has(name)) throw new HeaderSyntax(`duplicate key ${quote(name)}`);
-    if (tensors.size === maxTensors) throw new HeaderSyntax(`more than ${maxTensors} tensors`);
-    tensors.set(name, parseTensor(cursor));
-  });
+  const stated = new StatedMembers();
+  stated.readFrom(cursor, maxTensors);
   cursor.trailingSpaces();
-  return { metadata: metadata ?? new Map(), tensors };
+  return stated;
+}
+
+/**
+ * What the first part of a header states: its whole tensors and metadata; what the text ends in the middle of is left out.
+ *
+ * @throws HeaderSyntax at the first character that cannot be part of any header, or at the tensor after `maxTensors`.
+ */
+export function parseHeaderStart(text: string, maxTensors: number): StatedHeader {
+  const stated = new StatedMembers();
+  try {
+    stated.readFrom(new Cursor(text), maxTensors);
+  } catch (error) {
+    if (!(error instanceof HeaderEnds)) throw error;
+  }
+  return stated;
 }
 
 /** A stranger's text for people: quoted, escaped, and no longer than a line. */
@@ -48,6 +56,27 @@ export function quote(text: string): string {
     /[\p{Cc}\p{Zl}\p{Zp}]/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
+}
+
+/** Collects a header's members; holds what was whole when reading stopped. */
+class StatedMembers implements StatedHeader {
+  readonly tensors = new Map<string, StatedTensor>();
+  metadata: ReadonlyMap<string, string> = new Map();
+  #hasMetadata = false;
+
+  readFrom(cursor: Cursor, maxTensors: number): void {
+    cursor.object((name) => {
+      if (name === "__metadata__") {
+        if (this.#hasMetadata) throw new HeaderSyntax("duplicate key __metadata__");
+        this.#hasMetadata = true;
+        this.metadata = parseMetadata(cursor);
+        return;
+      }
+      if (this.tensors.has(name)) throw new HeaderSyntax(`duplicate key ${quote(name)}`);
+      if (this.tensors.size === maxTensors) throw new HeaderSyntax(`more than ${maxTensors} tensors`);
+      this.tensors.set(name, parseTensor(cursor));
+    });
+  }
 }
 
 function parseMetadata(cursor: Cursor): ReadonlyMap<string, string> {
@@ -121,7 +150,8 @@ class Cursor {
     let escaped = false;
     for (;;) {
       const code = this.#text.charCodeAt(this.#position);
-      if (Number.isNaN(code) || code < 0x20) throw new HeaderSyntax("unterminated string or control character");
+      if (Number.isNaN(code)) throw new HeaderEnds("unterminated string or control character");
+      if (code < 0x20) throw new HeaderSyntax("unterminated string or control character");
       this.#position += 1;
       if (code === QUOTE) break;
       if (code === BACKSLASH) {
@@ -145,7 +175,7 @@ class Cursor {
     const digits = INTEGER.exec(this.#text)?.[0];
     const value = Number(digits);
     if (digits === undefined || !Number.isSafeInteger(value)) {
-      throw new HeaderSyntax(`expected a safe non-negative integer at character ${this.#position}`);
+      throw this.#unexpected(`expected a safe non-negative integer at character ${this.#position}`);
     }
     this.#position += digits.length;
     return value;
@@ -159,7 +189,11 @@ class Cursor {
   }
 
   #expect(character: string): void {
-    if (!this.#accept(character)) throw new HeaderSyntax(`expected ${character} at character ${this.#position}`);
+    if (!this.#accept(character)) throw this.#unexpected(`expected ${character} at character ${this.#position}`);
+  }
+
+  #unexpected(message: string): HeaderSyntax {
+    return this.#position === this.#text.length ? new HeaderEnds(message) : new HeaderSyntax(message);
   }
 
   #skipWhitespace(): void {

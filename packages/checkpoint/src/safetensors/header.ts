@@ -1,7 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { DTYPE_BYTES, elementCount, isDtype, type TensorShape } from "./dtype.ts";
-import { HeaderSyntax, parseHeaderJson, quote, type StatedTensor } from "./header-json.ts";
+import { HeaderSyntax, parseHeaderJson, parseHeaderStart, quote, type StatedTensor } from "./header-json.ts";
 
 /** A tensor and where its bytes lie, counted from the first byte after the header. */
 export interface TensorEntry extends TensorShape {
@@ -44,15 +44,52 @@ export function limitsFor(expected: ReadonlyMap<string, TensorShape>): HeaderLim
 }
 
 /**
- * Parses the header of a whole file in memory.
+ * Parses the header of a file in memory.
  *
  * Strict: see packages/docs/protocol.md §6.5. Names are unique, every tensor has values, the tensors tile the data part without
  * hole, overlap or rest, and each begins at a multiple of its element size.
+ *
+ * @param file the whole file, or its beginning with at least the header.
+ * @param fileBytes length of the whole file. Null while nobody knows it: then the last tensor is taken to end it.
  */
-export function parseHeader(file: Uint8Array, limits: HeaderLimits): HeaderResult {
-  const framed = frame(file.subarray(0, LENGTH_BYTES), file.length, limits);
+export function parseHeader(
+  file: Uint8Array,
+  limits: HeaderLimits,
+  fileBytes: number | null = file.length,
+): HeaderResult {
+  const framed = frame(file.subarray(0, LENGTH_BYTES), fileBytes ?? Number.MAX_SAFE_INTEGER, limits);
   if (typeof framed === "string") return { kind: "rejected", detail: framed };
-  return parseJson(file.subarray(LENGTH_BYTES, framed.dataStart), framed, limits);
+  const json = file.subarray(LENGTH_BYTES, framed.dataStart);
+  return parseJson(json, fileBytes === null ? { ...framed, dataBytes: null } : framed, limits);
+}
+
+/**
+ * Where the header of a file ends, by its first eight bytes.
+ *
+ * @param fileBytes as for {@link parseHeader}.
+ */
+export function parseHeaderLength(
+  prefix: Uint8Array,
+  limits: HeaderLimits,
+  fileBytes: number | null,
+): { readonly kind: "parsed"; readonly dataStart: number } | Extract<HeaderResult, { kind: "rejected" }> {
+  const framed = frame(prefix.subarray(0, LENGTH_BYTES), fileBytes ?? Number.MAX_SAFE_INTEGER, limits);
+  if (typeof framed === "string") return { kind: "rejected", detail: framed };
+  return { kind: "parsed", dataStart: framed.dataStart };
+}
+
+/** What the beginning of a longer header states, or why no header can begin like that. */
+export function parseHeaderBeginning(
+  file: Uint8Array,
+  limits: HeaderLimits,
+):
+  | { readonly kind: "parsed"; readonly tensors: ReadonlyMap<string, StatedTensor> }
+  | Extract<HeaderResult, { kind: "rejected" }> {
+  const json = file.subarray(LENGTH_BYTES);
+  return rejectSyntax(() => {
+    requireBrace(json);
+    return { kind: "parsed", tensors: parseHeaderStart(decodeUtf8(json, "beginning"), limits.maxTensors).tensors };
+  });
 }
 
 /**
@@ -105,28 +142,48 @@ function frame(prefix: Uint8Array, fileBytes: number, limits: HeaderLimits): Fra
   return { dataStart, dataBytes: fileBytes - dataStart };
 }
 
-function parseJson(json: Uint8Array, { dataStart, dataBytes }: Frame, limits: HeaderLimits): HeaderResult {
+function parseJson(json: Uint8Array, { dataStart, dataBytes }: StatedFrame, limits: HeaderLimits): HeaderResult {
+  return rejectSyntax(() => {
+    requireBrace(json);
+    const stated = parseHeaderJson(decodeUtf8(json, "whole"), limits.maxTensors);
+    const { tensors, end } = tile(stated.tensors, dataBytes);
+    return { kind: "parsed", header: { tensors, metadata: stated.metadata, dataStart, dataBytes: end } };
+  });
+}
+
+/** As {@link Frame}; the length of the data may be unknown. */
+type StatedFrame = Pick<Frame, "dataStart"> & { readonly dataBytes: number | null };
+
+function rejectSyntax<T>(parse: () => T): T | Extract<HeaderResult, { kind: "rejected" }> {
   try {
-    if (json[0] !== OPENING_BRACE) throw new HeaderSyntax("header does not begin with {");
-    const stated = parseHeaderJson(decodeUtf8(json), limits.maxTensors);
-    const tensors = tile(stated.tensors, dataBytes);
-    return { kind: "parsed", header: { tensors, metadata: stated.metadata, dataStart, dataBytes } };
+    return parse();
   } catch (error) {
     if (error instanceof HeaderSyntax) return { kind: "rejected", detail: error.message };
     throw error;
   }
 }
 
-function decodeUtf8(bytes: Uint8Array): string {
+function requireBrace(json: Uint8Array): void {
+  if (json[0] !== OPENING_BRACE) throw new HeaderSyntax("header does not begin with {");
+}
+
+/** A beginning may end in the middle of a character. */
+function decodeUtf8(bytes: Uint8Array, extent: "whole" | "beginning"): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    return decoder.decode(bytes, { stream: extent === "beginning" });
   } catch (error) {
     throw new HeaderSyntax("header is not valid UTF-8", { cause: error });
   }
 }
 
+interface Tiling {
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  readonly end: number;
+}
+
 /** The tensors in order of offset, once it is certain that they cover the data part exactly. */
-function tile(stated: ReadonlyMap<string, StatedTensor>, dataBytes: number): ReadonlyMap<string, TensorEntry> {
+function tile(stated: ReadonlyMap<string, StatedTensor>, dataBytes: number | null): Tiling {
   const entries = [...stated].map(([name, tensor]) => [name, checkEntry(name, tensor)] as const);
   entries.sort(([, left], [, right]) => left.begin - right.begin);
   let end = 0;
@@ -135,9 +192,10 @@ function tile(stated: ReadonlyMap<string, StatedTensor>, dataBytes: number): Rea
     if (entry.begin < end) throw new HeaderSyntax(`tensor ${quote(name)} overlaps another`);
     end = entry.end;
   }
-  if (end > dataBytes) throw new HeaderSyntax("tensors reach beyond the end of the file");
-  if (end < dataBytes) throw new HeaderSyntax(`${dataBytes - end} bytes after the last tensor`);
-  return new Map(entries);
+  const available = dataBytes ?? end;
+  if (end > available) throw new HeaderSyntax("tensors reach beyond the end of the file");
+  if (end < available) throw new HeaderSyntax(`${available - end} bytes after the last tensor`);
+  return { tensors: new Map(entries), end };
 }
 
 function checkEntry(name: string, { dtype, shape, offsets }: StatedTensor): TensorEntry {

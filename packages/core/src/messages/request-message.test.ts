@@ -26,6 +26,20 @@ test("the bytes of a signed request are seven lines", () => {
   );
 });
 
+test("a request for one validator has its hotkey as eighth line, in a format of its own", () => {
+  const target = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty";
+  expect(new TextDecoder().decode(requestMessageBytes({ ...message, target })).split("\n")).toEqual([
+    "bz-request-v2",
+    "GET",
+    "/model/full?version=3",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    hotkey,
+    "77",
+    "n0nce-_42",
+    target,
+  ]);
+});
+
 test("a line break in any text is refused", () => {
   expect(() => requestMessageBytes({ ...message, path: "/a\nb" })).toThrow(RangeError);
   expect(() => requestMessageBytes({ ...message, nonce: "x\ny" })).toThrow(RangeError);

@@ -14,6 +14,8 @@ export interface RequestMessage {
   readonly hotkey: Hotkey;
   readonly blockNumber: BlockNumber;
   readonly nonce: string;
+  /** The validator that the request is for; without it any validator can repeat the request to another. */
+  readonly target?: Hotkey | undefined;
 }
 
 /** The fields of a signed request that do not follow from the request itself. */
@@ -21,6 +23,7 @@ export interface RequestSignature {
   readonly hotkey: Hotkey;
   readonly blockNumber: BlockNumber;
   readonly nonce: string;
+  readonly target?: Hotkey | undefined;
   /** URL-safe Base64 over {@link requestMessageBytes}. */
   readonly signature: string;
 }
@@ -30,18 +33,22 @@ export const requestSignatureSchema: z.ZodType<RequestSignature> = z.strictObjec
   hotkey: hotkeyText,
   blockNumber: blockNumberValue,
   nonce: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/, "not 8 to 64 URL-safe characters"),
+  target: hotkeyText.optional(),
   signature: signatureText,
 });
 
 /**
- * The bytes a signed request's signature covers: seven lines of UTF-8, the first naming the format.
+ * The bytes a signed request's signature covers: seven lines of UTF-8, the first naming the format; eight of version 2
+ * when it names its target.
  *
  * @throws RangeError if a text holds a control character (a caller's bug: HTTP lets none through).
  */
 export function requestMessageBytes(message: RequestMessage): Uint8Array {
-  const { method, path, bodySha256, hotkey, blockNumber, nonce } = message;
-  if ([method, path, bodySha256, hotkey, nonce].some(hasControlCharacter)) {
+  const { method, path, bodySha256, hotkey, blockNumber, nonce, target } = message;
+  if ([method, path, bodySha256, hotkey, nonce, target ?? ""].some(hasControlCharacter)) {
     throw new RangeError("A request message holds a control character");
   }
-  return utf8ToBytes(`bz-request-v1\n${method}\n${path}\n${bodySha256}\n${hotkey}\n${blockNumber}\n${nonce}`);
+  const format = target === undefined ? "bz-request-v1" : "bz-request-v2";
+  const lines = [format, method, path, bodySha256, hotkey, blockNumber, nonce];
+  return utf8ToBytes((target === undefined ? lines : [...lines, target]).join("\n"));
 }

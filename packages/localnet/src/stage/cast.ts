@@ -46,7 +46,8 @@ export const FULL_CAST: readonly Part[] = [
   dishonest("nan", 3),
   dishonest("wrong_hash", 0),
   dishonest("not_committed", 1),
-  dishonest("foreign_group", 2),
+  // Uploaded, its tensors would be refused at the door and the validator would know of nothing but silence.
+  { ...dishonest("foreign_group", 2), pull: true },
   dishonest("late", 3),
   { kind: "copy", group: 1, strength: WEAK, pull: false, copies: 5 },
 ];

@@ -65,6 +65,8 @@ export async function startHttpServer(app: RequestListener, options: HttpServerO
   const tls = options.tls && createTlsServer({ ...limits, ...options.tls, handshakeTimeout: headersTimeoutMs }, app);
   const server = tls ?? createServer(limits, app);
   limit(server, options);
+  // An app that wants the body says so itself, `response.writeContinue()`: a client whose request it refuses sends none.
+  server.on("checkContinue", app);
   await listen(server, options);
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;

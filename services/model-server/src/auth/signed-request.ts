@@ -13,6 +13,7 @@ import type { RequestRate } from "../limits/request-rate.ts";
 import { Refusal } from "../refusal.ts";
 import { isSignedBy } from "./hotkey-signature.ts";
 import type { NonceBook } from "./nonce-book.ts";
+import { checkTarget } from "./request-target.ts";
 
 export interface SignedRequestOptions {
   /** How many blocks back a signed request is good, and so how long its nonce is kept. */
@@ -32,6 +33,7 @@ export function signedValidator(
     hotkey: request.get("x-hotkey"),
     blockNumber: decimal(request.get("x-block")),
     nonce: request.get("x-nonce"),
+    target: request.get("x-target"),
     signature: request.get("x-signature"),
   });
   if (!parsed.success) {
@@ -42,6 +44,7 @@ export function signedValidator(
     return new Refusal(403, "signature_invalid", "The signature is not the hotkey's over this request");
   }
   return (
+    checkTarget(request, view) ??
     checkCaller(signature, view) ??
     countRequest(rate, signature.hotkey, request) ??
     checkOnce(signature, view, nonces, windowBlocks) ??
@@ -54,7 +57,7 @@ export function decimal(text: string | undefined): number {
   return text !== undefined && /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN;
 }
 
-function signedBytes(request: Request, { hotkey, blockNumber, nonce }: RequestSignature): Uint8Array {
+function signedBytes(request: Request, { hotkey, blockNumber, nonce, target }: RequestSignature): Uint8Array {
   return requestMessageBytes({
     method: request.method,
     path: request.originalUrl,
@@ -62,6 +65,7 @@ function signedBytes(request: Request, { hotkey, blockNumber, nonce }: RequestSi
     hotkey,
     blockNumber,
     nonce,
+    target,
   });
 }
 

@@ -1,39 +1,40 @@
 import type { SubmissionReceipt } from "@assay/core/submission-receipt";
-import type { Logger } from "@assay/runtime/logging/logger";
 import type { Request, Response } from "express";
+import { answerAtOnce } from "../answer-at-once.ts";
+import { checkTarget } from "../auth/request-target.ts";
 import { shortHotkey } from "../display.ts";
 import { Refusal } from "../refusal.ts";
 import { pullClaim, pushClaim, type SubmissionClaim } from "../submissions/claim.ts";
-import { CUT, type UploadLimits } from "../submissions/receive-upload.ts";
+import { CUT } from "../submissions/receive-upload.ts";
 import {
   SubmissionDoor,
   type SubmissionDoorComponents,
+  type SubmissionLimits,
   type SubmissionResult,
 } from "../submissions/submission-door.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { readSmallJson } from "./small-json.ts";
 
-export type SubmitComponents = SubmissionDoorComponents & { readonly logger: Logger };
-
 /** `POST /submit`: takes a submission's bytes (`application/octet-stream`) or the signed URL of them (JSON). */
-export function submitEndpoint(components: SubmitComponents, limits: UploadLimits): Endpoint {
+export function submitEndpoint(components: SubmissionDoorComponents, limits: SubmissionLimits): Endpoint {
   const door = new SubmissionDoor(components, limits);
   return async function takeSubmission(request, response) {
     const view = await components.chainView.fresh();
     if (view instanceof Refusal) {
       return view;
     }
-    const claim = await readClaim(request, response);
+    const claim = checkTarget(request, view) ?? (await readClaim(request, response));
     if (claim instanceof Refusal) {
       return claim;
     }
-    const result = await door.take(request, claim, view);
+    const result = await door.take({ request, response }, claim, view);
     report(components, claim, result);
     if (result instanceof Refusal) {
       return result;
     }
     if (result !== CUT) {
-      response.status(result.kind === "accepted" ? 202 : 200).json(replyOf(result.receipt));
+      response.status(result.kind === "accepted" ? 202 : 200);
+      answerAtOnce(request, response, replyOf(result.receipt));
     }
     return undefined;
   };
@@ -64,7 +65,7 @@ function replyOf({ hotkey, group, signedBlock, submissionId }: SubmissionReceipt
   };
 }
 
-function report({ logger, metrics }: SubmitComponents, claim: SubmissionClaim, result: SubmissionResult): void {
+function report({ logger, metrics }: SubmissionDoorComponents, claim: SubmissionClaim, result: SubmissionResult): void {
   const { hotkey, group, signedBlock, source } = claim;
   const kind = result === CUT ? "cut" : result instanceof Refusal ? result.code : result.kind;
   metrics.submissions.inc({ source: source.kind, result: kind });

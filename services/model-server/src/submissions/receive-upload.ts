@@ -1,73 +1,89 @@
-import { createWriteStream } from "node:fs";
-import { pipeline } from "node:stream/promises";
-import { isSystemError } from "@assay/checkpoint/atomic-write";
-import { CheckpointErrorCode } from "@assay/checkpoint/checkpoint-error";
-import { type FileDigest, Sha256Stream } from "@assay/checkpoint/digest";
-import { isAppError } from "@assay/core/app-error";
+import { open } from "node:fs/promises";
+import { finished } from "node:stream/promises";
+import type { FileDigest } from "@assay/checkpoint/digest";
 import type { Request } from "express";
 import { Refusal } from "../refusal.ts";
+import { UploadSink, type UploadSinkOptions, UploadStopped } from "./upload-sink.ts";
 
-export interface UploadLimits {
-  readonly maxBytes: number;
+export interface UploadPace {
   readonly deadlineMillis: number;
+  /** Least rate over each window; 0 for none. */
+  readonly minBytesPerSecond: number;
+  readonly rateWindowMillis: number;
+}
+
+/** Where an upload goes and what it is judged by while it comes. */
+export interface UploadTarget extends UploadPace, UploadSinkOptions {
+  /** A new file. The caller removes it unless the upload becomes a submission. */
+  readonly path: string;
 }
 
 /** The client went away in the middle; there is nobody left to answer. */
 export const CUT = Symbol("upload cut by the client");
 
-/**
- * Streams a request's body to a new file, hashing it on the way; the file is synced when this resolves with a digest.
- *
- * The caller removes the file in every other case.
- */
+/** Streams a request's body to a new file and hashes it on the way; the file is synced when this resolves with a digest. */
 export async function receiveUpload(
   request: Request,
-  path: string,
-  { maxBytes, deadlineMillis }: UploadLimits,
+  target: UploadTarget,
 ): Promise<FileDigest | Refusal | typeof CUT> {
-  const body = new Sha256Stream({ maxBytes });
+  const file = await open(target.path, "wx");
+  try {
+    return await pour(request, new UploadSink(file, target), target);
+  } finally {
+    // Waits for a write that is under way.
+    await file.close();
+  }
+}
+
+async function pour(request: Request, sink: UploadSink, pace: UploadPace): Promise<FileDigest | Refusal | typeof CUT> {
+  const stop = (refusal: Refusal) => sink.destroy(new UploadStopped(refusal));
   const onClose = () => {
-    if (!request.complete) {
-      body.destroy(new UploadCut());
+    // Not `complete`: what arrived whole but was not read yet is gone as well.
+    if (!request.readableEnded) {
+      sink.destroy(new ClientGone());
     }
   };
+  const deadline = setTimeout(() => stop(tooLong(pace)), pace.deadlineMillis);
+  const rate = setInterval(() => {
+    if (sink.isSlowerThan(pace.minBytesPerSecond)) {
+      stop(tooSlow(pace));
+    }
+  }, pace.rateWindowMillis);
   request.once("close", onClose);
-  // Not part of the pipeline: that would close the socket on failure, and with it the way for the reply.
-  request.pipe(body);
+  // Not a pipeline: that would close the socket on failure, and with it the way for the reply.
+  request.pipe(sink);
   if (request.destroyed) {
     onClose();
   }
   try {
-    const signal = AbortSignal.timeout(deadlineMillis);
-    await pipeline(body, createWriteStream(path, { flags: "wx", flush: true }), { signal });
-    return body.digest();
+    await finished(sink);
+    return sink.digest();
   } catch (error) {
-    return uploadFailure(error, { maxBytes, deadlineMillis });
+    return outcomeOf(error);
   } finally {
+    clearTimeout(deadline);
+    clearInterval(rate);
     request.off("close", onClose);
-    request.unpipe(body);
+    request.unpipe(sink);
   }
 }
 
-class UploadCut extends Error {}
+class ClientGone extends Error {}
 
-function uploadFailure(error: unknown, { maxBytes, deadlineMillis }: UploadLimits): Refusal | typeof CUT {
-  if (error instanceof UploadCut) {
+function outcomeOf(error: unknown): Refusal | typeof CUT {
+  if (error instanceof ClientGone) {
     return CUT;
   }
-  if (isAppError(error) && error.code === CheckpointErrorCode.ByteLimit) {
-    return tooLarge(maxBytes);
-  }
-  if (error instanceof Error && error.name === "AbortError") {
-    return new Refusal(408, "upload_deadline", `The upload did not end within ${deadlineMillis / 1000} s`);
-  }
-  if (isSystemError(error, "ENOSPC", "EDQUOT")) {
-    return new Refusal(503, "inbox_full", "The server has no room for submissions", { "Retry-After": "60" });
+  if (error instanceof UploadStopped) {
+    return error.refusal;
   }
   throw error;
 }
 
-/** The refusal of a body longer than the limit. */
-export function tooLarge(maxBytes: number): Refusal {
-  return new Refusal(413, "too_large", `A submission has at most ${maxBytes} bytes`);
+function tooLong({ deadlineMillis }: UploadPace): Refusal {
+  return new Refusal(408, "upload_deadline", `The upload did not end within ${deadlineMillis / 1000} s`);
+}
+
+function tooSlow({ minBytesPerSecond }: UploadPace): Refusal {
+  return new Refusal(408, "upload_too_slow", `The upload came with less than ${minBytesPerSecond} bytes per second`);
 }

@@ -1,12 +1,19 @@
 import { rm } from "node:fs/promises";
-import type { Inbox } from "@assay/checkpoint/inbox/inbox";
+import { EarlyInspection } from "@assay/checkpoint/inbox/early-inspection";
+import { type Inbox, payloadName } from "@assay/checkpoint/inbox/inbox";
+import { type LackingRoom, UploadRoom } from "@assay/checkpoint/inbox/upload-room";
+import { largestSubmission, smallestSubmission } from "@assay/checkpoint/inspect";
+import type { GroupLayout } from "@assay/checkpoint/model/model-source";
 import type { ChainView, ChainViewRosterEntry } from "@assay/core/chain-view";
 import type { DownloadJob } from "@assay/core/jobs/catalog";
 import type { SubmissionReceipt } from "@assay/core/submission-receipt";
 import type { Hotkey, RoundId } from "@assay/core/units";
+import type { Logger } from "@assay/runtime/logging/logger";
 import type { Clock } from "@assay/runtime/time/clock";
-import type { Request } from "express";
+import type { Request, Response } from "express";
+import { askForBody } from "../answer-at-once.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
+import type { CurrentVersion } from "../current-version.ts";
 import { countRequest } from "../limits/limit-rate.ts";
 import type { RequestRate } from "../limits/request-rate.ts";
 import type { ModelServerMetrics } from "../metrics.ts";
@@ -14,16 +21,32 @@ import { Refusal } from "../refusal.ts";
 import { checkClaim, checkPhase } from "./check-claim.ts";
 import type { SubmissionClaim } from "./claim.ts";
 import type { DownloadHint } from "./download-hint.ts";
-import { type CUT, receiveUpload, tooLarge, type UploadLimits } from "./receive-upload.ts";
+import { type CUT, receiveUpload, type UploadPace, type UploadTarget } from "./receive-upload.ts";
+import { cannotBecomeSubmission, inboxFull, isOutOfRoom, tooLarge } from "./upload-refusals.ts";
 
 export interface SubmissionDoorComponents {
   readonly chainView: ChainViewFile;
+  readonly currentVersion: Pick<CurrentVersion, "refresh">;
   readonly inbox: Inbox;
   readonly hint: Pick<DownloadHint, "announce">;
   /** Of hotkeys whose signature was checked. */
   readonly hotkeyRate: RequestRate;
   readonly clock: Clock;
   readonly metrics: ModelServerMetrics;
+  readonly logger: Logger;
+}
+
+export interface SubmissionLimits extends UploadPace {
+  /** Longest upload of any group. */
+  readonly maxBytes: number;
+  /** Free bytes that uploads leave on the inbox's volume. */
+  readonly reserveBytes: number;
+}
+
+/** A request and the way to answer it; its body has not been asked for. */
+export interface Exchange {
+  readonly request: Request;
+  readonly response: Response;
 }
 
 /** A submission that stands: just accepted, or accepted before with the same content. */
@@ -39,21 +62,24 @@ const MAX_UPLOADS_PER_HOTKEY = 2;
 /** Decides which claims become submissions. The first of a hotkey in a round stands. */
 export class SubmissionDoor {
   readonly #components: SubmissionDoorComponents;
-  readonly #limits: UploadLimits;
+  readonly #limits: SubmissionLimits;
+  readonly #room: UploadRoom;
   readonly #uploads = new Map<Hotkey, number>();
+  #reportedFull = false;
 
-  constructor(components: SubmissionDoorComponents, limits: UploadLimits) {
+  constructor(components: SubmissionDoorComponents, limits: SubmissionLimits) {
     this.#components = components;
     this.#limits = limits;
+    this.#room = new UploadRoom({ folder: components.inbox.root, reserveBytes: limits.reserveBytes });
   }
 
   /** Everything that needs no body is checked before the first byte of it is read. */
-  async take(request: Request, claim: SubmissionClaim, view: ChainView): Promise<SubmissionResult> {
+  async take(exchange: Exchange, claim: SubmissionClaim, view: ChainView): Promise<SubmissionResult> {
     const entry = checkClaim(claim, view);
     if (entry instanceof Refusal) {
       return entry;
     }
-    const limited = countRequest(this.#components.hotkeyRate, claim.hotkey, request);
+    const limited = countRequest(this.#components.hotkeyRate, claim.hotkey, exchange.request);
     if (limited !== null) {
       return limited;
     }
@@ -61,16 +87,39 @@ export class SubmissionDoor {
     if (standing !== null) {
       return isSameSource(standing, claim) ? { kind: "duplicate", receipt: standing } : duplicate();
     }
-    if (claim.source.kind === "push") {
-      return await this.#takeUpload(request, { claim, entry, view });
+    const expected = await this.#expectedTensors(claim);
+    if (expected instanceof Refusal) {
+      return expected;
     }
-    return await this.#accept({ claim, entry, view }, claim.source);
+    const admitted = { claim, entry, view };
+    try {
+      return claim.source.kind === "push"
+        ? await this.#takeUpload(exchange, admitted, expected)
+        : await this.#accept(admitted, claim.source);
+    } catch (error) {
+      return this.#refuseWhenFull(error);
+    }
   }
 
-  async #takeUpload(request: Request, admitted: Admitted): Promise<SubmissionResult> {
+  /** What an upload can be judged by. Null while no model can be read, which is not the miner's fault. */
+  async #expectedTensors({ group }: SubmissionClaim): Promise<GroupLayout["tensors"] | null | Refusal> {
+    const version = await this.#components.currentVersion.refresh();
+    if (version === null) {
+      return null;
+    }
+    const layout = version.groups.get(group);
+    return layout?.tensors ?? new Refusal(404, "unknown_group", `The model has no expert group ${group}`);
+  }
+
+  async #takeUpload(
+    { request, response }: Exchange,
+    admitted: Admitted,
+    expected: GroupLayout["tensors"] | null,
+  ): Promise<SubmissionResult> {
     const { hotkey } = admitted.claim;
-    if (Number(request.get("content-length") ?? 0) > this.#limits.maxBytes) {
-      return tooLarge(this.#limits.maxBytes);
+    const size = sizeOf(request, expected, this.#limits.maxBytes);
+    if (size instanceof Refusal) {
+      return size;
     }
     const underWay = this.#uploads.get(hotkey) ?? 0;
     if (underWay >= MAX_UPLOADS_PER_HOTKEY) {
@@ -78,17 +127,25 @@ export class SubmissionDoor {
     }
     this.#uploads.set(hotkey, underWay + 1);
     try {
-      return await this.#receive(request, admitted);
+      // Makes the folder, whose volume is asked next.
+      const path = await this.#components.inbox.begin(roundIdOf(admitted.view), hotkey);
+      const taken = await this.#room.take(size.leastBytes);
+      if (taken.kind === "lacking") {
+        return this.#refuseFull(taken);
+      }
+      const inspection = expected === null ? null : new EarlyInspection(expected, size.declaredBytes);
+      askForBody(request, response);
+      const limits = { ...this.#limits, maxBytes: size.maxBytes };
+      return await this.#receive(request, admitted, { ...limits, path, inspection, room: taken.room });
     } finally {
       this.#endUpload(hotkey);
     }
   }
 
-  async #receive(request: Request, admitted: Admitted): Promise<SubmissionResult> {
-    const { inbox, metrics } = this.#components;
-    const upload = await inbox.begin(roundIdOf(admitted.view), admitted.claim.hotkey);
+  async #receive(request: Request, admitted: Admitted, target: UploadTarget): Promise<SubmissionResult> {
+    const { metrics } = this.#components;
     try {
-      const received = await receiveUpload(request, upload, this.#limits);
+      const received = await receiveUpload(request, target);
       if (typeof received === "symbol" || received instanceof Refusal) {
         return received;
       }
@@ -97,10 +154,13 @@ export class SubmissionDoor {
       if (now instanceof Refusal) {
         return now;
       }
-      const source = { kind: "push", file: uploadName(admitted), ...received } as const;
-      return checkContent(source, admitted.claim) ?? (await this.#accept({ ...admitted, view: now }, source, upload));
+      const source = { kind: "push", file: payloadName(admitted.claim.hotkey), ...received } as const;
+      return (
+        checkContent(source, admitted.claim) ?? (await this.#accept({ ...admitted, view: now }, source, target.path))
+      );
     } finally {
-      await rm(upload, { force: true });
+      await rm(target.path, { force: true });
+      target.room.release();
     }
   }
 
@@ -124,9 +184,27 @@ export class SubmissionDoor {
       return duplicate();
     }
     if (acceptance.kind === "accepted") {
+      this.#reportedFull = false;
       hint.announce(downloadJobOf(admitted));
     }
     return { kind: acceptance.kind, receipt: acceptance.receipt };
+  }
+
+  #refuseWhenFull(error: unknown): Refusal {
+    if (!isOutOfRoom(error)) {
+      throw error;
+    }
+    return this.#refuseFull({});
+  }
+
+  #refuseFull(fields: Partial<LackingRoom>): Refusal {
+    if (!this.#reportedFull) {
+      this.#reportedFull = true;
+      const { inbox, logger } = this.#components;
+      const { reserveBytes } = this.#limits;
+      logger.error("No room for uploads", { folder: inbox.root, reserve: reserveBytes, ...fields });
+    }
+    return inboxFull();
   }
 
   #endUpload(hotkey: Hotkey): void {
@@ -162,8 +240,28 @@ function duplicate(): Refusal {
   return new Refusal(409, "duplicate", "Another submission of this hotkey stands in this round");
 }
 
-function uploadName({ claim }: Admitted): string {
-  return `${claim.hotkey}.safetensors`;
+interface UploadSize {
+  /** Null when the request does not say. */
+  readonly declaredBytes: number | null;
+  /** What the disk must have room for at least. */
+  readonly leastBytes: number;
+  readonly maxBytes: number;
+}
+
+/** What is known of a body's length before it is read, or why no submission can have it. */
+function sizeOf(request: Request, expected: GroupLayout["tensors"] | null, maxBytes: number): UploadSize | Refusal {
+  const declared = request.get("content-length");
+  const declaredBytes = declared === undefined ? null : Number(declared);
+  const most = expected === null ? maxBytes : Math.min(maxBytes, largestSubmission(expected));
+  const least = expected === null ? 0 : smallestSubmission(expected);
+  if (declaredBytes !== null && declaredBytes > most) {
+    return tooLarge(most);
+  }
+  if (declaredBytes !== null && declaredBytes < least) {
+    const detail = `a file of the group's tensors has at least ${least} bytes`;
+    return cannotBecomeSubmission({ reason: "malformed", detail });
+  }
+  return { declaredBytes, leastBytes: declaredBytes ?? least, maxBytes: most };
 }
 
 function checkContent(received: { readonly bytes: number; readonly sha256: string }, claim: SubmissionClaim) {

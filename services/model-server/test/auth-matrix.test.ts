@@ -1,0 +1,216 @@
+import type { ChainView } from "@assay/core/chain-view";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { distributeView } from "./chain-views.ts";
+import { ALICE, BOB, type Keypair, pullBody, pushHeaders, signedHeaders, VERA } from "./miners.ts";
+import { bytesOf, groupFile, ServerFixture } from "./server-fixture.ts";
+
+const ENDPOINTS = ["health", "ready", "partial", "full", "push", "pull", "nowhere"] as const;
+type Endpoint = (typeof ENDPOINTS)[number];
+const TOKENS = ["no token", "a wrong token", "the token"] as const;
+type Token = (typeof TOKENS)[number];
+const SIGNATURES = [
+  "unsigned",
+  "forged",
+  "replayed",
+  "stale",
+  "future",
+  "for another request",
+  "for another validator",
+  "for this validator",
+  "good",
+] as const;
+type Signature = (typeof SIGNATURES)[number];
+const PHASES = ["distribute", "train", "submission", "validate"] as const;
+type MatrixPhase = (typeof PHASES)[number];
+
+const UNAUTHORIZED = "401 unauthorized";
+/** Status and code with the token, by signature and phase (in the order of {@link PHASES}); one for all phases. */
+const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly string[]>>>> = {
+  health: sameFor(["200"]),
+  ready: sameFor(["200"]),
+  nowhere: sameFor(["404 not_found"]),
+  partial: sameFor(["200", "200", "503 wrong_phase", "503 wrong_phase"]),
+  full: {
+    unsigned: ["403 signature_invalid"],
+    forged: ["403 signature_invalid"],
+    replayed: ["403 nonce_reused"],
+    stale: ["403 block_window"],
+    future: ["403 block_window"],
+    "for another request": ["403 signature_invalid"],
+    "for another validator": ["403 wrong_target"],
+    "for this validator": ["200"],
+    good: ["200"],
+  },
+  push: {
+    unsigned: ["400 header_invalid"],
+    forged: ["403 signature_invalid"],
+    replayed: ["409 wrong_phase", "409 wrong_phase", "200", "409 wrong_phase"],
+    stale: ["409 wrong_phase", "409 wrong_phase", "400 block_window", "409 wrong_phase"],
+    future: ["409 wrong_phase", "409 wrong_phase", "400 block_window", "409 wrong_phase"],
+    "for another request": ["403 signature_invalid"],
+    "for another validator": ["403 wrong_target"],
+    "for this validator": ["409 wrong_phase", "409 wrong_phase", "202", "409 wrong_phase"],
+    good: ["409 wrong_phase", "409 wrong_phase", "202", "409 wrong_phase"],
+  },
+  pull: {
+    unsigned: ["400 body_invalid"],
+    forged: ["403 signature_invalid"],
+    replayed: ["409 wrong_phase", "409 wrong_phase", "200", "409 wrong_phase"],
+    stale: ["409 wrong_phase", "409 wrong_phase", "400 block_window", "409 wrong_phase"],
+    future: ["409 wrong_phase", "409 wrong_phase", "400 block_window", "409 wrong_phase"],
+    "for another request": ["403 signature_invalid"],
+    "for another validator": ["403 wrong_target"],
+    "for this validator": ["409 wrong_phase", "409 wrong_phase", "202", "409 wrong_phase"],
+    good: ["409 wrong_phase", "409 wrong_phase", "202", "409 wrong_phase"],
+  },
+};
+
+/** For endpoints that no signature changes. */
+function sameFor(answers: readonly string[]): Record<Signature, readonly string[]> {
+  return {
+    unsigned: answers,
+    forged: answers,
+    replayed: answers,
+    stale: answers,
+    future: answers,
+    "for another request": answers,
+    "for another validator": answers,
+    "for this validator": answers,
+    good: answers,
+  };
+}
+
+function expected(endpoint: Endpoint, token: Token, signature: Signature, phase: MatrixPhase): string {
+  if (token !== "the token" && endpoint !== "health" && endpoint !== "ready") {
+    return UNAUTHORIZED;
+  }
+  const answers = WITH_TOKEN[endpoint][signature];
+  return answers[PHASES.indexOf(phase)] ?? answers[0] ?? "missing in the table";
+}
+
+let server: ServerFixture;
+let content: Uint8Array;
+let cycle = 3;
+beforeAll(async () => {
+  server = await ServerFixture.start({
+    redisUrl: "unix:///nowhere/redis.sock",
+    args: ["--rate_limit.requests=1000000"],
+  });
+  await server.publish(0, [bytesOf("zero", 1_000), bytesOf("one", 1_000)]);
+  await server.serve();
+  content = await groupFile(0, bytesOf("trained", 1_000));
+});
+afterAll(() => server[Symbol.asyncDispose]());
+
+const FIRST_BLOCK = { distribute: 0, train: 5, submission: 40, validate: 45 } as const;
+const CYCLE_BLOCKS = 50;
+
+/** The second block of a phase, in a cycle of its own, so that no case sees another's submissions or nonces. */
+function viewIn(phase: MatrixPhase): ChainView {
+  cycle += 1;
+  const phaseFirstBlock = cycle * CYCLE_BLOCKS + FIRST_BLOCK[phase];
+  return distributeView({
+    cycle,
+    phase,
+    block: phaseFirstBlock + 1,
+    phaseFirstBlock,
+    phaseLastBlock: phaseFirstBlock + 4,
+    nextDistributeBlock: (cycle + 1) * CYCLE_BLOCKS,
+    nextSubmissionBlock: (cycle + 1) * CYCLE_BLOCKS + 40,
+  });
+}
+
+const BLOCKS_OFF: Readonly<Partial<Record<Signature, number>>> = { stale: -20, future: 3 };
+
+/** The test's validator is Vera's. */
+const TARGETS: Readonly<Partial<Record<Signature, string>>> = {
+  "for another validator": BOB.hotkey,
+  "for this validator": VERA.hotkey,
+};
+
+/** A request as `signature` says; the same one gives the same request. */
+function requestOf(endpoint: Endpoint, signature: Signature, { block }: ChainView): RequestInit & { path: string } {
+  const blockNumber = block + (BLOCKS_OFF[signature] ?? 0);
+  const isForThis = signature !== "for another request";
+  const target = TARGETS[signature];
+  const targetHeader = target === undefined ? {} : { "x-target": target };
+  const by = (owner: Keypair): Keypair =>
+    signature === "forged" ? { hotkey: owner.hotkey, sign: (message) => BOB.sign(message) } : owner;
+  if (endpoint === "push") {
+    const location = isForThis ? {} : { location: `sha256:${"0".repeat(64)}` };
+    const signed = pushHeaders(by(ALICE), content, { blockNumber, ...location });
+    const headers = without(signature, {
+      ...signed,
+      ...targetHeader,
+      "x-content-hash": pushHeaders(ALICE, content)["x-content-hash"] ?? "",
+    });
+    return { path: "/submit", method: "POST", headers, body: Buffer.from(content) };
+  }
+  if (endpoint === "pull") {
+    const url = "https://miner.example/file";
+    const signed = JSON.parse(pullBody(by(ALICE), isForThis ? url : `${url}?other`, { blockNumber }));
+    const body = JSON.stringify(without(signature, { ...signed, checkpoint_url: url }));
+    return { path: "/submit", method: "POST", headers: { "content-type": "application/json", ...targetHeader }, body };
+  }
+  const path = { health: "/health", ready: "/ready", partial: "/model/partial", full: "/model/full", nowhere: "/x" }[
+    endpoint
+  ];
+  const caller = endpoint === "full" ? VERA : ALICE;
+  const nonce = `nonce-${block}`;
+  const signed = signedHeaders(by(caller), { path: isForThis ? path : "/model/other", blockNumber, nonce, target });
+  return { path, headers: { ...without(signature, signed), "x-hotkey": caller.hotkey, "x-expert-group": "0" } };
+}
+
+function without(signature: Signature, fields: Record<string, string>): Record<string, string> {
+  const names = ["x-signature", "signature"];
+  return signature === "unsigned"
+    ? Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)))
+    : fields;
+}
+
+async function answerTo({ path, ...init }: RequestInit & { path: string }, token: Token): Promise<string> {
+  const authorization = { "no token": undefined, "a wrong token": "Bearer wrong", "the token": undefined }[token];
+  const headers = { ...(init.headers as Record<string, string>), ...(authorization && { authorization }) };
+  const response =
+    token === "no token"
+      ? await fetch(`${server.url}${path}`, { ...init, headers })
+      : await server.fetch(path, { ...init, headers });
+  const text = await response.text();
+  const code = response.status >= 400 ? ` ${JSON.parse(text).error}` : "";
+  return `${response.status}${code}`;
+}
+
+const CASES = ENDPOINTS.flatMap((endpoint) =>
+  TOKENS.flatMap((token) =>
+    SIGNATURES.flatMap((signature) => PHASES.map((phase) => [endpoint, token, signature, phase] as const)),
+  ),
+);
+
+describe("every endpoint, token, signature and phase", () => {
+  test("are in the matrix", () => {
+    expect(CASES).toHaveLength(756);
+  });
+
+  test("a signed target cannot be taken off or put on", async () => {
+    const view = viewIn("train");
+    await server.setView(view);
+    const { path, headers } = requestOf("full", "for this validator", view);
+    const { "x-target": _target, ...bare } = headers as Record<string, string>;
+    const { headers: untargeted } = requestOf("full", "good", view);
+    const put = { ...(untargeted as Record<string, string>), "x-target": VERA.hotkey };
+
+    expect(await answerTo({ path, headers: bare }, "the token")).toBe("403 signature_invalid");
+    expect(await answerTo({ path, headers: put }, "the token")).toBe("403 signature_invalid");
+  });
+
+  test.each(CASES)("%s, %s, %s, in %s", async (endpoint, token, signature, phase) => {
+    const view = viewIn(phase);
+    await server.setView(view);
+    const request = requestOf(endpoint, signature, view);
+    if (signature === "replayed") {
+      await answerTo(request, token);
+    }
+
+    expect(await answerTo(request, token)).toBe(expected(endpoint, token, signature, phase));
+  });
+});
