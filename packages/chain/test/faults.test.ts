@@ -1,6 +1,5 @@
 import { loadHotkey } from "@assay/chain/hotkey";
 import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
-import type { DevChain } from "@assay/localnet/chain/dev-chain";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { afterEach, expect, test } from "vitest";
 import {
@@ -86,7 +85,7 @@ test("an extrinsic that could not be handed over by its deadline is late, and ne
     onState: (state) => state === "signed" && proxy.fail({ kind: "one_way", lost: "requests" }),
   });
   const outcome = expect(submission).rejects.toMatchObject({ code: "CHAIN_EXTRINSIC_DEADLINE" });
-  await nextHead(client, (block) => block > deadlineBlock);
+  await expect.poll(() => chain.head.number, { timeout: WAIT_MILLIS }).toBeGreaterThan(deadlineBlock);
   proxy.fail(null);
 
   await outcome;
