@@ -160,6 +160,7 @@ export class JsonRpcSocket implements ProviderInterface {
     if (this.#answeredAt >= request.sentAt && this.#missed < MOST_MISSED) return;
     this.#isGivenUp = true;
     this.#socket?.terminate();
+    this.#end();
   }
 
   #receive(text: string): void {
