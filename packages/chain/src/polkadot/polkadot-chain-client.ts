@@ -75,7 +75,10 @@ export class PolkadotChainClient implements ChainClient {
   async start(signal: AbortSignal): Promise<void> {
     await this.#connection.start(signal);
     const unsupported = unsupportedRuntime(await this.#connection.session(), { signs: this.hotkey !== null });
-    if (unsupported !== null) throw unsupported;
+    if (unsupported !== null) {
+      await this.stop();
+      throw unsupported;
+    }
     await this.#heads.start(signal);
     this.#connection.onSession((session) => this.#checkRuntime(session));
   }
