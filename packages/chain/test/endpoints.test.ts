@@ -6,7 +6,7 @@ import { openRpcGate, type Tamper } from "./rpc-gate.ts";
 import { atEnd, clientOn, endAll, nextHead, proxyTo, startChain, WAIT_MILLIS } from "./test-chain.ts";
 
 /** Far below those of production, in the same proportions. */
-const LIMITS = { requestDeadlineMillis: 400, headSilenceMillis: 1_200, failbackMillis: 300 } as const;
+const LIMITS = { requestDeadlineMillis: 700, headSilenceMillis: 2_100, failbackMillis: 300 } as const;
 /** Production recovers within 60 s at deadlines of 15 s, which is four of them; a busy machine gets twice that. */
 const RECOVERY_MILLIS = 8 * LIMITS.requestDeadlineMillis;
 

@@ -1,3 +1,4 @@
+import type { BlockNumber } from "@assay/core/units";
 import { abortable } from "@assay/runtime/time/abortable";
 import { withDeadline } from "@assay/runtime/time/deadline";
 import type { DefinitionRpc, DefinitionRpcSub } from "@polkadot/types/types";
@@ -19,6 +20,8 @@ export interface ChainSession {
   readonly api: ApiPromise;
   /** Version of the runtime that `api` speaks. A session ends when the chain's becomes another one. */
   readonly specVersion: number;
+  /** Head when the session began: this and all later blocks left the state of `specVersion` behind. */
+  readonly runtimeSince: BlockNumber;
   /** Calls the listener when the connection is lost or given up; at once if it is already. */
   onEnd(listener: (end: SessionEnd) => void): void;
   /** Sends one JSON-RPC request; fails with a ChainError. */
@@ -51,7 +54,8 @@ export async function openSession(
   try {
     const opening = abortable(loadRuntime(provider), signal);
     const api = await withDeadline(opening, OPENING_DEADLINES * requestDeadlineMillis, "Connecting to the chain");
-    const session = sessionOver(provider, api, { endpoint: hostOf(endpoint), ending });
+    const { number } = await provider.send<{ readonly number: string }>("chain_getHeader", []);
+    const session = sessionOver(provider, api, { endpoint: hostOf(endpoint), runtimeSince: Number(number), ending });
     await endWithRuntime(session);
     return session;
   } catch (error) {
@@ -69,10 +73,10 @@ async function loadRuntime(provider: JsonRpcSocket): Promise<ApiPromise> {
 function sessionOver(
   provider: JsonRpcSocket,
   api: ApiPromise,
-  { endpoint, ending }: { readonly endpoint: string; readonly ending: Ending },
+  { ending, ...facts }: Pick<ChainSession, "endpoint" | "runtimeSince"> & { readonly ending: Ending },
 ): ChainSession {
   return {
-    endpoint,
+    ...facts,
     api,
     specVersion: api.runtimeVersion.specVersion.toNumber(),
     onEnd: (listener) => ending.onEnd(listener),

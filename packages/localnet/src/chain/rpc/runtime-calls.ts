@@ -2,6 +2,7 @@ import { compactAddLength, hexToU8a, u8aConcat, u8aToHex } from "@assay/chain/po
 import type { BlockState, Chain } from "../chain.ts";
 import { METADATA_VERSION } from "../metadata/build-metadata.ts";
 import { PalletReader } from "../state/pallet-storage.ts";
+import { metagraphCall } from "./metagraph-call.ts";
 import { RpcError, RpcErrorCode } from "./rpc-error.ts";
 
 type RuntimeCall = (chain: Chain, state: BlockState, input: Uint8Array) => string;
@@ -26,6 +27,7 @@ const RUNTIME_CALLS: ReadonlyMap<string, RuntimeCall> = new Map<string, RuntimeC
   ["Metadata_metadata_at_version", metadataAtVersion],
   ["AccountNonceApi_account_nonce", accountNonce],
   ["NeuronInfoRuntimeApi_get_neurons_lite", neuronsLite],
+  ["SubnetInfoRuntimeApi_get_metagraph", metagraphCall],
   ["TransactionPaymentApi_query_info", freeOfCharge],
 ]);
 
