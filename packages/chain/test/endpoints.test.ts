@@ -1,4 +1,5 @@
 import type { ConnectionObserver } from "@assay/chain/connection-observer";
+import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import type { Fault } from "@assay/testing/network/fault-proxy";
 import { afterEach, expect, test } from "vitest";
@@ -139,4 +140,18 @@ test("an endpoint that stays away is complained about once", async () => {
     "[WARN] Could not connect to the chain | endpoint: 127.0.0.1:9 | reason: No connection for connection",
     expect.stringMatching(/^\[INFO\] Connected to the chain \| endpoint: /),
   ]);
+});
+
+test("a client that is still connecting to a silent endpoint is stopped at once", async () => {
+  const chain = await startChain({ manual: true });
+  const proxy = await proxyTo(chain);
+  proxy.fail({ kind: "silent" });
+  const client = new PolkadotChainClient(
+    { logger: createMemoryLogger(), signer: null },
+    { endpoints: [proxy.url], requestDeadlineMillis: 600_000, headSilenceMillis: 600_000 },
+  );
+  const start = expect(client.start(AbortSignal.timeout(600_000))).rejects.toMatchObject({ code: "CHAIN_NOT_STARTED" });
+  await expect.poll(() => proxy.lostBytes, { timeout: WAIT_MILLIS }).toBeGreaterThan(0);
+  await client.stop();
+  await start;
 });

@@ -148,7 +148,8 @@ export class ChainConnection implements Startable {
     });
     const end = await Promise.race([ended.promise, seeking.then(() => null)]);
     over.abort();
-    if (end !== null) this.#settle(endpoint, end, performance.now() - openedAt);
+    if (performance.now() - openedAt > SETTLED_MILLIS) endpoint.breaker.succeeded();
+    if (end !== null) this.#settle(endpoint, end);
     const preferred = await seeking;
     if (end === null && preferred !== null) this.#leave(session);
     return preferred;
@@ -176,8 +177,7 @@ export class ChainConnection implements Startable {
     if (!this.#stopping.signal.aborted) this.#components.observer.connected(this.#options.role, null);
   }
 
-  #settle(endpoint: Endpoint, end: SessionEnd, livedMillis: number): void {
-    if (livedMillis > SETTLED_MILLIS) endpoint.breaker.succeeded();
+  #settle(endpoint: Endpoint, end: SessionEnd): void {
     if (isFailure(end)) endpoint.breaker.failed(performance.now());
     this.#report(isFailure(end) ? "Lost the connection to the chain" : "Reconnecting to the chain", endpoint, end);
   }
