@@ -1,3 +1,4 @@
+import type { ConnectionObserver } from "@assay/chain/connection-observer";
 import { loadHotkey } from "@assay/chain/hotkey";
 import { PolkadotChainClient, type PolkadotChainClientOptions } from "@assay/chain/polkadot/polkadot-chain-client";
 import type { SubnetHyperparameters } from "@assay/core/round/snapshot";
@@ -56,13 +57,21 @@ async function startContractChain({ netuid, neurons, hyperparameters, finalityLa
   });
 }
 
+interface ClientSurroundings {
+  readonly logger?: Logger;
+  readonly observer?: ConnectionObserver;
+}
+
 export async function openClient(
   uri: string | null,
   endpoints: readonly string[],
-  { logger = createMemoryLogger(), ...options }: Partial<ClientOptions> & { readonly logger?: Logger } = {},
+  { logger = createMemoryLogger(), observer, ...options }: Partial<ClientOptions> & ClientSurroundings = {},
 ): Promise<PolkadotChainClient> {
   const signer = uri === null ? null : await loadHotkey({ uri });
-  const client = new PolkadotChainClient({ logger, signer }, { ...CLIENT_OPTIONS, endpoints, ...options });
+  const client = new PolkadotChainClient(
+    { logger, signer, ...(observer && { observer }) },
+    { ...CLIENT_OPTIONS, endpoints, ...options },
+  );
   await client.start(AbortSignal.timeout(10_000));
   return client;
 }

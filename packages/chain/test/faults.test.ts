@@ -1,9 +1,7 @@
 import { loadHotkey } from "@assay/chain/hotkey";
 import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
-import type { DevChain } from "@assay/localnet/chain/dev-chain";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { afterEach, expect, test } from "vitest";
-import { openTcpGate, type TcpGate } from "./tcp-gate.ts";
 import {
   atEnd,
   COMMITMENT,
@@ -11,6 +9,7 @@ import {
   endAll,
   landedCount,
   nextHead,
+  proxyTo,
   startChain,
   WAIT_MILLIS,
   within,
@@ -18,24 +17,18 @@ import {
 
 afterEach(endAll);
 
-async function gateTo(chain: DevChain): Promise<TcpGate> {
-  const gate = await openTcpGate(chain.url);
-  atEnd(() => gate.close());
-  return gate;
-}
-
 test("a connection that is open and silent is given up for the next endpoint", async () => {
   const chain = await startChain();
-  const gate = await gateTo(chain);
+  const proxy = await proxyTo(chain);
   const logger = createMemoryLogger();
-  const client = await clientOn([gate.url, chain.url], { headSilenceMillis: 600, logger });
+  const client = await clientOn([proxy.url, chain.url], { headSilenceMillis: 600, logger });
   const before = client.head().number;
-  gate.freeze();
+  proxy.fail({ kind: "silent" });
   await nextHead(client, (block) => block > before + 3);
 
   const lines = logger.lines().filter((line) => /chain/.test(line));
   expect(lines).toHaveLength(3);
-  expect(lines[0]).toContain(`[INFO] Connected to the chain | endpoint: ${new URL(gate.url).host}`);
+  expect(lines[0]).toContain(`[INFO] Connected to the chain | endpoint: ${new URL(proxy.url).host}`);
   expect(lines[1]).toContain("[WARN] Lost the connection to the chain");
   expect(lines[1]).toContain("No new block for 600 ms");
   expect(lines[2]).toContain(`endpoint: ${new URL(chain.url).host}`);
@@ -54,11 +47,11 @@ test("a chain that stands still for a while is followed again, and complained ab
 
 test("an extrinsic whose hand-over got lost lands once, over another endpoint", async () => {
   const chain = await startChain();
-  const gate = await gateTo(chain);
-  const client = await clientOn([gate.url, chain.url], { headSilenceMillis: 600, requestDeadlineMillis: 500 });
+  const proxy = await proxyTo(chain);
+  const client = await clientOn([proxy.url, chain.url], { headSilenceMillis: 600, requestDeadlineMillis: 500 });
   const submission = client.submit(COMMITMENT, {
     ...within(100, client),
-    onState: (state) => state === "signed" && gate.freeze(),
+    onState: (state) => state === "signed" && proxy.fail({ kind: "silent" }),
   });
 
   const receipt = await submission;
@@ -68,14 +61,14 @@ test("an extrinsic whose hand-over got lost lands once, over another endpoint", 
 
 test("an extrinsic that landed while we were cut off is found, and not sent again", async () => {
   const chain = await startChain();
-  const gate = await gateTo(chain);
-  const client = await clientOn([gate.url], { headSilenceMillis: 1500, requestDeadlineMillis: 500 });
+  const proxy = await proxyTo(chain);
+  const client = await clientOn([proxy.url], { headSilenceMillis: 1500, requestDeadlineMillis: 500 });
   const submission = client.submit(COMMITMENT, {
     ...within(100, client),
-    onState: (state) => state === "ready" && gate.freeze(),
+    onState: (state) => state === "ready" && proxy.fail({ kind: "silent" }),
   });
   await expect.poll(() => landedCount(chain), { timeout: WAIT_MILLIS }).toBe(1);
-  gate.thaw();
+  proxy.fail(null);
 
   expect((await submission).block).toBeLessThan(chain.head.number);
   expect(await landedCount(chain)).toBe(1);
@@ -83,17 +76,17 @@ test("an extrinsic that landed while we were cut off is found, and not sent agai
 
 test("an extrinsic that could not be handed over by its deadline is late, and never lands afterwards", async () => {
   const chain = await startChain();
-  const gate = await gateTo(chain);
-  const client = await clientOn([gate.url], { requestDeadlineMillis: 500 });
+  const proxy = await proxyTo(chain);
+  const client = await clientOn([proxy.url], { requestDeadlineMillis: 500 });
   const deadlineBlock = client.head().number + 12;
   const submission = client.submit(COMMITMENT, {
     ...within(12, client),
     deadlineBlock,
-    onState: (state) => state === "signed" && gate.muteClients(),
+    onState: (state) => state === "signed" && proxy.fail({ kind: "one_way", lost: "requests" }),
   });
   const outcome = expect(submission).rejects.toMatchObject({ code: "CHAIN_EXTRINSIC_DEADLINE" });
-  await nextHead(client, (block) => block > deadlineBlock);
-  gate.thaw();
+  await expect.poll(() => chain.head.number, { timeout: WAIT_MILLIS }).toBeGreaterThan(deadlineBlock);
+  proxy.fail(null);
 
   await outcome;
   expect(await landedCount(chain)).toBe(0);
@@ -153,11 +146,12 @@ test("whatever is committed is read, and what is no plain bytes has none", async
 test("a node of another chain is not used", async () => {
   const chain = await startChain();
   const other = await startChain({ netuid: 3 });
-  const gate = await gateTo(chain);
+  const proxy = await proxyTo(chain);
   const logger = createMemoryLogger();
-  const client = await clientOn([gate.url, other.url], { logger });
+  const client = await clientOn([proxy.url, other.url], { logger });
   const before = client.head().number;
-  gate.thaw();
+  proxy.fail({ kind: "reset" });
+  proxy.fail(null);
   await nextHead(client, (block) => block > before + 3);
 
   expect(logger.lines().join("\n")).toContain("[ERROR] An endpoint serves another chain than the first one");

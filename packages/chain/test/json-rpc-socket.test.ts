@@ -52,9 +52,41 @@ test("a request without an answer fails at its deadline, and a late answer harms
     if (method === "slow") late.push(() => answer(client, { id, result: "late" }));
     else answer(client, { id, result: "prompt" });
   });
-  await expect(socket.send("slow", [])).rejects.toMatchObject({ code: "CHAIN_REQUEST_DEADLINE", retryable: true });
+  const slow = socket.send("slow", []);
+  expect(await socket.send("quick", [])).toBe("prompt");
+  await expect(slow).rejects.toMatchObject({ code: "CHAIN_REQUEST_DEADLINE", retryable: true });
   for (const send of late) send();
   expect(await socket.send("quick", [])).toBe("prompt");
+  expect(socket.isGivenUp).toBe(false);
+});
+
+test("a peer that sends news and answers nothing is given up at the first deadline", async () => {
+  let hasSubscribed = false;
+  const socket = await connected((client, { id }) => {
+    if (!hasSubscribed) answer(client, { id, result: "s1" });
+    else for (const result of [1, 2]) answer(client, { method: "news", params: { subscription: "s1", result } });
+    hasSubscribed = true;
+  });
+  const ended = Promise.withResolvers<void>();
+  socket.on("disconnected", () => ended.resolve());
+  const news: unknown[] = [];
+  await socket.subscribe("news", "subscribe", [], (_error, result) => news.push(result));
+  await expect(socket.send("unheard", [])).rejects.toMatchObject({ code: "CHAIN_REQUEST_DEADLINE" });
+  await ended.promise;
+  expect(news).toEqual([1, 2]);
+  expect([socket.isGivenUp, socket.isConnected]).toEqual([true, false]);
+});
+
+test("a peer that leaves some requests without an answer is given up at the third", async () => {
+  const socket = await connected((client, { id, method }) => {
+    if (method === "quick") answer(client, { id, result: "prompt" });
+  });
+  for (const isGivenUp of [false, false, true]) {
+    const heavy = socket.send("heavy", []);
+    expect(await socket.send("quick", [])).toBe("prompt");
+    await expect(heavy).rejects.toMatchObject({ code: "CHAIN_REQUEST_DEADLINE" });
+    expect(socket.isGivenUp).toBe(isGivenUp);
+  }
 });
 
 test("a lost connection fails what is under way, and everything after", async () => {

@@ -3,6 +3,7 @@ import { loadHotkey } from "@assay/chain/hotkey";
 import type { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
 import type { BlockNumber } from "@assay/core/units";
 import { type DevChain, type DevChainOptions, startDevChain } from "@assay/localnet/chain/dev-chain";
+import { type FaultProxy, openFaultProxy } from "@assay/testing/network/fault-proxy";
 import { openClient } from "./dev-chain-harness.ts";
 
 const VALIDATOR = "//Validator//0";
@@ -27,6 +28,13 @@ export async function startChain(options: Partial<DevChainOptions> = {}): Promis
   const chain = await startDevChain({ netuid: 2, neurons, blockMillis: 100, ...options });
   atEnd(() => chain.close());
   return chain;
+}
+
+/** A proxy before the chain, for the faults of a network. */
+export async function proxyTo(chain: DevChain): Promise<FaultProxy> {
+  const proxy = await openFaultProxy(chain.url);
+  atEnd(() => proxy.close());
+  return proxy;
 }
 
 /** A started client that signs with the validator's hotkey. */

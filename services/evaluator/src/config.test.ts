@@ -45,6 +45,10 @@ describe("a value out of its bounds is refused", () => {
     ],
     ["--chain-endpoint=http://node", "chain_endpoint must be ws:// or wss:// addresses, separated by commas"],
     ["--chain-endpoint=ws://a,", "chain_endpoint must be ws:// or wss:// addresses, separated by commas"],
+    [
+      "--chain-archive-endpoint=wss://a,b",
+      "chain_archive_endpoint must be ws:// or wss:// addresses, separated by commas",
+    ],
   ])("%s", (arg, problem) => {
     expect(problemsOf([arg])).toEqual([problem]);
   });

@@ -25,11 +25,18 @@ export const evaluatorSchema = {
     arg: "model-path",
   },
   chain_endpoint: {
-    doc: "WebSocket address of the chain. Several, separated by commas, are tried in order.",
+    doc: "WebSocket address of the chain. Several, separated by commas, in the order of preference: your own node first.",
     format: String,
     default: "wss://entrypoint-finney.opentensor.ai:443",
     env: "CHAIN_ENDPOINT",
     arg: "chain-endpoint",
+  },
+  chain_archive_endpoint: {
+    doc: "WebSocket addresses of archive nodes, separated by commas, for blocks whose state the others have dropped. Empty: none; such a read then fails.",
+    format: String,
+    default: "",
+    env: "CHAIN_ARCHIVE_ENDPOINT",
+    arg: "chain-archive-endpoint",
   },
   netuid: { doc: "Number of the subnet.", format: "nat", default: 42, env: "NETUID", arg: "netuid" },
   network: {
@@ -292,6 +299,13 @@ export function checkEvaluatorConfig(config: EvaluatorConfig): readonly ConfigPr
   if (config.queue_prefix === "") problems.push({ path: "queue_prefix", message: "must not be empty" });
   if (!config.chain_endpoint.split(",").every((each) => isAddress(each, ["ws:", "wss:"]))) {
     problems.push({ path: "chain_endpoint", message: "must be ws:// or wss:// addresses, separated by commas" });
+  }
+  const archives = config.chain_archive_endpoint;
+  if (archives !== "" && !archives.split(",").every((each) => isAddress(each, ["ws:", "wss:"]))) {
+    problems.push({
+      path: "chain_archive_endpoint",
+      message: "must be ws:// or wss:// addresses, separated by commas",
+    });
   }
   if (!isAddress(config.redis_url, ["redis:", "rediss:", "unix:"])) {
     problems.push({ path: "redis_url", message: "must begin with redis://, rediss:// or unix://" });

@@ -1,5 +1,6 @@
 import type { ChainClient } from "@assay/chain/chain-client";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
+import type { AgeGauge } from "@assay/runtime/metrics/age-gauge";
 import type { Clock } from "@assay/runtime/time/clock";
 
 export interface HeadPulseOptions {
@@ -7,17 +8,20 @@ export interface HeadPulseOptions {
   readonly silenceMillis: number;
 }
 
+interface Components {
+  readonly chain: Pick<ChainClient, "onHead">;
+  readonly clock: Clock;
+  readonly metrics: { readonly chainHeadAge: Pick<AgeGauge, "mark"> };
+}
+
 /** When the chain last had a new block for us. */
 export class HeadPulse implements Startable {
-  readonly #components: { readonly chain: Pick<ChainClient, "onHead">; readonly clock: Clock };
+  readonly #components: Components;
   readonly #options: HeadPulseOptions;
   #lastAt = 0;
   #leave: (() => void) | null = null;
 
-  constructor(
-    components: { readonly chain: Pick<ChainClient, "onHead">; readonly clock: Clock },
-    options: HeadPulseOptions,
-  ) {
+  constructor(components: Components, options: HeadPulseOptions) {
     this.#components = components;
     this.#options = options;
   }
@@ -40,6 +44,8 @@ export class HeadPulse implements Startable {
   }
 
   #beat(): void {
-    this.#lastAt = this.#components.clock.now();
+    const { clock, metrics } = this.#components;
+    this.#lastAt = clock.now();
+    metrics.chainHeadAge.mark();
   }
 }

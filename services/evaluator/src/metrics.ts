@@ -1,3 +1,4 @@
+import { AgeGauge } from "@assay/runtime/metrics/age-gauge";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 /** Everything the evaluator measures, in the order a cycle passes through it. */
@@ -5,6 +6,23 @@ export function createEvaluatorMetrics(registry: Registry) {
   const registers = [registry];
   return {
     block: new Gauge({ name: "evaluator_chain_block", help: "Newest block seen", registers }),
+    chainHeadAge: new AgeGauge({
+      name: "evaluator_chain_head_age_seconds",
+      help: "Time since the chain last had a new block for us; absent before the first",
+      registers,
+    }),
+    chainEndpoint: new Gauge({
+      name: "evaluator_chain_endpoint_connected",
+      help: "1 for the endpoint in use of each list (light, archive); no series while there is none",
+      labelNames: ["list", "endpoint"],
+      registers,
+    }),
+    chainReconnects: new Counter({
+      name: "evaluator_chain_reconnects_total",
+      help: "Connections to the chain that ended or could not be opened, by cause",
+      labelNames: ["list", "cause"],
+      registers,
+    }),
     phase: new Gauge({
       name: "evaluator_phase_index",
       help: "Running phase, 0 distribute to 8 validatorCommit2",

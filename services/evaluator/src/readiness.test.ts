@@ -37,7 +37,9 @@ test("a process is ready between start and stop while Redis answers", async () =
 test("a process that follows the chain is not ready once the chain is silent for too long", async () => {
   const clock = new FakeClock();
   const chain = createChain();
-  const pulse = new HeadPulse({ chain, clock }, { silenceMillis: 60_000 });
+  let marks = 0;
+  const metrics = { chainHeadAge: { mark: () => (marks += 1) } };
+  const pulse = new HeadPulse({ chain, clock, metrics }, { silenceMillis: 60_000 });
   const readiness = new Readiness({ redis: { ready: true }, chain: pulse });
   await pulse.start();
   await readiness.start();
@@ -47,6 +49,7 @@ test("a process that follows the chain is not ready once the chain is silent for
   expect(readiness.report()).toEqual({ ok: false, reason: "The chain has had no new block for 65 s" });
   chain.buildBlock();
   expect(readiness.report()).toEqual({ ok: true });
+  expect(marks).toBe(2);
   await pulse.stop();
   expect(chain.listeners.size).toBe(0);
 });

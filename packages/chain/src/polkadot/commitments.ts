@@ -4,7 +4,7 @@ import type { StorageKey } from "@polkadot/types";
 import type { Codec } from "@polkadot/types/types";
 import { hexToU8a } from "./library.ts";
 import type { ChainSession } from "./session.ts";
-import { listOf, numberOf, type StorageAt, type StorageItem } from "./storage.ts";
+import { field, listOf, numberOf, type StorageAt, type StorageItem } from "./storage.ts";
 
 /** Keys per request; nodes refuse more than 1000. */
 const PAGE = 512;
@@ -91,10 +91,4 @@ function bytesOf(registration: Codec): Uint8Array {
   if (first === undefined || !("type" in first) || !("value" in first)) return NOTHING.bytes;
   const { type, value } = first as Codec & { readonly type: string; readonly value: Codec };
   return /^(Raw\d+|BigRaw)$/.test(type) ? Uint8Array.from(value.toU8a(true)) : NOTHING.bytes;
-}
-
-function field(struct: Codec, name: string): Codec {
-  const value = "get" in struct ? (struct as Codec & { get(name: string): Codec | undefined }).get(name) : undefined;
-  if (value === undefined) throw new TypeError(`The stored value has no field ${name}`);
-  return value;
 }

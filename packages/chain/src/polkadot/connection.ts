@@ -4,49 +4,77 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import { abortable } from "@assay/runtime/time/abortable";
 import { withDeadline } from "@assay/runtime/time/deadline";
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
-import { type ChainSession, hostOf, openSession } from "./session.ts";
+import type { ConnectionObserver, EndpointRole } from "../connection-observer.ts";
+import { type Endpoint, EndpointList } from "./endpoints.ts";
+import { type ChainIdentity, type Opening, openFitSession } from "./fit-session.ts";
+import type { ChainSession } from "./session.ts";
+import { isFailure, type SessionEnd } from "./session-end.ts";
+import { seekPreferred, watchHealth } from "./session-watch.ts";
 
 export interface ConnectionOptions {
-  /** WebSocket addresses of nodes of one chain, tried in turn. */
+  readonly role: EndpointRole;
+  /** WebSocket addresses of nodes of one chain, the preferred ones first. */
   readonly endpoints: readonly string[];
   readonly requestDeadlineMillis: number;
+  /** How often a preferred endpoint is tried while another one serves. */
+  readonly failbackMillis: number;
 }
 
-const BACKOFF = { firstMillis: 200, lastMillis: 30_000 } as const;
-/** A session that lived shorter than this counts as one more failure, or an endpoint that hangs up is hammered. */
+interface Components {
+  readonly logger: Logger;
+  readonly observer: ConnectionObserver;
+  /** Shared by all connections of one client. */
+  readonly identity: ChainIdentity;
+}
+
+interface Held {
+  readonly endpoint: Endpoint;
+  readonly session: ChainSession;
+}
+
+/** A session that lived shorter than this does not clear its endpoint of earlier failures, or one that hangs up is hammered. */
 const SETTLED_MILLIS = 5_000;
 
 /**
- * Keeps one session open, on whichever endpoint answers.
+ * Keeps one session open, on the first endpoint of a list that is fit for use.
  *
- * Each lost or refused connection moves on to the next endpoint after a jittered, growing pause. What it logs are
- * changes of state, not attempts.
+ * An endpoint that fails is left alone for a growing pause while the next ones are tried; a preferred one that is fit
+ * again takes over without a gap. What it logs are changes of state, not attempts.
  */
 export class ChainConnection implements Startable {
   readonly #logger: Logger;
+  readonly #components: Components;
   readonly #options: ConnectionOptions;
+  readonly #endpoints: EndpointList;
   readonly #stopping = new AbortController();
   readonly #listeners = new Set<(session: ChainSession) => void>();
+  /** Sessions that were replaced and still answer what they were asked. */
+  readonly #leaving = new Set<ChainSession>();
   #session: ChainSession | null = null;
   #opened = Promise.withResolvers<ChainSession>();
   #running: Promise<void> | null = null;
-  #genesis: string | null = null;
-  #reportedDown = false;
 
-  constructor({ logger }: { readonly logger: Logger }, options: ConnectionOptions) {
-    this.#logger = logger.child({ module: "chain" });
+  constructor(components: Components, options: ConnectionOptions) {
+    this.#logger = components.logger.child({ module: "chain" });
+    this.#components = components;
     this.#options = options;
+    this.#endpoints = new EndpointList(options.endpoints);
   }
 
   /** Resolves with the first session; keeps trying until the signal is aborted. */
   async start(signal: AbortSignal): Promise<void> {
-    this.#running ??= this.#run();
+    this.begin();
     await abortable(this.#opened.promise, AbortSignal.any([signal, this.#stopping.signal]));
+  }
+
+  /** Starts connecting, unless it has begun or was stopped. */
+  begin(): void {
+    if (!this.#stopping.signal.aborted) this.#running ??= this.#run();
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort(notStarted());
-    this.#session?.close("The client was stopped");
+    for (const session of [this.#session, ...this.#leaving]) session?.close("stopped", "The client was stopped");
     await this.#running;
   }
 
@@ -59,7 +87,10 @@ export class ChainConnection implements Startable {
       return await withDeadline(opened, this.#options.requestDeadlineMillis, "connection");
     } catch (error) {
       if (error instanceof ChainError) throw error;
-      throw new ChainError(ChainErrorCode.Disconnected, "No endpoint of the chain is connected", { retryable: true });
+      throw new ChainError(ChainErrorCode.Disconnected, "No endpoint of the chain is connected", {
+        retryable: true,
+        fields: { endpoints: this.#options.role },
+      });
     }
   }
 
@@ -74,80 +105,115 @@ export class ChainConnection implements Startable {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
-    for (let turn = 0, failures = 0; !signal.aborted; turn += 1) {
-      const endpoint = this.#options.endpoints[turn % this.#options.endpoints.length];
-      if (endpoint === undefined) throw new RangeError("A chain connection needs at least one endpoint");
-      const settled = await this.#serve(endpoint);
-      failures = settled ? 0 : failures + 1;
-      await pause(failures, signal);
+    while (!signal.aborted) {
+      const { endpoint, waitMillis } = this.#endpoints.next(performance.now());
+      if (waitMillis > 0) await pause(waitMillis, signal);
+      let held = signal.aborted ? null : await this.#open(endpoint, signal);
+      while (held !== null) held = await this.#hold(held);
     }
   }
 
-  /** Holds one session from its first to its last moment. Returns whether it lived long enough to be trusted again. */
-  async #serve(endpoint: string): Promise<boolean> {
-    let session: ChainSession;
-    try {
-      const { requestDeadlineMillis } = this.#options;
-      session = await openSession(endpoint, { requestDeadlineMillis, signal: this.#stopping.signal });
-    } catch (error) {
-      this.#reportDown("Could not connect to the chain", hostOf(endpoint), error);
-      return false;
+  /** A session on this endpoint; null with the endpoint's breaker open, or when the signal was aborted. */
+  async #open(endpoint: Endpoint, signal: AbortSignal): Promise<Held | null> {
+    const { requestDeadlineMillis } = this.#options;
+    const { identity } = this.#components;
+    const opening = await openFitSession(endpoint, { requestDeadlineMillis, identity, signal });
+    if (signal.aborted) {
+      if (opening.kind === "open") opening.session.close("stopped", "The endpoint is not needed");
+      return null;
     }
-    if (this.#stopping.signal.aborted || !this.#isOurChain(session)) {
-      session.close("The endpoint is not used");
-      return false;
-    }
+    if (opening.kind === "open") return { endpoint, session: opening.session };
+    endpoint.breaker.failed(performance.now());
+    this.#reportUnfit(endpoint, opening);
+    return null;
+  }
+
+  /** Holds a session until it ends. Returns the session of a preferred endpoint if one has taken over. */
+  async #hold({ endpoint, session }: Held): Promise<Held | null> {
+    const over = new AbortController();
+    const signal = AbortSignal.any([this.#stopping.signal, over.signal]);
     const openedAt = performance.now();
-    this.#publish(session);
-    await ended(session);
+    this.#publish(endpoint, session);
+    const ended = Promise.withResolvers<SessionEnd>();
+    session.onEnd((end) => {
+      this.#drop(session);
+      ended.resolve(end);
+    });
+    void watchHealth(session, { everyMillis: this.#options.requestDeadlineMillis, signal });
+    const seeking = seekPreferred(session, {
+      candidates: () => this.#endpoints.preferredTo(endpoint, performance.now()),
+      open: (candidate) => this.#open(candidate, signal),
+      everyMillis: this.#options.failbackMillis,
+      signal,
+    });
+    const end = await Promise.race([ended.promise, seeking.then(() => null)]);
+    over.abort();
+    if (performance.now() - openedAt > SETTLED_MILLIS) endpoint.breaker.succeeded();
+    if (end !== null) this.#settle(endpoint, end);
+    const preferred = await seeking;
+    if (end === null && preferred !== null) this.#leave(session);
+    return preferred;
+  }
+
+  #publish(endpoint: Endpoint, session: ChainSession): void {
+    this.#session = session;
+    endpoint.reportedDown = false;
+    this.#logger.info("Connected to the chain", {
+      endpoint: endpoint.host,
+      ...this.#roleField(),
+      chain: session.api.runtimeChain.toString(),
+      specVersion: session.specVersion,
+    });
+    this.#components.observer.connected(this.#options.role, endpoint.host);
+    this.#opened.resolve(session);
+    for (const listener of [...this.#listeners]) listener(session);
+  }
+
+  #drop(session: ChainSession): void {
+    this.#leaving.delete(session);
+    if (this.#session !== session) return;
     this.#session = null;
     this.#opened = Promise.withResolvers();
-    this.#reportDown("Lost the connection to the chain", session.endpoint, session.closed.reason);
-    return performance.now() - openedAt > SETTLED_MILLIS;
+    if (!this.#stopping.signal.aborted) this.#components.observer.connected(this.#options.role, null);
   }
 
-  #publish(session: ChainSession): void {
-    this.#session = session;
-    this.#reportedDown = false;
-    this.#logger.info("Connected to the chain", {
-      endpoint: session.endpoint,
-      chain: session.api.runtimeChain.toString(),
-      specVersion: session.api.runtimeVersion.specVersion.toNumber(),
-    });
-    this.#opened.resolve(session);
-    for (const listener of this.#listeners) listener(session);
+  #settle(endpoint: Endpoint, end: SessionEnd): void {
+    if (isFailure(end)) endpoint.breaker.failed(performance.now());
+    this.#report(isFailure(end) ? "Lost the connection to the chain" : "Reconnecting to the chain", endpoint, end);
   }
 
-  #isOurChain(session: ChainSession): boolean {
-    const genesis = session.api.genesisHash.toHex();
-    this.#genesis ??= genesis;
-    if (genesis === this.#genesis) return true;
-    const error = new ChainError(ChainErrorCode.GenesisMismatch, "The endpoint serves another chain", {
-      fields: { endpoint: session.endpoint, genesis, expected: this.#genesis },
-    });
-    this.#logger.error("An endpoint serves another chain than the first one", { endpoint: session.endpoint }, error);
-    return false;
+  /** Lets a replaced session answer what it was asked, as long as a request may take. */
+  #leave(session: ChainSession): void {
+    const { role, requestDeadlineMillis } = this.#options;
+    this.#leaving.add(session);
+    this.#components.observer.ended(role, "failback");
+    setTimeout(() => session.close("failback", "A preferred endpoint is back"), requestDeadlineMillis).unref();
   }
 
-  #reportDown(message: string, endpoint: string, error: unknown): void {
+  #reportUnfit(endpoint: Endpoint, { end, error }: Extract<Opening, { readonly kind: "failed" }>): void {
+    if (end.cause === "wrong_chain" && !endpoint.reportedDown) {
+      this.#logger.error("An endpoint serves another chain than the first one", { endpoint: endpoint.host }, error);
+      endpoint.reportedDown = true;
+    }
+    this.#report("Could not connect to the chain", endpoint, end);
+  }
+
+  #report(message: string, endpoint: Endpoint, end: SessionEnd): void {
     if (this.#stopping.signal.aborted) return;
-    const level = this.#reportedDown ? "debug" : "warn";
-    this.#reportedDown = true;
-    this.#logger[level](message, { endpoint, reason: error instanceof Error ? error.message : String(error) });
+    this.#components.observer.ended(this.#options.role, end.cause);
+    const level = endpoint.reportedDown ? "debug" : isFailure(end) ? "warn" : "info";
+    endpoint.reportedDown ||= isFailure(end);
+    this.#logger[level](message, { endpoint: endpoint.host, ...this.#roleField(), reason: end.reason });
+  }
+
+  #roleField(): { readonly list?: EndpointRole } {
+    return this.#options.role === "archive" ? { list: "archive" } : {};
   }
 }
 
-async function ended(session: ChainSession): Promise<void> {
-  if (session.closed.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  session.closed.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
-}
-
-async function pause(failures: number, signal: AbortSignal): Promise<void> {
-  const ceiling = Math.min(BACKOFF.lastMillis, BACKOFF.firstMillis * 2 ** failures);
+async function pause(millis: number, signal: AbortSignal): Promise<void> {
   try {
-    await sleep(ceiling * (0.5 + Math.random() / 2), undefined, { signal });
+    await sleep(millis, undefined, { signal });
   } catch (error) {
     if (!signal.aborted) throw error;
   }

@@ -28,6 +28,8 @@ export class HeadFollower implements Startable {
   readonly #known = Promise.withResolvers<void>();
   #head: ChainHead | null = null;
   #finalized: ChainHead | null = null;
+  /** Only this session's blocks count: one that is being left must not keep its successor's silence from showing. */
+  #session: ChainSession | null = null;
   #silence: NodeJS.Timeout | null = null;
   #leave: (() => void) | null = null;
 
@@ -72,16 +74,17 @@ export class HeadFollower implements Startable {
   }
 
   async #follow(session: ChainSession): Promise<void> {
+    this.#session = session;
     this.#watchSilence(session);
     try {
       await session.subscribe("chain_newHead", "chain_subscribeNewHeads", [], (header) => {
-        this.#advance(session, headOf(session, header));
+        if (session === this.#session) this.#advance(session, headOf(session, header));
       });
       await session.subscribe("chain_finalizedHead", "chain_subscribeFinalizedHeads", [], (header) => {
-        this.#finalize(headOf(session, header));
+        if (session === this.#session) this.#finalize(headOf(session, header));
       });
     } catch {
-      session.close("The endpoint does not tell of new blocks");
+      session.close("silence", "The endpoint does not tell of new blocks");
     }
   }
 
@@ -120,7 +123,7 @@ export class HeadFollower implements Startable {
     if (this.#silence !== null) clearTimeout(this.#silence);
     const { headSilenceMillis } = this.#options;
     this.#silence = setTimeout(() => {
-      session.close(`No new block for ${headSilenceMillis} ms`);
+      session.close("silence", `No new block for ${headSilenceMillis} ms`);
     }, headSilenceMillis);
     this.#silence.unref();
   }

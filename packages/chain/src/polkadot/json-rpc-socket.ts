@@ -12,10 +12,14 @@ type SubscriptionListener = Parameters<ProviderInterface["subscribe"]>[3];
 /** Far more than metadata, the largest answer we ask for; an endpoint may not fill our memory. */
 const MOST_MESSAGE_BYTES = 64 * 1024 * 1024;
 
+/** An endpoint that answers some requests, but leaves this many without one, is not worth staying with. */
+const MOST_MISSED = 3;
+
 interface Request {
   readonly answer: (result: unknown) => void;
   readonly fail: (error: ChainError) => void;
   readonly method: string;
+  readonly sentAt: number;
 }
 
 /**
@@ -23,9 +27,16 @@ interface Request {
  *
  * Its own provider waits for the peer when it disconnects, for ever if the peer is dead, and remembers failed reads for
  * 30 s. This one ends at once, caches nothing, and every request ends by a deadline and fails with a ChainError.
+ *
+ * A peer that can be open and dead is found by its silence: a request that is not answered in time ends the socket if
+ * nothing sent since was answered either. News do not count, as they go on when only our direction is cut.
  */
 export class JsonRpcSocket implements ProviderInterface {
-  readonly hasSubscriptions: boolean = true;
+  /**
+   * Said to @polkadot/api, which then neither watches the runtime's version nor sends pings by itself: a failure of its
+   * own would end the process. Subscriptions are made by the session.
+   */
+  readonly hasSubscriptions: boolean = false;
   readonly isClonable: boolean = false;
   readonly #endpoint: string;
   readonly #deadlineMillis: number;
@@ -34,6 +45,9 @@ export class JsonRpcSocket implements ProviderInterface {
   readonly #subscriptions = new Map<string, SubscriptionListener>();
   #socket: WebSocket | null = null;
   #lastId = 0;
+  #answeredAt = 0;
+  #missed = 0;
+  #isGivenUp = false;
 
   constructor(endpoint: string, deadlineMillis: number) {
     this.#endpoint = endpoint;
@@ -42,6 +56,11 @@ export class JsonRpcSocket implements ProviderInterface {
 
   get isConnected(): boolean {
     return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** Whether the socket was ended because requests stayed unanswered. */
+  get isGivenUp(): boolean {
+    return this.#isGivenUp;
   }
 
   clone(): JsonRpcSocket {
@@ -111,16 +130,15 @@ export class JsonRpcSocket implements ProviderInterface {
     }
     this.#lastId += 1;
     const id = this.#lastId;
-    const timer = setTimeout(
-      () => this.#requests.get(id)?.fail(deadlineError(method, this.#deadlineMillis)),
-      this.#deadlineMillis,
-    );
+    // An answer that came while this process was busy is read before the request counts as missed.
+    const timer = setTimeout(() => setImmediate(() => this.#miss(id)), this.#deadlineMillis);
     const settle = () => {
       clearTimeout(timer);
       this.#requests.delete(id);
     };
     this.#requests.set(id, {
       method,
+      sentAt: performance.now(),
       answer: (result) => {
         settle();
         resolve(accept(result));
@@ -134,6 +152,17 @@ export class JsonRpcSocket implements ProviderInterface {
     return promise;
   }
 
+  #miss(id: number): void {
+    const request = this.#requests.get(id);
+    if (request === undefined) return;
+    this.#missed += 1;
+    request.fail(deadlineError(request.method, this.#deadlineMillis));
+    if (this.#answeredAt >= request.sentAt && this.#missed < MOST_MISSED) return;
+    this.#isGivenUp = true;
+    this.#socket?.terminate();
+    this.#end();
+  }
+
   #receive(text: string): void {
     const message = parseMessage(text);
     if (message === null) this.#socket?.terminate();
@@ -143,6 +172,7 @@ export class JsonRpcSocket implements ProviderInterface {
 
   #settle({ id, result, error }: Answer): void {
     const request = this.#requests.get(id);
+    if (request !== undefined) this.#answeredAt = performance.now();
     if (error === undefined) request?.answer(result);
     else request?.fail(answerError(request.method, error));
   }

@@ -3,21 +3,30 @@ import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/un
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { ChainCall, ChainClient, ChainHead, ExtrinsicReceipt, SubmitOptions } from "../chain-client.ts";
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
+import { type ConnectionObserver, NO_OBSERVER } from "../connection-observer.ts";
 import type { Signer } from "../hotkey.ts";
 import { readCommitments } from "./commitments.ts";
 import { ChainConnection } from "./connection.ts";
+import type { ChainIdentity } from "./fit-session.ts";
 import { HeadFollower } from "./heads.ts";
+import { unsupportedRuntime } from "./runtime-support.ts";
+import type { ChainSession } from "./session.ts";
 import { readSnapshot, readWeights } from "./snapshot.ts";
+import { StateReads } from "./state-reads.ts";
 import { storageAt } from "./storage.ts";
 import { ExtrinsicSubmitter } from "./submitter.ts";
 
 export interface PolkadotChainClientOptions {
-  /** WebSocket addresses of nodes of one chain, tried in turn. */
+  /** WebSocket addresses of nodes of one chain, the preferred ones first. */
   readonly endpoints: readonly string[];
+  /** Nodes that keep the state of all blocks, for reads that the others cannot answer; none unless given. */
+  readonly archiveEndpoints?: readonly string[];
   /** How long one JSON-RPC request may take. */
   readonly requestDeadlineMillis: number;
   /** How long the head may stand still before the next endpoint is tried: a few block times. */
   readonly headSilenceMillis: number;
+  /** How often a preferred endpoint is tried while another one serves; a minute unless given. */
+  readonly failbackMillis?: number;
   /** How long finality may stand still before an extrinsic's fate counts as unknown; ten silences unless given. */
   readonly finalityStallMillis?: number;
 }
@@ -28,38 +37,61 @@ export interface ChainRuntime {
 }
 
 const STALL_SILENCES = 10;
+const FAILBACK_MILLIS = 60_000;
+
+interface Components {
+  readonly logger: Logger;
+  /** Null for a client that only reads. */
+  readonly signer: Signer | null;
+  readonly observer?: ConnectionObserver;
+}
 
 /** The chain over JSON-RPC, through @polkadot/api. */
 export class PolkadotChainClient implements ChainClient {
   readonly hotkey: Hotkey | null;
+  readonly #logger: Logger;
   readonly #connection: ChainConnection;
+  readonly #archive: ChainConnection | null;
+  readonly #reads: StateReads;
   readonly #heads: HeadFollower;
   readonly #submitter: ExtrinsicSubmitter | null;
 
-  constructor(
-    { logger, signer }: { readonly logger: Logger; readonly signer: Signer | null },
-    options: PolkadotChainClientOptions,
-  ) {
-    const connection = new ChainConnection({ logger }, options);
-    const heads = new HeadFollower({ logger, connection }, options);
+  constructor({ logger, signer, observer = NO_OBSERVER }: Components, options: PolkadotChainClientOptions) {
+    const { light, archive } = createConnections({ logger, observer, identity: { genesis: null } }, options);
+    const heads = new HeadFollower({ logger, connection: light }, options);
     const finalityStallMillis = options.finalityStallMillis ?? STALL_SILENCES * options.headSilenceMillis;
     this.hotkey = signer?.address ?? null;
-    this.#connection = connection;
+    this.#logger = logger.child({ module: "chain" });
+    this.#connection = light;
+    this.#archive = archive;
+    this.#reads = new StateReads({ light, archive });
     this.#heads = heads;
     this.#submitter =
-      signer === null ? null : new ExtrinsicSubmitter({ logger, connection, heads, signer }, { finalityStallMillis });
+      signer === null
+        ? null
+        : new ExtrinsicSubmitter({ logger, connection: light, heads, signer }, { finalityStallMillis });
   }
 
-  /** Connects and follows the head; keeps trying until the signal is aborted. */
+  /**
+   * Connects and follows the head; keeps trying until the signal is aborted.
+   *
+   * @throws ChainError `CHAIN_INTERFACE_MISMATCH` when the chain's runtime lacks what a validator needs.
+   */
   async start(signal: AbortSignal): Promise<void> {
     await this.#connection.start(signal);
+    const unsupported = unsupportedRuntime(await this.#connection.session(), { signs: this.hotkey !== null });
+    if (unsupported !== null) {
+      await this.stop();
+      throw unsupported;
+    }
     await this.#heads.start(signal);
+    this.#connection.onSession((session) => this.#checkRuntime(session));
   }
 
   async stop(): Promise<void> {
     this.#submitter?.stop();
     await this.#heads.stop();
-    await this.#connection.stop();
+    await Promise.all([this.#connection.stop(), this.#archive?.stop()]);
   }
 
   head(): ChainHead {
@@ -91,16 +123,16 @@ export class PolkadotChainClient implements ChainClient {
   }
 
   async snapshot(netuid: Netuid, at: BlockHash): Promise<ChainSnapshot> {
-    return await readSnapshot(await this.#connection.session(), netuid, at);
+    return await this.#reads.run((session) => readSnapshot(session, netuid, at));
   }
 
   async commitments(netuid: Netuid, at: BlockHash): Promise<readonly ChainCommitment[]> {
-    const session = await this.#connection.session();
-    return await readCommitments(session, await storageAt(session, at), netuid);
+    return await this.#reads.run(async (session) => readCommitments(session, await storageAt(session, at), netuid));
   }
 
   async weights(netuid: Netuid, uid: Uid, at?: BlockHash): Promise<readonly (readonly [Uid, number])[]> {
-    return await readWeights(await this.#connection.session(), { netuid, uid, at: at ?? this.head().hash });
+    const hash = at ?? this.head().hash;
+    return await this.#reads.run((session) => readWeights(session, { netuid, uid, at: hash }));
   }
 
   async submit(call: ChainCall, options: SubmitOptions): Promise<ExtrinsicReceipt> {
@@ -109,4 +141,26 @@ export class PolkadotChainClient implements ChainClient {
     }
     return await this.#submitter.submit(call, options);
   }
+
+  /** A runtime that came with an upgrade may lack what the first one had: calls then fail, and an operator must act. */
+  #checkRuntime(session: ChainSession): void {
+    const unsupported = unsupportedRuntime(session, { signs: this.hotkey !== null });
+    if (unsupported === null) return;
+    this.#logger.error("The chain's runtime is not supported", { endpoint: session.endpoint }, unsupported);
+  }
+}
+
+function createConnections(
+  components: { readonly logger: Logger; readonly observer: ConnectionObserver; readonly identity: ChainIdentity },
+  options: PolkadotChainClientOptions,
+): { readonly light: ChainConnection; readonly archive: ChainConnection | null } {
+  const { endpoints, archiveEndpoints = [], requestDeadlineMillis, failbackMillis = FAILBACK_MILLIS } = options;
+  const shared = { requestDeadlineMillis, failbackMillis };
+  return {
+    light: new ChainConnection(components, { role: "light", endpoints, ...shared }),
+    archive:
+      archiveEndpoints.length === 0
+        ? null
+        : new ChainConnection(components, { role: "archive", endpoints: archiveEndpoints, ...shared }),
+  };
 }

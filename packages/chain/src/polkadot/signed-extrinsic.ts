@@ -15,6 +15,8 @@ export interface SignedExtrinsic {
   readonly nonce: number;
   /** Last block that may include it. */
   readonly lastBlock: BlockNumber;
+  /** Version of the runtime that the signature names; no other one accepts it. */
+  readonly specVersion: number;
 }
 
 /** Signs a call so that it is valid until the deadline block, and not after. */
@@ -35,7 +37,8 @@ export async function signExtrinsic(
     runtimeVersion: api.runtimeVersion,
     tip: 0,
   });
-  return { hex: extrinsic.toHex(), hash: extrinsic.hash.toHex(), nonce: terms.nonce, lastBlock };
+  const { specVersion } = session;
+  return { hex: extrinsic.toHex(), hash: extrinsic.hash.toHex(), nonce: terms.nonce, lastBlock, specVersion };
 }
 
 /** Numbers of the types in the chain's `MultiSignature`. */

@@ -119,6 +119,7 @@ export class Submission {
       const landed = await this.#search(session, final.number);
       if (landed !== null) return landed;
       if (final.number >= this.#terms.signed.lastBlock) return { kind: "expired" };
+      if (await this.#isVoid(session, final.hash)) return gone(runtimeChanged(this.#terms.signed));
       if (this.#nonceInDoubt && (await this.#nonceIsUsed(session, final.hash))) return gone(nonceConflict());
       return await this.#resendIfLost(session);
     } catch (error) {
@@ -150,6 +151,14 @@ export class Submission {
     const error = await dispatchErrorOf(session, blockHash, index);
     this.report("finalized", { block, blockHash });
     return error === null ? { kind: "landed", receipt: { hash, block, blockHash } } : { kind: "refused", error };
+  }
+
+  /** Whether a final block enacted another runtime than the signature names: no later block takes the extrinsic then. */
+  async #isVoid(session: ChainSession, finalHash: string): Promise<boolean> {
+    const { specVersion } = this.#terms.signed;
+    if (session.specVersion === specVersion) return false;
+    const final = await session.request<{ readonly specVersion: number }>("state_getRuntimeVersion", [finalHash]);
+    return final.specVersion !== specVersion;
   }
 
   /** Whether a final block has used up our nonce; as none of them holds our extrinsic, somebody else's did. */
@@ -202,6 +211,13 @@ function gone(error: ChainError): Verdict {
 function nonceConflict(): ChainError {
   return new ChainError(ChainErrorCode.NonceConflict, "Another extrinsic of this hotkey took the nonce", {
     retryable: true,
+  });
+}
+
+function runtimeChanged({ specVersion }: SignedExtrinsic): ChainError {
+  return new ChainError(ChainErrorCode.BadSignature, "The runtime was upgraded after the call was signed", {
+    retryable: true,
+    fields: { specVersion },
   });
 }
 

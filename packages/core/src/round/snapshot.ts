@@ -5,7 +5,10 @@ export interface Neuron {
   readonly uid: Uid;
   readonly hotkey: Hotkey;
   readonly coldkey: string;
-  /** Stake in rao (1 TAO = 10^9 rao). */
+  /**
+   * Stake in rao (1 TAO = 10^9 rao): the chain's total, with what parents lend and TAO on the root, where the runtime
+   * gives a metagraph; else what was staked to the hotkey itself.
+   */
   readonly stakeRao: bigint;
   readonly validatorPermit: boolean;
   /** Block of the neuron's last weights or registration; 0 when it never set any. */

@@ -8,14 +8,14 @@ import { checkCallInPool } from "./pool/call-check.ts";
 import { readSignedExtrinsic } from "./pool/signed-extrinsic.ts";
 import { type StatusListener, TransactionPool } from "./pool/transaction-pool.ts";
 import { RpcError, RpcErrorCode } from "./rpc/rpc-error.ts";
+import { type Runtime, RuntimeHistory } from "./runtime-history.ts";
 import { PalletReader } from "./state/pallet-storage.ts";
 import type { RuntimeCodec } from "./state/runtime-codec.ts";
 import { StateHistory, type StateReader, type StorageKey, type StorageValue } from "./state/state-history.ts";
 import { StateOverlay } from "./state/state-overlay.ts";
 
 export interface ChainComponents {
-  readonly codec: RuntimeCodec;
-  readonly runtimeVersion: RuntimeVersion;
+  readonly runtime: Runtime;
   readonly genesis: Genesis;
   readonly onBrokenCall: (error: unknown) => void;
 }
@@ -37,6 +37,7 @@ export interface ChainOptions {
 export interface BlockListener {
   onHead?(block: Block): void;
   onFinalized?(block: Block): void;
+  onRuntime?(version: RuntimeVersion): void;
 }
 
 /** The state of one block, with what a read of it needs. */
@@ -47,8 +48,7 @@ export interface BlockState extends StateReader {
 
 /** One chain without forks: blocks, their state, and the extrinsics that wait for the next block. */
 export class Chain {
-  readonly codec: RuntimeCodec;
-  readonly runtimeVersion: RuntimeVersion;
+  readonly runtimes: RuntimeHistory;
   readonly netuid: Netuid;
   readonly pool: TransactionPool;
   readonly #components: ChainComponents;
@@ -58,10 +58,10 @@ export class Chain {
   readonly #byHash = new Map<BlockHash, Block>();
   readonly #listeners = new Set<BlockListener>();
   #injected: StateOverlay;
+  #nextRuntime: Runtime | null = null;
 
   constructor(components: ChainComponents, options: ChainOptions) {
-    this.codec = components.codec;
-    this.runtimeVersion = components.runtimeVersion;
+    this.runtimes = new RuntimeHistory(components.runtime);
     this.netuid = components.genesis.netuid;
     this.#components = components;
     this.#options = options;
@@ -72,6 +72,15 @@ export class Chain {
     const { changes } = genesis;
     const timestamp = options.genesisMillis;
     this.#append(sealBlock(this.codec, { parent: null, extrinsics: [], timestamp, changes }), changes);
+  }
+
+  /** Codec of the newest runtime. */
+  get codec(): RuntimeCodec {
+    return this.runtimes.newest.codec;
+  }
+
+  get runtimeVersion(): RuntimeVersion {
+    return this.runtimes.newest.version;
   }
 
   get head(): Block {
@@ -143,8 +152,14 @@ export class Chain {
     this.#injected.set(key, value);
   }
 
+  /** Makes the next block the last one of the present runtime. */
+  upgrade(runtime: Runtime): void {
+    this.#nextRuntime = runtime;
+  }
+
   buildBlock(timestamp: number): Block {
     const { codec, netuid, head: parent } = this;
+    if (this.#nextRuntime !== null) this.pool.dropAll();
     const extrinsics = this.pool.takeReady(parent.number + 1);
     const injected = this.#injected.changes;
     this.#injected = new StateOverlay(this.#headState());
@@ -159,10 +174,19 @@ export class Chain {
       onBrokenCall: this.#components.onBrokenCall,
     });
     this.#append(block, changes);
+    this.#enactRuntime(block);
     for (const listener of this.#listeners) listener.onHead?.(block);
     this.pool.included(extrinsics, block);
     this.#finalize();
     return block;
+  }
+
+  #enactRuntime({ number }: Block): void {
+    const runtime = this.#nextRuntime;
+    if (runtime === null) return;
+    this.#nextRuntime = null;
+    this.runtimes.enact(number, runtime);
+    for (const listener of this.#listeners) listener.onRuntime?.(runtime.version);
   }
 
   #append(block: Block, changes: StateOverlay["changes"]): void {

@@ -3,14 +3,12 @@ import type { BlockHash, BlockNumber, Netuid } from "@assay/core/units";
 import { BlockProducer } from "./block-producer.ts";
 import { Chain } from "./chain.ts";
 import { DEFAULT_HYPERPARAMETERS, type GenesisHyperparameters, type GenesisNeuron } from "./genesis.ts";
-import { buildMetadata } from "./metadata/build-metadata.ts";
-import { RUNTIME_VERSION } from "./metadata/runtime-version.ts";
 import type { RpcSurface } from "./rpc/connection.ts";
 import { rpcMethods } from "./rpc/methods.ts";
 import { RpcServer } from "./rpc/server.ts";
 import { rpcSubscriptions } from "./rpc/subscriptions.ts";
+import { createRuntime, type RuntimeTerms } from "./runtime-history.ts";
 import { PalletReader } from "./state/pallet-storage.ts";
-import { RuntimeCodec } from "./state/runtime-codec.ts";
 
 export interface DevChainOptions {
   readonly netuid: Netuid;
@@ -37,6 +35,8 @@ export interface DevChainOptions {
    * of in the block; off when not given.
    */
   readonly poolChecks?: boolean;
+  /** Calls that its runtime does not offer, by pallet and name: `SubtensorModule.set_weights`. */
+  readonly withoutCalls?: readonly string[];
   /** Time of block 0; now when not given. */
   readonly genesisMillis?: number;
   /** Hears of calls that broke instead of being refused: the chain's bugs. A process warning when not given. */
@@ -60,6 +60,8 @@ export interface DevChain {
   buildUntil(block: BlockNumber): DevChainHead;
   pause(): void;
   resume(): void;
+  /** Makes the next block the last one of the present runtime. What waits in the pool is dropped, as its signatures are void. */
+  upgradeRuntime(terms: Omit<RuntimeTerms, "blockMillis">): void;
   /** Cuts every client's connection; clients may connect again. */
   dropConnections(): void;
   /** A storage value as plain JSON at a block, the head when not given. */
@@ -82,7 +84,7 @@ export async function startDevChain(options: DevChainOptions): Promise<DevChain>
   const server = new RpcServer(rpcSurface(chain, producer), { host, port });
   const url = await server.start();
   producer.resume();
-  return devChain({ chain, producer, server, url });
+  return devChain({ chain, producer, server, url, blockMillis });
 }
 
 function checkOptions({
@@ -98,12 +100,11 @@ function checkOptions({
 }
 
 function createChain(options: DevChainOptions, blockMillis: number): Chain {
-  const codec = new RuntimeCodec(buildMetadata({ runtimeVersion: RUNTIME_VERSION, blockMillis }));
+  const { withoutCalls = [] } = options;
   const hyperparameters = { ...DEFAULT_HYPERPARAMETERS, ...options.hyperparameters };
   return new Chain(
     {
-      codec,
-      runtimeVersion: RUNTIME_VERSION,
+      runtime: createRuntime({ blockMillis, withoutCalls }),
       genesis: { netuid: options.netuid, neurons: options.neurons, hyperparameters },
       onBrokenCall:
         options.onBrokenCall ?? ((error) => process.emitWarning(error instanceof Error ? error : String(error))),
@@ -132,9 +133,10 @@ interface Parts {
   readonly producer: BlockProducer;
   readonly server: RpcServer;
   readonly url: string;
+  readonly blockMillis: number;
 }
 
-function devChain({ chain, producer, server, url }: Parts): DevChain {
+function devChain({ chain, producer, server, url, blockMillis }: Parts): DevChain {
   const { codec } = chain;
   return {
     url,
@@ -151,6 +153,7 @@ function devChain({ chain, producer, server, url }: Parts): DevChain {
     },
     pause: () => producer.pause(),
     resume: () => producer.resume(),
+    upgradeRuntime: (terms) => chain.upgrade(createRuntime({ ...terms, blockMillis })),
     dropConnections: () => server.dropConnections(),
     readStorage: (pallet, item, keys, at) =>
       new PalletReader(codec, chain.stateAt(at ?? null), pallet).read(item, ...keys)?.toJSON() ?? null,

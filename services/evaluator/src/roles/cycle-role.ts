@@ -9,6 +9,7 @@ import { OutcomeFollower } from "@assay/runtime/queue/outcome-follower";
 import { createQueue } from "@assay/runtime/queue/queues";
 import { createWorker } from "@assay/runtime/queue/worker";
 import { SystemClock } from "@assay/runtime/time/clock";
+import { observeConnections } from "../chain-observer.ts";
 import { type EvaluatorConfig, networkFile } from "../config.ts";
 import { CycleRunner } from "../cycle/cycle-runner.ts";
 import { createDownloadProcessor } from "../downloads/download-processor.ts";
@@ -21,8 +22,8 @@ import type { Ground, Role } from "./ground.ts";
 
 /** One request to the chain may take this long. */
 const REQUEST_DEADLINE_MILLIS = 15_000;
-/** Heads that may stay away before the connection counts as dead. */
-const SILENT_BLOCKS = 5;
+/** Heads that may stay away before the connection counts as dead: on finney 48 s, so that another one is up within 60. */
+const SILENT_BLOCKS = 4;
 /** With fast blocks a busy machine alone makes such a pause. */
 const LEAST_SILENCE_MILLIS = 30_000;
 /** Connections to try for one pull, and the first pause between two. */
@@ -44,7 +45,7 @@ export async function cycleRole(ground: Ground): Promise<Role> {
   const components: DutyComponents = { chain, signer, ledger, store, inbox, boards: createBoards(ground) };
   const duties = createDuties(ground, components);
   const runner = new CycleRunner({ chain, duties, metrics: ground.metrics, logger });
-  const pulse = new HeadPulse({ chain, clock: new SystemClock() }, { silenceMillis });
+  const pulse = new HeadPulse({ chain, clock: new SystemClock(), metrics: ground.metrics }, { silenceMillis });
   const { expertGroups } = network;
   const model = { modelPath: resolve(config.model_path), expertGroups, networkFile: networkFile(config.network) };
   return {
@@ -76,12 +77,18 @@ function hotkeySource({ wallet }: EvaluatorConfig): HotkeySource {
   return { walletPath, walletName, hotkeyName, password };
 }
 
-function createChain({ config, logger }: Ground, signer: Signer, headSilenceMillis: number): PolkadotChainClient {
-  const endpoints = config.chain_endpoint.split(",").map((each) => each.trim());
+function createChain(ground: Ground, signer: Signer, headSilenceMillis: number): PolkadotChainClient {
+  const { config, logger, metrics } = ground;
+  const endpoints = addressesIn(config.chain_endpoint);
+  const archiveEndpoints = addressesIn(config.chain_archive_endpoint);
   return new PolkadotChainClient(
-    { logger, signer },
-    { endpoints, requestDeadlineMillis: REQUEST_DEADLINE_MILLIS, headSilenceMillis },
+    { logger, signer, observer: observeConnections(metrics) },
+    { endpoints, archiveEndpoints, requestDeadlineMillis: REQUEST_DEADLINE_MILLIS, headSilenceMillis },
   );
+}
+
+function addressesIn(list: string): readonly string[] {
+  return list === "" ? [] : list.split(",").map((each) => each.trim());
 }
 
 function createBoards({ config, redis }: Ground): DutyComponents["boards"] {

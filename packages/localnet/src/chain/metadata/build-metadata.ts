@@ -15,8 +15,15 @@ export const METADATA_VERSION = 15;
 
 const MAGIC = [0x6d, 0x65, 0x74, 0x61];
 
+export interface MetadataOptions {
+  readonly runtimeVersion: RuntimeVersion;
+  readonly blockMillis: number;
+  /** Calls to leave out, by pallet and name: `SubtensorModule.set_weights`. */
+  readonly withoutCalls?: readonly string[];
+}
+
 /** Bytes of the runtime's metadata, version 15, written from the interface that validators and miners use. */
-export function buildMetadata(options: { runtimeVersion: RuntimeVersion; blockMillis: number }): Uint8Array {
+export function buildMetadata(options: MetadataOptions): Uint8Array {
   const types = new TypeTable();
   const shared = addSharedTypes(types);
   const pallets = [
@@ -24,7 +31,7 @@ export function buildMetadata(options: { runtimeVersion: RuntimeVersion; blockMi
     timestampPallet(types, options.blockMillis),
     subtensorPallet(types, shared),
     commitmentsPallet(types),
-  ];
+  ].map((pallet) => withoutCalls(pallet, options.withoutCalls ?? []));
   const enums = addPalletEnums(types, pallets);
   const eventRecord = addEventRecord(types, enums.eventType);
   const extrinsic = addExtrinsicTypes(types);
@@ -47,6 +54,11 @@ export function buildMetadata(options: { runtimeVersion: RuntimeVersion; blockMi
     scale("OuterEnums15", { callType, eventType, errorType }),
     scale("CustomMetadata15", { map: new Map() }),
   );
+}
+
+function withoutCalls(pallet: Pallet, left: readonly string[]): Pallet {
+  const calls = pallet.calls.filter((call) => !left.includes(`${pallet.name}.${call.name}`));
+  return { ...pallet, calls };
 }
 
 interface PalletEnums {

@@ -24,6 +24,9 @@ export function runtimeApis(types: TypeTable, shared: SharedTypes): readonly Run
     declare("NeuronInfoRuntimeApi", {
       get_neurons_lite: [{ netuid: u16 }, types.vec(addNeuronLite(types, shared))],
     }),
+    declare("SubnetInfoRuntimeApi", {
+      get_metagraph: [{ netuid: u16 }, types.option(addMetagraph(types, shared))],
+    }),
     declare("TransactionPaymentApi", { query_info: [{ uxt: bytes, len: u32 }, fee] }),
     declare("AccountNonceApi", { account_nonce: [{ account: accountId }, u32] }),
     declare("Metadata", {
@@ -78,5 +81,37 @@ function addNeuronLite(types: TypeTable, { axon }: SharedTypes): TypeId {
     last_update: amount,
     validator_permit: bool,
     pruning_score: share,
+  });
+}
+
+/** Those of the real struct's fields that clients of ours read, by their real names and types. */
+function addMetagraph(types: TypeTable, { axon }: SharedTypes): TypeId {
+  const { u16, u64, bool, accountId } = types;
+  const share = types.compact(u16);
+  const amount = types.compact(u64);
+  return types.struct("pallet_subtensor::rpc_info::metagraph::Metagraph", {
+    netuid: share,
+    owner_hotkey: accountId,
+    block: amount,
+    tempo: share,
+    min_allowed_weights: share,
+    max_weights_limit: share,
+    weights_version: amount,
+    weights_rate_limit: amount,
+    activity_cutoff: share,
+    max_validators: share,
+    num_uids: share,
+    max_uids: share,
+    immunity_period: share,
+    serving_rate_limit: amount,
+    commit_reveal_weights_enabled: bool,
+    commit_reveal_period: amount,
+    hotkeys: types.vec(accountId),
+    coldkeys: types.vec(accountId),
+    axons: types.vec(axon),
+    active: types.vec(bool),
+    validator_permit: types.vec(bool),
+    last_update: types.vec(amount),
+    total_stake: types.vec(amount),
   });
 }

@@ -74,6 +74,11 @@ export class TransactionPool {
     return [...signers].flatMap((signer) => this.#consecutive(signer).map(({ extrinsic }) => extrinsic));
   }
 
+  /** Drops all that waits: a new runtime does not accept signatures that name the one before. */
+  dropAll(): void {
+    for (const { onStatus } of this.#pending.splice(0)) onStatus?.("invalid");
+  }
+
   /** Tells the watchers that their extrinsics are in a block, and that a later block made older ones final. */
   included(
     extrinsics: readonly SignedExtrinsic[],

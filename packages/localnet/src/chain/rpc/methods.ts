@@ -57,15 +57,13 @@ function signedBlock(block: Block | null): unknown {
 }
 
 function stateMethods(chain: Chain): RpcMethods {
-  const version: RpcMethod = (params) => {
-    chain.stateAt(params.stringOrNull(0));
-    return chain.runtimeVersion;
-  };
+  const runtime = (params: Params) => chain.runtimes.at(chain.stateAt(params.stringOrNull(0)).block.number);
+  const version: RpcMethod = (params) => runtime(params).version;
   const storage: RpcMethod = (params) => chain.stateAt(params.stringOrNull(1)).get(params.string(0));
   return {
     state_getRuntimeVersion: version,
     chain_getRuntimeVersion: version,
-    state_getMetadata: () => chain.codec.metadataHex,
+    state_getMetadata: (params) => runtime(params).codec.metadataHex,
     state_getStorage: storage,
     state_getStorageAt: storage,
     state_getStorageSize: (params) => {

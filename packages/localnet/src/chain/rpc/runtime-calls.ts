@@ -2,6 +2,7 @@ import { compactAddLength, hexToU8a, u8aConcat, u8aToHex } from "@assay/chain/po
 import type { BlockState, Chain } from "../chain.ts";
 import { METADATA_VERSION } from "../metadata/build-metadata.ts";
 import { PalletReader } from "../state/pallet-storage.ts";
+import { metagraphCall } from "./metagraph-call.ts";
 import { RpcError, RpcErrorCode } from "./rpc-error.ts";
 
 type RuntimeCall = (chain: Chain, state: BlockState, input: Uint8Array) => string;
@@ -26,6 +27,7 @@ const RUNTIME_CALLS: ReadonlyMap<string, RuntimeCall> = new Map<string, RuntimeC
   ["Metadata_metadata_at_version", metadataAtVersion],
   ["AccountNonceApi_account_nonce", accountNonce],
   ["NeuronInfoRuntimeApi_get_neurons_lite", neuronsLite],
+  ["SubnetInfoRuntimeApi_get_metagraph", metagraphCall],
   ["TransactionPaymentApi_query_info", freeOfCharge],
 ]);
 
@@ -39,8 +41,9 @@ export function callRuntime(chain: Chain, state: BlockState, method: string, inp
   return call(chain, state, input);
 }
 
-function metadataAtVersion({ codec }: Chain, _state: BlockState, input: Uint8Array): string {
+function metadataAtVersion({ runtimes }: Chain, { block }: BlockState, input: Uint8Array): string {
   if (input[0] !== METADATA_VERSION) return "0x00";
+  const { codec } = runtimes.at(block.number);
   return u8aToHex(u8aConcat(new Uint8Array([1]), compactAddLength(hexToU8a(codec.metadataHex))));
 }
 

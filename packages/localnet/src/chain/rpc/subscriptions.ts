@@ -52,7 +52,7 @@ function runtimeVersion(chain: Chain): SubscriptionKind {
     endedBy: ["state_unsubscribeRuntimeVersion"],
     start(_params, push) {
       push(chain.runtimeVersion);
-      return () => undefined;
+      return chain.listen({ onRuntime: push });
     },
   };
 }
