@@ -49,7 +49,11 @@ export async function startNginx({ root, model }: ServerStage): Promise<Contende
   return await started(child, port, { path: `/${MODEL_FILE}`, headers: {} });
 }
 
-/** FastAPI's own answer with a file, under uvicorn, or why not. */
+/**
+ * FastAPI's own answer with a file, under uvicorn, or why not.
+ *
+ * For one measurement: it goes on reading the whole file for each client that is gone, which would be measured next.
+ */
 export async function startFastApi({ model }: ServerStage): Promise<Contender | string> {
   const probe = ["-c", "import fastapi, uvicorn"];
   const python = ["python3", "/usr/bin/python3"].find((each) => spawnSync(each, probe).status === 0);
@@ -58,7 +62,7 @@ export async function startFastApi({ model }: ServerStage): Promise<Contender | 
   const child = spawn(python, [FASTAPI, join(model, MODEL_FILE), String(port)], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-  return await started(child, port, { path: "/slice", headers: {} });
+  return await started(child, port, { path: "/slice", headers: {} }, "SIGKILL");
 }
 
 function nginxConfiguration(folder: string, model: string, port: number): string {
@@ -80,10 +84,11 @@ async function started(
   child: ChildProcess,
   port: number,
   asked: Pick<Contender, "path" | "headers">,
+  signal: NodeJS.Signals = "SIGTERM",
 ): Promise<Contender> {
   const exited = once(child, "exit");
   const stop = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await exited;
   };
   const endsAt = performance.now() + START_MILLIS;

@@ -53,15 +53,15 @@ function download({ port, path, headers }: LoadRequest, endsAt: number): Promise
       }
       total += body;
       missing -= body;
-      if (performance.now() >= endsAt) {
-        socket.destroy();
-        resolve(total);
-        return false;
-      }
       if (missing === 0) socket.write(head);
       return true;
     };
     const socket = connect({ port, host: "127.0.0.1", onread: { buffer: memory, callback: take } });
+    const ending = setTimeout(() => {
+      socket.destroy();
+      resolve(total);
+    }, endsAt - performance.now());
+    socket.once("close", () => clearTimeout(ending));
     socket.once("error", reject);
     socket.once("end", () => reject(new Error("The server closed the connection")));
     socket.write(head);

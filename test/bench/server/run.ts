@@ -40,7 +40,12 @@ const NEVER = new AbortController().signal;
 const VIEW_MILLIS = 1_000;
 
 type Name = "ours" | "nginx" | "fastapi";
-type Contenders = Readonly<Record<Name, Contender | string>>;
+interface Contenders {
+  readonly ours: Contender;
+  readonly nginx: Contender | string;
+  /** A new process for each measurement. */
+  readonly startFastApi: () => Promise<Contender | string>;
+}
 
 /** Everything in one folder that is gone afterwards. */
 export async function runServerBench(
@@ -68,7 +73,7 @@ export async function runServerBench(
       return contender;
     };
     const ours = (await start(startOurs(stage))) as Contender;
-    const contenders = { ours, nginx: await start(startNginx(stage)), fastapi: await start(startFastApi(stage)) };
+    const contenders = { ours, nginx: await start(startNginx(stage)), startFastApi: () => startFastApi(stage) };
     return await measureAll(options, contenders, load, write);
   } finally {
     await stack.disposeAsync();
@@ -81,21 +86,26 @@ async function measureAll(
   load: ChildProcess<LoadRequest, LoadReply>,
   write: (line: string) => void,
 ): Promise<ServerBenchResult> {
-  const ours = contenders.ours as Contender;
+  const { ours, nginx } = contenders;
+  const absent: Record<string, string> = typeof nginx === "string" ? { nginx } : {};
   await untilHashed(ours);
   const memory = { idle: memoryOf(ours.pid), peak: 0 };
   const health: number[] = [];
   const most = Math.max(...clients);
   const measure = async (name: Name, count: number): Promise<number | null> => {
-    const contender = contenders[name];
-    if (typeof contender === "string") return null;
+    const contender = name === "fastapi" ? await contenders.startFastApi() : contenders[name];
+    if (typeof contender === "string") {
+      if (absent[name] === undefined) write(`Skipped: ${contender}`);
+      absent[name] = contender;
+      return null;
+    }
     const { port, path, headers } = contender;
     const running = load.request(
       { port, path, headers, clients: count, seconds },
       { deadlineMs: (seconds + 60) * 1000, signal: NEVER },
     );
     const watched = name === "ours" ? watch(ours, running, count === most ? health : []) : null;
-    const reply = await running;
+    const reply = await running.finally(() => (name === "fastapi" ? contender.stop() : undefined));
     memory.peak = Math.max(memory.peak, (await watched) ?? 0);
     return reply.bytes / MIB / reply.seconds;
   };
@@ -122,9 +132,7 @@ async function measureAll(
     healthP99Ms: percentile(health, 0.99),
     bytes,
     machine: { processor: cpus()[0]?.model ?? "", cores: cpus().length, node: process.version },
-    absent: Object.fromEntries(
-      Object.entries(contenders).flatMap(([name, each]) => (typeof each === "string" ? [[name, each]] : [])),
-    ),
+    absent,
   };
 }
 
