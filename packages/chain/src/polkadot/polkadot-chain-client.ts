@@ -4,12 +4,14 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import type { ChainCall, ChainClient, ChainHead, ExtrinsicReceipt, SubmitOptions } from "../chain-client.ts";
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
 import type { Signer } from "../hotkey.ts";
+import type { WeightRules } from "../weight-rules.ts";
 import { readCommitments } from "./commitments.ts";
 import { ChainConnection } from "./connection.ts";
 import { HeadFollower } from "./heads.ts";
 import { readSnapshot, readWeights } from "./snapshot.ts";
 import { storageAt } from "./storage.ts";
 import { ExtrinsicSubmitter } from "./submitter.ts";
+import { readPendingCommits, readWeightRules } from "./weight-rules.ts";
 
 export interface PolkadotChainClientOptions {
   /** WebSocket addresses of nodes of one chain, tried in turn. */
@@ -89,6 +91,14 @@ export class PolkadotChainClient implements ChainClient {
 
   async weights(netuid: Netuid, uid: Uid, at?: BlockHash): Promise<readonly (readonly [Uid, number])[]> {
     return await readWeights(await this.#connection.session(), { netuid, uid, at: at ?? this.head().hash });
+  }
+
+  async weightRules(netuid: Netuid, at: BlockHash): Promise<WeightRules> {
+    return await readWeightRules(await this.#connection.session(), netuid, at);
+  }
+
+  async pendingCommits(netuid: Netuid, hotkey: Hotkey, at: BlockHash): Promise<readonly string[]> {
+    return await readPendingCommits(await this.#connection.session(), { netuid, hotkey, at });
   }
 
   async submit(call: ChainCall, options: SubmitOptions): Promise<ExtrinsicReceipt> {

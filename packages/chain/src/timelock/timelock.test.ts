@@ -21,7 +21,7 @@ describe("a ciphertext for round 1000 of quicknet", () => {
 
   test("opens with the signature that drand published", () => {
     expect(decodeWeightPayload(openTimelock(sealed, SIGNATURE_1000))).toEqual({
-      account: ALICE_HEX,
+      hotkey: ALICE,
       uids: [1, 2, 3, 258],
       weights: [65_535, 32_768, 1, 0],
       versionKey: 7n,
@@ -66,7 +66,7 @@ test.each([
 
 test("a payload is the account with its length, both lists, and the version key", () => {
   expect(Buffer.from(encodeWeightPayload({ ...weights, uids: [1], weights: [65_535] })).toString("hex")).toBe(
-    `80${ALICE_HEX.slice(2)}040100` + "04ffff" + "0700000000000000",
+    `80${ALICE_HEX.slice(2)}04010004ffff0700000000000000`,
   );
 });
 

@@ -1,6 +1,6 @@
 import type { Hotkey, Uid } from "@assay/core/units";
 import type { Codec } from "@polkadot/types/types";
-import { blake2AsHex, decodeAddress, TypeRegistry } from "../polkadot/library.ts";
+import { blake2AsHex, decodeAddress, encodeAddress, TypeRegistry } from "../polkadot/library.ts";
 
 /** What a hidden commit hides. */
 export interface HiddenWeights {
@@ -11,6 +11,7 @@ export interface HiddenWeights {
   readonly versionKey: bigint;
 }
 
+const SS58_FORMAT = 42;
 /** Struct `WeightsTlockPayload` of subtensor: account, uids, values, version key. */
 const PAYLOAD = "(Bytes, Vec<u16>, Vec<u16>, u64)";
 /** What `reveal_weights` hashes: account, subnet, uids, values, salt, version key. */
@@ -27,12 +28,12 @@ export function encodeWeightPayload({ hotkey, uids, weights, versionKey }: Hidde
  *
  * @throws Error when it is none.
  */
-export function decodeWeightPayload(bytes: Uint8Array): Omit<HiddenWeights, "hotkey"> & { readonly account: string } {
+export function decodeWeightPayload(bytes: Uint8Array): HiddenWeights {
   const tuple = new TypeRegistry().createType(PAYLOAD, bytes);
   if (tuple.encodedLength !== bytes.length) throw new Error("Not a weight payload");
   const [account, uids, weights, versionKey] = tuple as unknown as readonly [Codec, Codec, Codec, Codec];
   return {
-    account: account.toHex(),
+    hotkey: encodeAddress(account.toU8a(true), SS58_FORMAT),
     uids: (uids.toJSON() as readonly unknown[]).map(Number),
     weights: (weights.toJSON() as readonly unknown[]).map(Number),
     versionKey: BigInt(versionKey.toString()),

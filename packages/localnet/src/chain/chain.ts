@@ -1,3 +1,4 @@
+import type { OwnBeacon } from "@assay/chain/timelock/own-beacon";
 import type { BlockHash, BlockNumber, Netuid } from "@assay/core/units";
 import type { Block } from "./blocks/block.ts";
 import { buildBlock } from "./blocks/build-block.ts";
@@ -17,6 +18,7 @@ export interface ChainComponents {
   readonly codec: RuntimeCodec;
   readonly runtimeVersion: RuntimeVersion;
   readonly genesis: Genesis;
+  readonly beacon: OwnBeacon;
   readonly onBrokenCall: (error: unknown) => void;
 }
 
@@ -156,6 +158,7 @@ export class Chain {
       injected,
       extrinsics,
       timestamp,
+      beacon: this.#components.beacon,
       onBrokenCall: this.#components.onBrokenCall,
     });
     this.#append(block, changes);
