@@ -1,5 +1,6 @@
 import type { Hotkey, Uid } from "@assay/core/units";
 import type { Codec } from "@polkadot/types/types";
+import { SS58_PREFIX } from "../hotkey.ts";
 import { blake2AsHex, decodeAddress, encodeAddress, TypeRegistry } from "../polkadot/library.ts";
 
 /** What a hidden commit hides. */
@@ -11,7 +12,6 @@ export interface HiddenWeights {
   readonly versionKey: bigint;
 }
 
-const SS58_FORMAT = 42;
 /** Struct `WeightsTlockPayload` of subtensor: account, uids, values, version key. */
 const PAYLOAD = "(Bytes, Vec<u16>, Vec<u16>, u64)";
 /** What `reveal_weights` hashes: account, subnet, uids, values, salt, version key. */
@@ -33,7 +33,7 @@ export function decodeWeightPayload(bytes: Uint8Array): HiddenWeights {
   if (tuple.encodedLength !== bytes.length) throw new Error("Not a weight payload");
   const [account, uids, weights, versionKey] = tuple as unknown as readonly [Codec, Codec, Codec, Codec];
   return {
-    hotkey: encodeAddress(account.toU8a(true), SS58_FORMAT),
+    hotkey: encodeAddress(account.toU8a(true), SS58_PREFIX),
     uids: (uids.toJSON() as readonly unknown[]).map(Number),
     weights: (weights.toJSON() as readonly unknown[]).map(Number),
     versionKey: BigInt(versionKey.toString()),
