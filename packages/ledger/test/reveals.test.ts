@@ -24,7 +24,8 @@ const commit: SentCommit = {
 
 test("commits of an intent are counted, kept with their salt over a restart, and settled one by one", async () => {
   await using fixture = await LedgerFixture.create();
-  const { rounds, intents, reveals } = await fixture.open();
+  const ledger = await fixture.open();
+  const { rounds, intents, reveals } = ledger;
   await rounds.save(roundAt(40));
   await intents.plan({ id: "42-40", ...plan });
   expect(await reveals.latest("42-40")).toBeNull();
@@ -34,17 +35,11 @@ test("commits of an intent are counted, kept with their salt over a restart, and
   await reveals.settle(first, "gone");
   await reveals.record({ ...commit, way: "timelocked", salt: [] });
 
-  const reopened = await fixture.open();
+  const reopened = await fixture.reopen(ledger);
   const second = await reopened.reveals.latest("42-40");
   expect(second).toEqual({ ...commit, way: "timelocked", salt: [], attempt: 2, state: "sent" });
   if (second !== null) await reopened.reveals.settle(second, "landed");
   expect(await reopened.reveals.latest("42-40")).toMatchObject({ attempt: 2, state: "landed" });
-});
-
-test("a commit without its intent is refused", async () => {
-  await using fixture = await LedgerFixture.create();
-  const { reveals } = await fixture.open();
-  await expect(reveals.record(commit)).rejects.toMatchObject({ code: "LEDGER_STATEMENT_FAILED" });
 });
 
 test("later intents are those planned after one", async () => {
