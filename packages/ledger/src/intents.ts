@@ -99,6 +99,21 @@ export class IntentRepository {
     });
   }
 
+  /** The newest intent that ended and made no room for a newer one; null before the first. */
+  latestResult(): Promise<WeightIntent | null> {
+    return this.#database.transact(async (transaction) => {
+      const row = await transaction
+        .selectFrom("intents")
+        .selectAll()
+        .where("state", "in", FINAL_STATES)
+        .where((where) => where.or([where("error", "is", null), where("error", "!=", "superseded")]))
+        .orderBy("position", "desc")
+        .limit(1)
+        .executeTakeFirst();
+      return row === undefined ? null : toIntent(row);
+    });
+  }
+
   /** Intents planned after this one, whatever their state; oldest first. */
   plannedAfter(id: string): Promise<readonly WeightIntent[]> {
     return this.#database.transact(async (transaction) => {

@@ -50,3 +50,17 @@ test("later intents are those planned after one", async () => {
   expect((await intents.plannedAfter("a")).map(({ id }) => id)).toEqual(["b", "c"]);
   expect(await intents.plannedAfter("c")).toEqual([]);
 });
+
+test("the newest result is what the last intent came to that nothing replaced", async () => {
+  await using fixture = await LedgerFixture.create();
+  const { rounds, intents } = await fixture.open();
+  await rounds.save(roundAt(40));
+  for (const id of ["a", "b", "c"]) await intents.plan({ id, ...plan });
+  expect(await intents.latestResult()).toBeNull();
+  await intents.transition("a", "verified");
+  await intents.transition("b", "failed", { error: "superseded" });
+  await intents.transition("c", "committed");
+  expect(await intents.latestResult()).toMatchObject({ id: "a", state: "verified" });
+  await intents.transition("c", "failed", { error: "reveal_lost" });
+  expect(await intents.latestResult()).toMatchObject({ id: "c", state: "failed" });
+});

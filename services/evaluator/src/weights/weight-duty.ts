@@ -77,7 +77,7 @@ export class WeightDuty implements Duty {
 
   async #restoreMetric(): Promise<void> {
     const { ledger, metrics } = this.#components;
-    metrics.setWeightsSuccess.set((await ledger.intents.latest())?.state === "verified" ? 1 : 0);
+    metrics.setWeightsSuccess.set((await ledger.intents.latestResult())?.state === "verified" ? 1 : 0);
     this.#started = true;
   }
 
