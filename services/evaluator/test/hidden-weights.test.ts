@@ -120,6 +120,9 @@ describe("weights committed by hash", () => {
     });
     expect(await shown(office)).toEqual(STORED);
     expect(office.chain.calls).toBe(2);
+    await lookUntil(office, office.chain.head.number + 5);
+    expect(await metric(office, "chain_set_weights_total", { result: "verified" })).toBe(1);
+    expect(office.logger.lines().filter((line) => line.includes("set_weights() confirmed"))).toHaveLength(1);
   });
 
   test("whose epoch of reveal passed are lost and committed again", async () => {

@@ -16,8 +16,7 @@ import type { SentCommit, WeightCommit } from "@assay/ledger/reveals";
 import type { WeightOutcome } from "@assay/runtime/queue/job-outcomes";
 import { commitStanding } from "./commit-standing.ts";
 import { sendCall } from "./send-call.ts";
-import { type WeightComponents, WeightEndings } from "./weight-endings.ts";
-import { areWeightsStored } from "./weight-standing.ts";
+import type { WeightComponents } from "./weight-endings.ts";
 
 /** A commit that no block takes for so long is made anew: its fate is known then. */
 const COMMIT_BLOCKS = 32;
@@ -35,11 +34,9 @@ interface PreparedCommit {
 /** Brings weights to a chain that hides them: the commit, and with hashes the reveal. */
 export class HiddenWeightSender {
   readonly #components: WeightComponents;
-  readonly #endings: WeightEndings;
 
   constructor(components: WeightComponents) {
     this.#components = components;
-    this.#endings = new WeightEndings(components);
   }
 
   /**
@@ -82,17 +79,17 @@ export class HiddenWeightSender {
     }
   }
 
-  /** Shows weights that were committed by hash, in the one epoch in which the chain takes them. */
-  async reveal(intent: WeightIntent, commit: WeightCommit, signal: AbortSignal): Promise<WeightOutcome | null> {
-    const { chain, ledger } = this.#components;
+  /**
+   * Shows weights that were committed by hash, in the one epoch in which the chain takes them. What came of it is the
+   * {@link RevealWatch}'s to say: two who confirm would count twice.
+   */
+  async reveal(intent: WeightIntent, commit: WeightCommit, signal: AbortSignal): Promise<void> {
+    const { chain } = this.#components;
     const { netuid, uids, weights, versionKey } = intent;
     const { epoch } = await chain.weightRules(netuid, chain.head().hash);
-    if (epoch.index !== commit.revealEpoch) return null;
+    if (epoch.index !== commit.revealEpoch) return;
     const call: ChainCall = { kind: "reveal_weights", netuid, uids, weights, versionKey, salt: commit.salt };
-    const receipt = await chain.submit(call, { signal, deadlineBlock: epoch.nextBlock - 1 });
-    await ledger.intents.transition(intent.id, "revealed", { extrinsicHash: receipt.hash });
-    if (!(await areWeightsStored(intent, chain, receipt.blockHash))) return null;
-    return await this.#endings.confirm(intent, receipt.block, receipt.hash);
+    await chain.submit(call, { signal, deadlineBlock: epoch.nextBlock - 1 });
   }
 
   #prepare(intent: WeightIntent, rules: WeightRules): PreparedCommit {

@@ -34,8 +34,8 @@ export function createWeightProcessor(components: WeightComponents) {
 
   async function reveal(intent: WeightIntent, signal: AbortSignal): Promise<WeightOutcome> {
     const commit = await ledger.reveals.latest(intent.id);
-    const outcome = commit?.way === "hashed" ? await hidden.reveal(intent, commit, signal) : null;
-    return outcome ?? { intentId: intent.id, state: "committed" };
+    if (commit?.way === "hashed") await hidden.reveal(intent, commit, signal);
+    return { intentId: intent.id, state: "committed" };
   }
 
   /** The next thing to do for an intent; null when it has to be looked at again. */
