@@ -1,6 +1,7 @@
 import type { ChainCommitment, ChainSnapshot } from "@assay/core/round/snapshot";
 import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
+import type { WeightRules } from "./weight-rules.ts";
 
 /** The newest block of the chain, or the newest final one. */
 export interface ChainHead {
@@ -27,6 +28,28 @@ export interface SetWeightsCall {
   readonly versionKey: bigint;
 }
 
+/** Weights as a ciphertext, which the chain opens when the round is signed. */
+export interface CommitTimelockedWeightsCall {
+  readonly kind: "commit_timelocked_weights";
+  readonly netuid: Netuid;
+  readonly commit: Uint8Array;
+  /** Round of the chain's beacon that the ciphertext was made for; not older than the newest it has. */
+  readonly revealRound: number;
+}
+
+/** The hash of weights that a {@link RevealWeightsCall} shows in the reveal's epoch. */
+export interface CommitWeightsCall {
+  readonly kind: "commit_weights";
+  readonly netuid: Netuid;
+  readonly commitHash: string;
+}
+
+export interface RevealWeightsCall extends Omit<SetWeightsCall, "kind"> {
+  readonly kind: "reveal_weights";
+  /** u16 numbers, as they were hashed. */
+  readonly salt: readonly number[];
+}
+
 /** Bytes that fit the longest plain field of a commitment, `Raw128`. */
 export const MAX_COMMITMENT_BYTES = 128;
 
@@ -46,7 +69,13 @@ export interface ServeAxonCall {
 }
 
 /** Everything that Assay ever signs and sends. */
-export type ChainCall = SetWeightsCall | SetCommitmentCall | ServeAxonCall;
+export type ChainCall =
+  | SetWeightsCall
+  | CommitTimelockedWeightsCall
+  | CommitWeightsCall
+  | RevealWeightsCall
+  | SetCommitmentCall
+  | ServeAxonCall;
 
 /** How far an extrinsic has come. `in_block` can happen again after a fork took its block away. */
 export type SubmissionState = "signed" | "ready" | "in_block" | "finalized";
@@ -96,6 +125,14 @@ export interface ChainClient extends Startable {
   commitments(netuid: Netuid, at: BlockHash): Promise<readonly ChainCommitment[]>;
   /** A neuron's weights as stored, sorted by uid; at the head when no block is given. Empty when it never set any. */
   weights(netuid: Netuid, uid: Uid, at?: BlockHash): Promise<readonly (readonly [Uid, number])[]>;
+  /**
+   * How and when the subnet takes weights, at one block.
+   *
+   * @throws ChainError `CHAIN_INTERFACE_MISMATCH` when it hides them in a way that this version does not know.
+   */
+  weightRules(netuid: Netuid, at: BlockHash): Promise<WeightRules>;
+  /** Hashes of a hotkey's commits of weights that are neither revealed nor dropped, at one block. */
+  pendingCommits(netuid: Netuid, hotkey: Hotkey, at: BlockHash): Promise<readonly string[]>;
   /** Signs and sends a call. Resolves once it is final and was dispatched without error. */
   submit(call: ChainCall, options: SubmitOptions): Promise<ExtrinsicReceipt>;
 }

@@ -55,6 +55,10 @@ export const ChainErrorCode = {
   CommitRevealEnabled: "CHAIN_COMMIT_REVEAL_ENABLED",
   /** The subnet takes plain weights only. */
   CommitRevealDisabled: "CHAIN_COMMIT_REVEAL_DISABLED",
+  /** The chain refuses a commit of weights: its version, or a round that is signed already. */
+  CommitRefused: "CHAIN_COMMIT_REFUSED",
+  /** The chain refuses to reveal weights: no such commit, too early, or too late. */
+  RevealRefused: "CHAIN_REVEAL_REFUSED",
   /** No such subnet. */
   SubnetUnknown: "CHAIN_SUBNET_UNKNOWN",
   /** The chain refuses the weight vector: lengths, duplicates, unknown uid, too few, too many, one too large. */

@@ -14,6 +14,11 @@ test.each([
     "CHAIN_WEIGHTS_INVALID",
     ["InvalidUid", "UidVecContainInvalidOne", "NotSettingEnoughWeights", "WeightVecLengthIsLow", "TooManyUids"],
   ],
+  ["CHAIN_COMMIT_REFUSED", ["IncorrectCommitRevealVersion", "InvalidRevealRound"]],
+  [
+    "CHAIN_REVEAL_REFUSED",
+    ["NoWeightsCommitFound", "InvalidRevealCommitHashNotMatch", "ExpiredWeightCommit", "RevealTooEarly"],
+  ],
   ["CHAIN_DISPATCH_FAILED", ["SomethingOfTomorrow"]],
 ])("%s is what every runtime's name for it becomes", (code, names) => {
   for (const name of names) {
@@ -30,6 +35,8 @@ test.each([
   ['{"invalid":{"custom":6}}', "CHAIN_RATE_LIMITED"],
   ["Custom error: 12", "CHAIN_RATE_LIMITED"],
   ["Custom error: 10", "CHAIN_NOT_REGISTERED"],
+  ["Custom error: 15", "CHAIN_COMMIT_REFUSED"],
+  ["Custom error: 17", "CHAIN_REVEAL_REFUSED"],
   ["Custom error: 255", "CHAIN_POOL_REJECTED"],
   ["Transaction is outdated", "CHAIN_NONCE_CONFLICT"],
   ['{"invalid":{"stale":null}}', "CHAIN_NONCE_CONFLICT"],

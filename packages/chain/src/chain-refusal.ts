@@ -33,6 +33,13 @@ const CODE_BY_NAME: ReadonlyMap<string, ChainErrorCode> = new Map<string, ChainE
   ["CommitRevealEnabled", ChainErrorCode.CommitRevealEnabled],
   ["CommitRevealDisabled", ChainErrorCode.CommitRevealDisabled],
 
+  ["IncorrectCommitRevealVersion", ChainErrorCode.CommitRefused],
+  ["InvalidRevealRound", ChainErrorCode.CommitRefused],
+  ["NoWeightsCommitFound", ChainErrorCode.RevealRefused],
+  ["InvalidRevealCommitHashNotMatch", ChainErrorCode.RevealRefused],
+  ["ExpiredWeightCommit", ChainErrorCode.RevealRefused],
+  ["RevealTooEarly", ChainErrorCode.RevealRefused],
+
   ["SubnetNotExists", SubnetUnknown],
   ["SubNetworkDoesNotExist", SubnetUnknown],
   ["NetworkDoesNotExist", SubnetUnknown],
@@ -65,6 +72,9 @@ const CODE_BY_POOL_NUMBER: ReadonlyMap<number, ChainErrorCode> = new Map<number,
   [11, AxonInvalid],
   [12, RateLimited],
   [13, AxonInvalid],
+  [15, ChainErrorCode.CommitRefused],
+  [16, ChainErrorCode.RevealRefused],
+  [17, ChainErrorCode.RevealRefused],
   [18, WeightsInvalid],
   [19, WeightsInvalid],
 ]);

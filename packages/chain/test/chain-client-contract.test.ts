@@ -1,4 +1,6 @@
 import { chainClientContract } from "@assay/testing/contracts/chain-client-contract";
+import { hiddenWeightsContract } from "@assay/testing/contracts/hidden-weights-contract";
 import { startDevChainHarness } from "./dev-chain-harness.ts";
 
 chainClientContract("PolkadotChainClient on a development chain", startDevChainHarness);
+hiddenWeightsContract("PolkadotChainClient on a development chain", startDevChainHarness);

@@ -37,6 +37,8 @@ export async function startDevChainHarness(setup: ChainSetup): Promise<ChainHarn
       return client;
     },
     setRules: (rules) => writeRules(chain, setup.netuid, rules),
+    setCommitRevealVersion: (version) =>
+      chain.writeStorage("SubtensorModule", "CommitRevealWeightsVersion", [], version),
     dropConnections: () => chain.dropConnections(),
     close: async () => {
       await Promise.all(clients.map((client) => client.stop()));

@@ -4,8 +4,21 @@ import type { LedgerDatabase, LedgerTransaction } from "./ledger-database.ts";
 import { LedgerError, LedgerErrorCode } from "./ledger-error.ts";
 import type { IntentRow } from "./schema.ts";
 
-/** Where an intent stands on its way to the chain. `verified` and `failed` are final. */
-export type IntentState = "planned" | "signed" | "in_block" | "finalised" | "verified" | "failed";
+/**
+ * Where an intent stands on its way to the chain. `verified` and `failed` are final.
+ *
+ * Hidden weights go from `in_block` to `committed`, when their commit is final, and to `revealed`, when the chain holds
+ * the commit no longer; others are `finalised`.
+ */
+export type IntentState =
+  | "planned"
+  | "signed"
+  | "in_block"
+  | "finalised"
+  | "committed"
+  | "revealed"
+  | "verified"
+  | "failed";
 
 /** The weights we mean to set, written before anything is signed. */
 export interface WeightPlan {
@@ -83,6 +96,34 @@ export class IntentRepository {
         .limit(1)
         .executeTakeFirst();
       return row === undefined ? null : toIntent(row);
+    });
+  }
+
+  /** The newest intent that ended and made no room for a newer one; null before the first. */
+  latestResult(): Promise<WeightIntent | null> {
+    return this.#database.transact(async (transaction) => {
+      const row = await transaction
+        .selectFrom("intents")
+        .selectAll()
+        .where("state", "in", FINAL_STATES)
+        .where((where) => where.or([where("error", "is", null), where("error", "!=", "superseded")]))
+        .orderBy("position", "desc")
+        .limit(1)
+        .executeTakeFirst();
+      return row === undefined ? null : toIntent(row);
+    });
+  }
+
+  /** Intents planned after this one, whatever their state; oldest first. */
+  plannedAfter(id: string): Promise<readonly WeightIntent[]> {
+    return this.#database.transact(async (transaction) => {
+      const rows = await transaction
+        .selectFrom("intents")
+        .selectAll()
+        .where("position", ">", (query) => query.selectFrom("intents").select("position").where("id", "=", id))
+        .orderBy("position")
+        .execute();
+      return rows.map(toIntent);
     });
   }
 

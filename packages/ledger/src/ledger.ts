@@ -7,6 +7,7 @@ import { GroupRepository } from "./groups.ts";
 import { IntentRepository } from "./intents.ts";
 import { LedgerDatabase } from "./ledger-database.ts";
 import { MergeRepository } from "./merges.ts";
+import { RevealRepository } from "./reveals.ts";
 import { RoundRepository } from "./rounds.ts";
 import { ScoreRepository } from "./scores.ts";
 import { StepRepository } from "./steps.ts";
@@ -25,6 +26,7 @@ export class Ledger {
   readonly evaluationStages: EvaluationStageRepository;
   readonly scores: ScoreRepository;
   readonly intents: IntentRepository;
+  readonly reveals: RevealRepository;
   readonly commitments: CommitmentRepository;
   readonly steps: StepRepository;
   readonly groups: GroupRepository;
@@ -40,6 +42,7 @@ export class Ledger {
     this.evaluationStages = new EvaluationStageRepository(database);
     this.scores = new ScoreRepository(database);
     this.intents = new IntentRepository(database);
+    this.reveals = new RevealRepository(database);
     this.commitments = new CommitmentRepository(database);
     this.steps = new StepRepository(database);
     this.groups = new GroupRepository(database);

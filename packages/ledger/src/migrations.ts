@@ -5,7 +5,11 @@ import type { Migration, MigrationProvider } from "kysely/migration";
 export const LEDGER_MIGRATIONS: MigrationProvider = { getMigrations: () => Promise.resolve(migrations()) };
 
 function migrations(): Readonly<Record<string, Migration>> {
-  return { "0001_validator_memory": validatorMemory, "0003_evaluation_stages": evaluationStages };
+  return {
+    "0001_validator_memory": validatorMemory,
+    "0003_evaluation_stages": evaluationStages,
+    "0004_weight_reveals": weightReveals,
+  };
 }
 
 const validatorMemory: Migration = {
@@ -23,6 +27,21 @@ const evaluationStages: Migration = {
         `CREATE TABLE evaluation_stages (
            round_id INTEGER NOT NULL REFERENCES rounds (id), uid INTEGER NOT NULL, stage INTEGER NOT NULL,
            outcome TEXT NOT NULL, PRIMARY KEY (round_id, uid, stage)
+         ) STRICT, WITHOUT ROWID`,
+      )
+      .execute(db);
+  },
+};
+
+const weightReveals: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await sql
+      .raw(
+        `CREATE TABLE weight_reveals (
+           intent_id TEXT NOT NULL REFERENCES intents (id), attempt INTEGER NOT NULL, way TEXT NOT NULL,
+           hash TEXT NOT NULL, salt TEXT NOT NULL, epoch INTEGER NOT NULL, reveal_epoch INTEGER NOT NULL,
+           sent_block INTEGER NOT NULL, deadline_block INTEGER NOT NULL, state TEXT NOT NULL,
+           PRIMARY KEY (intent_id, attempt)
          ) STRICT, WITHOUT ROWID`,
       )
       .execute(db);

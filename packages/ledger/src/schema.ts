@@ -9,6 +9,7 @@ export interface LedgerSchema {
   readonly scores: ScoreStateRow;
   readonly round_scores: RoundScoreRow;
   readonly intents: IntentRow;
+  readonly weight_reveals: WeightRevealRow;
   readonly commitments: CommitmentRow;
   readonly steps: StepRow;
   readonly groups: GroupRow;
@@ -76,6 +77,19 @@ export interface IntentRow {
   readonly block: number | null;
   readonly extrinsic_hash: string | null;
   readonly error: string | null;
+}
+
+export interface WeightRevealRow {
+  readonly intent_id: string;
+  readonly attempt: number;
+  readonly way: string;
+  readonly hash: string;
+  readonly salt: string;
+  readonly epoch: number;
+  readonly reveal_epoch: number;
+  readonly sent_block: number;
+  readonly deadline_block: number;
+  readonly state: string;
 }
 
 interface CommitmentRow {

@@ -22,6 +22,7 @@ describe("the ledger's file", () => {
     expect(connection.prepare("SELECT name FROM kysely_migration").all()).toEqual([
       { name: "0001_validator_memory" },
       { name: "0003_evaluation_stages" },
+      { name: "0004_weight_reveals" },
     ]);
     connection.close();
   });

@@ -1,8 +1,17 @@
 import type { ApiPromise } from "@polkadot/api";
 import type { SubmittableExtrinsic } from "@polkadot/api/types";
-import { type ChainCall, MAX_COMMITMENT_BYTES, type ServeAxonCall, type SetCommitmentCall } from "../chain-client.ts";
+import {
+  type ChainCall,
+  type CommitTimelockedWeightsCall,
+  MAX_COMMITMENT_BYTES,
+  type RevealWeightsCall,
+  type ServeAxonCall,
+  type SetCommitmentCall,
+} from "../chain-client.ts";
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
 import { encodeIp } from "../ip-address.ts";
+import { TIMELOCK_VERSION } from "../weight-rules.ts";
+import { u8aToHex } from "./library.ts";
 
 /** What we announce with an axon: version and protocol of the reference implementation's own axons. */
 const AXON = { version: 1, protocol: 4 } as const;
@@ -18,6 +27,12 @@ export function extrinsicOf(api: ApiPromise, call: ChainCall): Extrinsic {
   switch (call.kind) {
     case "set_weights":
       return build(api, "subtensorModule", "setWeights", [call.netuid, call.uids, call.weights, call.versionKey]);
+    case "commit_timelocked_weights":
+      return build(api, "subtensorModule", "commitTimelockedWeights", timelockedArguments(call));
+    case "commit_weights":
+      return build(api, "subtensorModule", "commitWeights", [call.netuid, call.commitHash]);
+    case "reveal_weights":
+      return build(api, "subtensorModule", "revealWeights", revealArguments(call));
     case "set_commitment":
       return build(api, "commitments", "setCommitment", [call.netuid, { fields: [commitmentField(call)] }]);
     case "serve_axon":
@@ -31,6 +46,14 @@ function build(api: ApiPromise, pallet: string, name: string, parameters: readon
     throw new ChainError(ChainErrorCode.InterfaceMismatch, "The runtime lacks a call", { fields: { pallet, name } });
   }
   return create(...parameters);
+}
+
+function timelockedArguments({ netuid, commit, revealRound }: CommitTimelockedWeightsCall): readonly unknown[] {
+  return [netuid, u8aToHex(commit), revealRound, TIMELOCK_VERSION];
+}
+
+function revealArguments({ netuid, uids, weights, salt, versionKey }: RevealWeightsCall): readonly unknown[] {
+  return [netuid, uids, weights, salt, versionKey];
 }
 
 function commitmentField({ bytes }: SetCommitmentCall): Readonly<Record<string, Uint8Array>> {

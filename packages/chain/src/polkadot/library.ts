@@ -41,6 +41,7 @@ export const blake2AsHex: typeof utilCrypto.blake2AsHex = utilCrypto.blake2AsHex
 export const blake2AsU8a: typeof utilCrypto.blake2AsU8a = utilCrypto.blake2AsU8a;
 export const cryptoWaitReady: typeof utilCrypto.cryptoWaitReady = utilCrypto.cryptoWaitReady;
 export const decodeAddress: typeof utilCrypto.decodeAddress = utilCrypto.decodeAddress;
+export const encodeAddress: typeof utilCrypto.encodeAddress = utilCrypto.encodeAddress;
 export const ed25519Verify: typeof utilCrypto.ed25519Verify = utilCrypto.ed25519Verify;
 export const naclDecrypt: typeof utilCrypto.naclDecrypt = utilCrypto.naclDecrypt;
 export const sr25519Verify: typeof utilCrypto.sr25519Verify = utilCrypto.sr25519Verify;

@@ -5,6 +5,7 @@ import type { ChainCall, ChainClient, ChainHead, ExtrinsicReceipt, SubmitOptions
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
 import { type ConnectionObserver, NO_OBSERVER } from "../connection-observer.ts";
 import type { Signer } from "../hotkey.ts";
+import type { WeightRules } from "../weight-rules.ts";
 import { readCommitments } from "./commitments.ts";
 import { ChainConnection } from "./connection.ts";
 import type { ChainIdentity } from "./fit-session.ts";
@@ -15,6 +16,7 @@ import { readSnapshot, readWeights } from "./snapshot.ts";
 import { StateReads } from "./state-reads.ts";
 import { storageAt } from "./storage.ts";
 import { ExtrinsicSubmitter } from "./submitter.ts";
+import { readPendingCommits, readWeightRules } from "./weight-rules.ts";
 
 export interface PolkadotChainClientOptions {
   /** WebSocket addresses of nodes of one chain, the preferred ones first. */
@@ -133,6 +135,14 @@ export class PolkadotChainClient implements ChainClient {
   async weights(netuid: Netuid, uid: Uid, at?: BlockHash): Promise<readonly (readonly [Uid, number])[]> {
     const hash = at ?? this.head().hash;
     return await this.#reads.run((session) => readWeights(session, { netuid, uid, at: hash }));
+  }
+
+  async weightRules(netuid: Netuid, at: BlockHash): Promise<WeightRules> {
+    return await readWeightRules(await this.#connection.session(), netuid, at);
+  }
+
+  async pendingCommits(netuid: Netuid, hotkey: Hotkey, at: BlockHash): Promise<readonly string[]> {
+    return await readPendingCommits(await this.#connection.session(), { netuid, hotkey, at });
   }
 
   async submit(call: ChainCall, options: SubmitOptions): Promise<ExtrinsicReceipt> {

@@ -73,3 +73,9 @@ export function weightJobId(intentId: string): string {
 export function weightIntentId(netuid: Netuid, roundId: RoundId): string {
   return `${netuid}-${roundId}`;
 }
+
+/** Id of the intent that repeats another one whose weights were lost: `2-31`, `2-31-r1`, `2-31-r2`, … */
+export function repairIntentId(intentId: string): string {
+  const [, first = intentId, repeats = "0"] = /^(.*?)-r(\d+)$/.exec(intentId) ?? [];
+  return `${first}-r${Number(repeats) + 1}`;
+}

@@ -1,3 +1,4 @@
+import type { OwnBeacon } from "@assay/chain/timelock/own-beacon";
 import type { BlockHash, BlockNumber, Netuid } from "@assay/core/units";
 import type { Block } from "./blocks/block.ts";
 import { buildBlock } from "./blocks/build-block.ts";
@@ -17,6 +18,7 @@ import { StateOverlay } from "./state/state-overlay.ts";
 export interface ChainComponents {
   readonly runtime: Runtime;
   readonly genesis: Genesis;
+  readonly beacon: OwnBeacon;
   readonly onBrokenCall: (error: unknown) => void;
 }
 
@@ -171,6 +173,7 @@ export class Chain {
       injected,
       extrinsics,
       timestamp,
+      beacon: this.#components.beacon,
       onBrokenCall: this.#components.onBrokenCall,
     });
     this.#append(block, changes);

@@ -1,4 +1,5 @@
 import { cryptoWaitReady } from "@assay/chain/polkadot/library";
+import { OwnBeacon } from "@assay/chain/timelock/own-beacon";
 import type { BlockHash, BlockNumber, Netuid } from "@assay/core/units";
 import { BlockProducer } from "./block-producer.ts";
 import { Chain } from "./chain.ts";
@@ -22,6 +23,8 @@ export interface DevChainOptions {
   readonly port?: number;
   /** Time between blocks; 12 000 when not given, as on finney. */
   readonly blockMillis?: number;
+  /** Time between two rounds of the chain's own beacon, which opens time-locked weights; 3 when not given, as drand's. */
+  readonly beaconPeriodSeconds?: number;
   /** Builds blocks only when asked to. */
   readonly manual?: boolean;
   /** Blocks between the head and the newest final block; 2 when not given, at least 1. */
@@ -72,6 +75,9 @@ export interface DevChain {
 }
 
 const FINNEY_BLOCK_MILLIS = 12_000;
+const DRAND_PERIOD_SECONDS = 3;
+/** Anyone can derive the beacon's key: it keeps nothing secret but from the honest. */
+const BEACON_WORD = "assay development beacon";
 
 /** Starts a chain with one subnet. Its head is block 1, so that clients never meet the genesis as their head. */
 export async function startDevChain(options: DevChainOptions): Promise<DevChain> {
@@ -102,10 +108,16 @@ function checkOptions({
 function createChain(options: DevChainOptions, blockMillis: number): Chain {
   const { withoutCalls = [] } = options;
   const hyperparameters = { ...DEFAULT_HYPERPARAMETERS, ...options.hyperparameters };
+  const { netuid, neurons, genesisMillis = Date.now(), beaconPeriodSeconds = DRAND_PERIOD_SECONDS } = options;
+  const beacon = new OwnBeacon(BEACON_WORD, {
+    genesisSeconds: Math.floor(genesisMillis / 1000),
+    periodSeconds: beaconPeriodSeconds,
+  });
   return new Chain(
     {
       runtime: createRuntime({ blockMillis, withoutCalls }),
-      genesis: { netuid: options.netuid, neurons: options.neurons, hyperparameters },
+      beacon,
+      genesis: { netuid, neurons, hyperparameters, beacon },
       onBrokenCall:
         options.onBrokenCall ?? ((error) => process.emitWarning(error instanceof Error ? error : String(error))),
     },
@@ -114,7 +126,7 @@ function createChain(options: DevChainOptions, blockMillis: number): Chain {
       pruneAfterBlocks: options.pruneAfterBlocks ?? null,
       poolLimit: options.poolLimit ?? 8192,
       poolChecks: options.poolChecks ?? false,
-      genesisMillis: options.genesisMillis ?? Date.now(),
+      genesisMillis,
     },
   );
 }

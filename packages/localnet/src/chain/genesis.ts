@@ -1,5 +1,7 @@
+import type { Beacon } from "@assay/chain/timelock/beacon";
 import type { Hotkey, Netuid } from "@assay/core/units";
 import { DEFAULT_MAX_SPACE } from "./metadata/commitments-pallet.ts";
+import { writeBeacon } from "./runtime/beacon-pulses.ts";
 import { PalletStorage } from "./state/pallet-storage.ts";
 import type { RuntimeCodec } from "./state/runtime-codec.ts";
 import type { StateOverlay } from "./state/state-overlay.ts";
@@ -30,6 +32,8 @@ export interface GenesisHyperparameters {
   /** Blocks between two serve_axon of one neuron. */
   readonly servingRateLimit: number;
   readonly commitRevealWeightsEnabled: boolean;
+  /** Version of time-locked commits; another one than 4 leaves clients the way of hashes. */
+  readonly commitRevealWeightsVersion: number;
   readonly revealPeriodEpochs: number;
   /** Least stake, in rao, that may set weights. */
   readonly stakeThreshold: bigint;
@@ -48,6 +52,7 @@ export const DEFAULT_HYPERPARAMETERS: GenesisHyperparameters = {
   activityCutoff: 5000,
   servingRateLimit: 50,
   commitRevealWeightsEnabled: false,
+  commitRevealWeightsVersion: 4,
   revealPeriodEpochs: 1,
   stakeThreshold: 0n,
   maxSpace: DEFAULT_MAX_SPACE,
@@ -57,6 +62,7 @@ export interface Genesis {
   readonly netuid: Netuid;
   readonly neurons: readonly GenesisNeuron[];
   readonly hyperparameters: GenesisHyperparameters;
+  readonly beacon: Beacon;
 }
 
 const STARTING_BALANCE_RAO = 10n ** 15n;
@@ -66,6 +72,7 @@ export function writeGenesis(codec: RuntimeCodec, overlay: StateOverlay, genesis
   const system = new PalletStorage(codec, overlay, "System");
   writeSubnet(subtensor, genesis);
   new PalletStorage(codec, overlay, "Commitments").put("MaxSpace", [], genesis.hyperparameters.maxSpace);
+  writeBeacon(new PalletStorage(codec, overlay, "Drand"), genesis.beacon);
   writeNeuronColumns(subtensor, genesis);
   for (const [uid, neuron] of genesis.neurons.entries()) {
     writeNeuron(subtensor, genesis.netuid, uid, neuron);
@@ -90,6 +97,7 @@ function writeSubnet(subtensor: PalletStorage, { netuid, neurons, hyperparameter
   };
   for (const [item, value] of Object.entries(values)) subtensor.put(item, [netuid], value);
   subtensor.put("StakeThreshold", [], hyperparameters.stakeThreshold);
+  subtensor.put("CommitRevealWeightsVersion", [], hyperparameters.commitRevealWeightsVersion);
 }
 
 function writeNeuronColumns(subtensor: PalletStorage, { netuid, neurons }: Genesis): void {

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { CommitReveal } from "../stage/local-subnet.ts";
 
 export interface DemoOptions {
   readonly cycles: number;
@@ -6,6 +7,8 @@ export interface DemoOptions {
   readonly json: string | null;
   /** Folder to work in; null for a temporary one that is removed after success. */
   readonly directory: string | null;
+  /** How the subnet hides weights; null when it does not. */
+  readonly commitReveal: CommitReveal | null;
   readonly verbose: boolean;
   readonly help: boolean;
 }
@@ -17,6 +20,7 @@ usage: npm run demo [-- OPTIONS]
   --cycles N       full cycles to run (3)
   --json FILE      also write the result as JSON
   --directory DIR  keep everything there: logs, model versions, submissions, ledger (a temporary folder otherwise)
+  --commit-reveal WAY  hide weights until a later epoch: "timelocked" or "hashed"
   --verbose        print every line of the two services
   --help           this text
 
@@ -31,6 +35,7 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions {
       cycles: { type: "string", default: "3" },
       json: { type: "string" },
       directory: { type: "string" },
+      "commit-reveal": { type: "string" },
       verbose: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -39,8 +44,13 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions {
   if (!Number.isInteger(cycles) || cycles < 1 || cycles > 1000) {
     throw new RangeError(`--cycles takes a whole number from 1 to 1000, not "${values.cycles}"`);
   }
+  const commitReveal = values["commit-reveal"] ?? null;
+  if (commitReveal !== null && commitReveal !== "timelocked" && commitReveal !== "hashed") {
+    throw new RangeError(`--commit-reveal takes "timelocked" or "hashed", not "${commitReveal}"`);
+  }
   return {
     cycles,
+    commitReveal,
     json: values.json ?? null,
     directory: values.directory ?? null,
     verbose: values.verbose,

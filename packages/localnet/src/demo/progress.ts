@@ -9,6 +9,7 @@ const STORY = [
   /Evaluated \d+/,
   /merging complete/,
   /Committed (signed )?model hash/,
+  /Committed weights/,
   /set_weights\(\)/,
   /Model server ready/,
   /\[(WARN|ERROR)\]/,

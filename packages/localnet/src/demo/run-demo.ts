@@ -36,7 +36,8 @@ export async function runDemo(
   write(`Working in ${root}; logs in ${folders.logs}\n`);
   const network = await loadLocalNetwork();
   const onLine = createProgress(write, options.verbose);
-  const subnet = new LocalSubnet({ folders, network, parts: FULL_CAST, onLine });
+  const commitReveal = options.commitReveal ?? undefined;
+  const subnet = new LocalSubnet({ folders, network, parts: FULL_CAST, commitReveal, onLine });
   const cycles: CycleReport[] = [];
   let failed: ReadonlyMap<string, number> = new Map();
   try {

@@ -21,9 +21,13 @@ export interface LocalSubnetOptions {
   readonly validatorHotkey?: Hotkey;
   /** Settings of the evaluator beside those the stage decides, as environment variables. */
   readonly evaluatorEnv?: Readonly<Record<string, string>>;
+  /** How the subnet hides weights; it does not when not given. */
+  readonly commitReveal?: CommitReveal | undefined;
   /** Hears each line that a process prints. */
   readonly onLine?: (process: string, line: string) => void;
 }
+
+export type CommitReveal = "timelocked" | "hashed";
 
 export const LOCAL_NETUID: Netuid = 2;
 export const VALIDATOR_URI = "//Validator//0";
@@ -33,6 +37,8 @@ export const VALIDATOR_UID = 0;
 const STAKE_RAO = 10n ** 12n;
 /** The demo's cycles are short and its commitments many: no space limit worth the name. */
 const MAX_SPACE = 1_000_000;
+/** Fast blocks want fast rounds: one in five blocks. */
+const BEACON_PERIOD_SECONDS = 1;
 const READY_DEADLINE_MILLIS = 60_000;
 const READY_POLL_MILLIS = 100;
 
@@ -159,7 +165,7 @@ export class LocalSubnet {
   }
 
   async #startChain(): Promise<void> {
-    const { folders, network, parts, validatorHotkey } = this.#options;
+    const { folders, network, parts, validatorHotkey, commitReveal } = this.#options;
     const validator = validatorHotkey ?? (await loadHotkey({ uri: VALIDATOR_URI })).address;
     const miners = await Promise.all(parts.map((_, index) => loadHotkey({ uri: minerUri(index) })));
     const config = {
@@ -169,7 +175,8 @@ export class LocalSubnet {
         { hotkey: validator, stakeRao: STAKE_RAO.toString(), permit: true },
         ...miners.map(({ address }) => ({ hotkey: address })),
       ],
-      hyperparameters: { tempo: 20, weightsSetRateLimit: 20, maxSpace: MAX_SPACE },
+      hyperparameters: { tempo: 20, weightsSetRateLimit: 20, maxSpace: MAX_SPACE, ...hidingRules(commitReveal) },
+      beaconPeriodSeconds: BEACON_PERIOD_SECONDS,
     };
     const file = join(folders.root, "chain.json");
     await writeFile(file, JSON.stringify(config, null, 2));
@@ -255,6 +262,12 @@ export class LocalSubnet {
 /** Key of the miner at this place of the cast, for tests and demos only: anyone can derive it. */
 export function minerUri(index: number): string {
   return `//Miner//${index}`;
+}
+
+/** Any version of time-locked commits but 4 leaves validators the way of hashes. */
+function hidingRules(way: CommitReveal | undefined): Readonly<Record<string, boolean | number>> {
+  if (way === undefined) return {};
+  return { commitRevealWeightsEnabled: true, commitRevealWeightsVersion: way === "timelocked" ? 4 : 3 };
 }
 
 /** Resolves once an HTTP server says that all is well. */

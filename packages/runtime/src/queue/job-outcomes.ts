@@ -4,8 +4,11 @@ import type { DownloadOutcome, EvaluationOutcome } from "@assay/core/scoring/out
 /** What became of one weight intent. */
 export interface WeightOutcome {
   readonly intentId: string;
-  /** `verified`: finalised and read back equal. `superseded`: a newer intent took its place. */
-  readonly state: "verified" | "superseded" | "expired";
+  /**
+   * `verified`: finalised and read back equal. `superseded`: a newer intent took its place. `committed`: final, and
+   * hidden until a later epoch. `reveal_lost`: they never appeared.
+   */
+  readonly state: "verified" | "superseded" | "expired" | "committed" | "reveal_lost";
 }
 
 /** What each queue's processor returns: BullMQ keeps only an error's message, so everything else travels as a result. */

@@ -25,6 +25,8 @@ export interface ChainHarness {
   openClient(hotkeyUri: string | null): Promise<ChainClient>;
   /** Changes a rule from the next block on. */
   setRules(rules: Partial<SubnetHyperparameters>): void;
+  /** Version of time-locked commits from the next block on; 4 until then. */
+  setCommitRevealVersion(version: number): void;
   /** Ends every client's connection, as a restarting node would; they may connect again. */
   dropConnections(): void;
   close(): Promise<void>;

@@ -2,12 +2,14 @@ import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
 import { loadHotkey } from "@assay/chain/hotkey";
 import { expect, test } from "vitest";
 import { chainClientContract } from "../contracts/chain-client-contract.ts";
+import type { ChainHarness, ChainSetup } from "../contracts/chain-client-scenario.ts";
+import { hiddenWeightsContract } from "../contracts/hidden-weights-contract.ts";
 import { FakeChain } from "./fake-chain.ts";
 import { FakeChainClient } from "./fake-chain-client.ts";
 
 const running = new AbortController().signal;
 
-chainClientContract("FakeChainClient", async (setup) => {
+async function startHarness(setup: ChainSetup): Promise<ChainHarness> {
   const chain = new FakeChain(setup);
   const clients: FakeChainClient[] = [];
   return {
@@ -23,6 +25,7 @@ chainClientContract("FakeChainClient", async (setup) => {
       return client;
     },
     setRules: (rules) => chain.setHyperparameters(rules),
+    setCommitRevealVersion: (version) => chain.setCommitRevealVersion(version),
     dropConnections: () => {
       for (const client of clients) {
         client.disconnect();
@@ -33,7 +36,10 @@ chainClientContract("FakeChainClient", async (setup) => {
       await Promise.all(clients.map((client) => client.stop()));
     },
   };
-});
+}
+
+chainClientContract("FakeChainClient", startHarness);
+hiddenWeightsContract("FakeChainClient", startHarness);
 
 async function startClient(): Promise<{ readonly chain: FakeChain; readonly client: FakeChainClient }> {
   const chain = new FakeChain({ netuid: 2, neurons: [{ hotkey: "validator", stakeRao: 1n, permit: true }] });

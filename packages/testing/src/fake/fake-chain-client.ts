@@ -10,6 +10,7 @@ import {
   type SubmitOptions,
 } from "@assay/chain/chain-client";
 import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
+import type { WeightRules } from "@assay/chain/weight-rules";
 import type { ChainCommitment, ChainSnapshot } from "@assay/core/round/snapshot";
 import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/units";
 import { type FakeChain, type PendingCall, sortedCommitments } from "./fake-chain.ts";
@@ -96,6 +97,16 @@ export class FakeChainClient implements ChainClient {
   async weights(netuid: Netuid, uid: Uid, at?: BlockHash): Promise<readonly (readonly [Uid, number])[]> {
     const { subnet } = this.#connected().subnetAt(at ?? this.#head.hash);
     return netuid === subnet.netuid ? (subnet.weights.get(uid) ?? []) : [];
+  }
+
+  async weightRules(netuid: Netuid, at: BlockHash): Promise<WeightRules> {
+    return this.#connected().weightRulesAt(at, netuid);
+  }
+
+  async pendingCommits(netuid: Netuid, hotkey: Hotkey, at: BlockHash): Promise<readonly string[]> {
+    const { subnet } = this.#connected().subnetAt(at);
+    if (netuid !== subnet.netuid) return [];
+    return subnet.commits.filter(({ signer }) => signer === hotkey).map(({ hash }) => hash);
   }
 
   async submit(call: ChainCall, options: SubmitOptions): Promise<ExtrinsicReceipt> {

@@ -1,9 +1,13 @@
 import { createHash } from "node:crypto";
 import type { ChainCall, ChainHead } from "@assay/chain/chain-client";
 import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
+import { OwnBeacon } from "@assay/chain/timelock/own-beacon";
+import { TIMELOCK_VERSION, type WeightRules, weightWay } from "@assay/chain/weight-rules";
 import type { ChainCommitment, ChainSnapshot, Neuron, SubnetHyperparameters } from "@assay/core/round/snapshot";
 import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/units";
-import { applyCall, type FakeSubnet } from "./fake-subnet.ts";
+import { applyCall } from "./fake-calls.ts";
+import { beginBlock } from "./fake-hidden-weights.ts";
+import type { FakeSubnet } from "./fake-subnet.ts";
 
 /** A neuron to register; its place in the list is its uid. */
 export interface FakeNeuron {
@@ -34,6 +38,9 @@ export interface PendingCall {
 interface FakeBlock extends ChainHead {
   readonly subnet: FakeSubnet;
 }
+
+const SECONDS_PER_BLOCK = 12;
+const BEACON = new OwnBeacon("a fake chain's beacon", { genesisSeconds: 0, periodSeconds: 3 });
 
 const DEFAULT_HYPERPARAMETERS: SubnetHyperparameters = {
   tempo: 360,
@@ -79,6 +86,7 @@ export class FakeChain {
     const number = this.head.number + 1;
     const calls = this.#isIncluding ? this.#pending.filter(({ deadlineBlock }) => number <= deadlineBlock) : [];
     this.#pending = this.#pending.filter((call) => !calls.includes(call) && number < call.deadlineBlock);
+    this.#next = beginBlock(this.#next, number, number * SECONDS_PER_BLOCK, BEACON);
     const refusals = calls.map((pending) => this.#execute(pending, number));
     const block = this.#append(number);
     for (const [index, pending] of calls.entries()) pending.onIncluded(block, refusals[index] ?? null);
@@ -99,6 +107,11 @@ export class FakeChain {
 
   setHyperparameters(changed: Partial<SubnetHyperparameters>): void {
     this.change((subnet) => ({ ...subnet, hyperparameters: { ...subnet.hyperparameters, ...changed } }));
+  }
+
+  /** Another version than 4 leaves clients the way of hashes. */
+  setCommitRevealVersion(version: number): void {
+    this.change((subnet) => ({ ...subnet, commitReveal: { ...subnet.commitReveal, version } }));
   }
 
   /** Registers a neuron in a slot, in place of whoever had it; its weights and `lastUpdate` start anew. */
@@ -154,6 +167,28 @@ export class FakeChain {
     return { netuid, block, hash, neurons, hyperparameters, commitments: sortedCommitments(commitments) };
   }
 
+  weightRulesAt(hash: BlockHash, netuid: Netuid): WeightRules {
+    const { block, subnet } = this.subnetAt(hash);
+    if (netuid !== subnet.netuid) throw new ChainError(ChainErrorCode.SubnetUnknown, "The subnet does not exist");
+    const { hyperparameters, commitReveal, epoch, lastRound } = subnet;
+    const { commitRevealEnabled, tempo } = hyperparameters;
+    const commitRevealVersion = commitReveal.version;
+    return {
+      way: weightWay({ commitRevealEnabled, commitRevealVersion, hasTimelock: true, hasHash: true }) ?? "plain",
+      block,
+      blockSeconds: block * SECONDS_PER_BLOCK,
+      secondsPerBlock: SECONDS_PER_BLOCK,
+      epoch: { index: epoch.index, nextBlock: epoch.firstBlock + tempo, blocks: tempo },
+      revealPeriodEpochs: commitReveal.periodEpochs,
+      beacon: {
+        publicKey: BEACON.publicKey,
+        genesisSeconds: BEACON.genesisSeconds,
+        periodSeconds: BEACON.periodSeconds,
+        lastStoredRound: lastRound,
+      },
+    };
+  }
+
   enqueue(call: PendingCall): void {
     this.#pending.push(call);
   }
@@ -192,13 +227,18 @@ export class FakeChain {
   }
 }
 
-function firstSubnet({ netuid, neurons, hyperparameters }: FakeChainOptions): FakeSubnet {
+function firstSubnet(options: FakeChainOptions): FakeSubnet {
+  const { netuid, neurons, hyperparameters, firstBlock = 1 } = options;
   return {
     netuid,
     neurons: neurons.map((neuron, uid) => neuronAt(uid, neuron)),
     hyperparameters: { ...DEFAULT_HYPERPARAMETERS, ...hyperparameters },
     commitments: new Map(),
     weights: new Map(),
+    epoch: { index: 0, firstBlock },
+    commitReveal: { version: TIMELOCK_VERSION, periodEpochs: 1 },
+    commits: [],
+    lastRound: 0,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
 import { cycleLength } from "@assay/core/cycle/phase";
-import { weightIntentId, weightJobId } from "@assay/core/jobs/catalog";
+import { repairIntentId, weightIntentId, weightJobId } from "@assay/core/jobs/catalog";
 import type { Network } from "@assay/core/network";
 import type { Round } from "@assay/core/round/round";
 import { entriesStillRegistered, type ScoreBook } from "@assay/core/scoring/score-book";
@@ -12,6 +12,7 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import type { Duty } from "../cycle/duty.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
 import type { JobBoard } from "../queue/job-board.ts";
+import { RevealWatch } from "./reveal-watch.ts";
 
 /** Step under which a cycle's weights are marked as planned, or as not to be set. */
 const PLANNED_STEP = "weights-planned";
@@ -31,11 +32,12 @@ export interface WeightDutyOptions {
   readonly network: Network;
 }
 
-/** Turns the scores of the newest closed round into an intent, and keeps each intent's job alive until it is final. */
+/** Turns the scores of the newest closed round into an intent, keeps each intent's job alive until it is final, and follows hidden ones to their reveal. */
 export class WeightDuty implements Duty {
   readonly name = "weights";
   readonly #components: WeightDutyComponents;
   readonly #options: WeightDutyOptions;
+  readonly #reveals: RevealWatch;
   /** Block at which an intent's job was first seen as failed. */
   readonly #failedAt = new Map<string, BlockNumber>();
   #started = false;
@@ -43,6 +45,7 @@ export class WeightDuty implements Duty {
   constructor(components: WeightDutyComponents, options: WeightDutyOptions) {
     this.#components = components;
     this.#options = options;
+    this.#reveals = new RevealWatch(components);
   }
 
   async run(head: ChainHead): Promise<void> {
@@ -50,22 +53,37 @@ export class WeightDuty implements Duty {
     if (!this.#started) await this.#restoreMetric();
     const newest = await ledger.rounds.latestClosed();
     if (newest !== null && !(await ledger.steps.done(newest.round.cycle, PLANNED_STEP))) {
-      await this.#plan(newest.round, head);
+      await this.#plan(newest.round, head, weightIntentId(this.#options.netuid, newest.round.id));
       await ledger.steps.mark(newest.round.cycle, PLANNED_STEP, { block: head.number });
     }
-    for (const intent of await ledger.intents.active()) await this.#keepAlive(intent, head);
+    for (const intent of await ledger.intents.active()) await this.#follow(intent, head);
+  }
+
+  async #follow(intent: WeightIntent, head: ChainHead): Promise<void> {
+    if (intent.state !== "committed" && intent.state !== "revealed") return await this.#keepAlive(intent, head);
+    const finding = await this.#reveals.look(intent);
+    if (finding === "due") await this.#keepAlive(intent, head);
+    if (finding === "lost") await this.#repair(intent, head);
+  }
+
+  /** Plans weights again whose reveal was lost, unless newer ones are planned. The plan comes before the end of the old. */
+  async #repair(intent: WeightIntent, head: ChainHead): Promise<void> {
+    const { ledger } = this.#components;
+    const record = await ledger.rounds.get(intent.roundId);
+    const isNewest = (await ledger.intents.latest())?.id === intent.id;
+    if (record !== null && isNewest) await this.#plan(record.round, head, repairIntentId(intent.id));
+    await this.#reveals.end(intent);
   }
 
   async #restoreMetric(): Promise<void> {
     const { ledger, metrics } = this.#components;
-    metrics.setWeightsSuccess.set((await ledger.intents.latest())?.state === "verified" ? 1 : 0);
+    metrics.setWeightsSuccess.set((await ledger.intents.latestResult())?.state === "verified" ? 1 : 0);
     this.#started = true;
   }
 
-  async #plan(round: Round, head: ChainHead): Promise<void> {
+  async #plan(round: Round, head: ChainHead, id: string): Promise<void> {
     const { chain, ledger } = this.#components;
     const { netuid, network } = this.#options;
-    const id = weightIntentId(netuid, round.id);
     // Planned, and killed before the step was marked: the plan stands, read at its own block.
     if ((await ledger.intents.get(id)) !== null) return;
     const snapshot = await chain.snapshot(netuid, head.hash);

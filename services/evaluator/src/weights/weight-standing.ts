@@ -1,6 +1,7 @@
 import type { ChainClient } from "@assay/chain/chain-client";
+import type { WeightWay } from "@assay/chain/weight-rules";
 import type { Neuron } from "@assay/core/round/snapshot";
-import type { BlockHash, BlockNumber, Uid } from "@assay/core/units";
+import type { BlockHash, BlockNumber, Netuid, Uid } from "@assay/core/units";
 import type { WeightIntent } from "@assay/ledger/intents";
 import { EvaluatorError, EvaluatorErrorCode } from "../evaluator-error.ts";
 
@@ -15,15 +16,21 @@ export type WeightStanding =
   | { readonly kind: "sendable" };
 
 /**
- * Reads where an intent stands, so that nothing is sent that is there already.
+ * Reads where an intent stands, so that nothing is sent that is there already. Hidden weights are never
+ * there before they are sent: what is shown now was committed an epoch ago or more.
  *
  * @throws EvaluatorError `EVALUATOR_NOT_REGISTERED` when our hotkey has no slot.
  */
-export async function weightStanding(intent: WeightIntent, chain: ChainClient): Promise<WeightStanding> {
+export async function weightStanding(
+  intent: WeightIntent,
+  chain: ChainClient,
+  way: WeightWay,
+): Promise<WeightStanding> {
   const head = chain.head();
   const { neurons, hyperparameters } = await chain.snapshot(intent.netuid, head.hash);
-  const { uid, lastUpdate } = ownNeuron(neurons, chain, intent);
-  if (lastUpdate >= intent.plannedBlock && holdsWeights(intent, await chain.weights(intent.netuid, uid, head.hash))) {
+  const { uid, lastUpdate } = ownNeuron(neurons, chain, intent.netuid);
+  const isShown = way === "plain" && lastUpdate >= intent.plannedBlock;
+  if (isShown && holdsWeights(intent, await chain.weights(intent.netuid, uid, head.hash))) {
     return lastUpdate <= chain.finalizedHead().number ? { kind: "on_chain", block: lastUpdate } : { kind: "landing" };
   }
   const until = lastUpdate === 0 ? 0 : lastUpdate + hyperparameters.weightsRateLimit;
@@ -33,7 +40,7 @@ export async function weightStanding(intent: WeightIntent, chain: ChainClient): 
 /** Whether the chain held exactly the intent's weights at a block. */
 export async function areWeightsStored(intent: WeightIntent, chain: ChainClient, at: BlockHash): Promise<boolean> {
   const { neurons } = await chain.snapshot(intent.netuid, at);
-  const { uid } = ownNeuron(neurons, chain, intent);
+  const { uid } = ownNeuron(neurons, chain, intent.netuid);
   return holdsWeights(intent, await chain.weights(intent.netuid, uid, at));
 }
 
@@ -44,7 +51,12 @@ function holdsWeights({ uids, weights }: WeightIntent, stored: readonly (readonl
   );
 }
 
-function ownNeuron(neurons: readonly Neuron[], { hotkey }: ChainClient, { netuid }: WeightIntent): Neuron {
+/**
+ * The neuron of our own hotkey.
+ *
+ * @throws EvaluatorError `EVALUATOR_NOT_REGISTERED` when it has no slot.
+ */
+export function ownNeuron(neurons: readonly Neuron[], { hotkey }: ChainClient, netuid: Netuid): Neuron {
   const own = neurons.find((neuron) => neuron.hotkey === hotkey);
   if (own !== undefined) return own;
   throw new EvaluatorError(EvaluatorErrorCode.NotRegistered, "The validator's hotkey is not registered", {

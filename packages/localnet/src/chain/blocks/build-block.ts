@@ -1,10 +1,13 @@
 import { u8aToHex } from "@assay/chain/polkadot/library";
+import type { OwnBeacon } from "@assay/chain/timelock/own-beacon";
 import type { Netuid } from "@assay/core/units";
 import { BLOCK_HASH_COUNT } from "../metadata/system-pallet.ts";
 import type { SignedExtrinsic } from "../pool/signed-extrinsic.ts";
+import { advanceBeacon } from "../runtime/beacon-pulses.ts";
 import { type CallContext, DispatchFailure } from "../runtime/call.ts";
 import { dispatchCall } from "../runtime/dispatch.ts";
 import { advanceEpoch } from "../runtime/epoch.ts";
+import { revealTimelocked } from "../runtime/timelocked-reveal.ts";
 import { PalletStorage } from "../state/pallet-storage.ts";
 import type { RuntimeCodec } from "../state/runtime-codec.ts";
 import type { StateChanges, StateReader } from "../state/state-history.ts";
@@ -23,6 +26,7 @@ export interface BlockTask {
   /** In the order of execution; each one's nonce is its account's next. */
   readonly extrinsics: readonly SignedExtrinsic[];
   readonly timestamp: number;
+  readonly beacon: OwnBeacon;
   /** Hears of a call that broke instead of being refused: a bug of the chain's, not of the signer's. */
   readonly onBrokenCall: (error: unknown) => void;
 }
@@ -39,6 +43,7 @@ export function buildBlock(task: BlockTask): BuiltBlock {
   const events = new EventLog(codec);
   state.take(task.injected);
   initialize(task, state);
+  reveal(task, state, events);
   const inherent = u8aToHex(codec.timestampExtrinsic(timestamp));
   events.succeeded(0);
   for (const [position, extrinsic] of task.extrinsics.entries()) {
@@ -61,6 +66,13 @@ function initialize({ codec, netuid, parent, timestamp }: BlockTask, state: Stat
   if (parent.number >= BLOCK_HASH_COUNT) system.remove("BlockHash", [parent.number - BLOCK_HASH_COUNT]);
   new PalletStorage(codec, state, "Timestamp").put("Now", [], timestamp);
   advanceEpoch(new PalletStorage(codec, state, "SubtensorModule"), netuid, number);
+}
+
+/** Before the extrinsics: the beacon's newest round, and the weights that it opens. */
+function reveal({ codec, netuid, parent, timestamp, beacon }: BlockTask, state: StateOverlay, events: EventLog): void {
+  advanceBeacon(new PalletStorage(codec, state, "Drand"), beacon, timestamp);
+  const deposit: CallContext["deposit"] = (pallet, event, fields) => events.deposit(pallet, event, fields, null);
+  revealTimelocked({ codec, netuid, block: parent.number + 1, state, beacon, deposit });
 }
 
 interface Execution {

@@ -18,7 +18,8 @@ export class EventLog {
     return this.#records.length;
   }
 
-  deposit(pallet: string, event: string, fields: readonly unknown[], extrinsicIndex: number): void {
+  /** Without an extrinsic, the event is the block's own, from before them all. */
+  deposit(pallet: string, event: string, fields: readonly unknown[], extrinsicIndex: number | null): void {
     this.#records.push(this.#codec.encodeEvent(pallet, event, fields, extrinsicIndex));
   }
 

@@ -1,5 +1,6 @@
 import { TypeRegistry, u8aConcat, u8aToHex } from "@assay/chain/polkadot/library";
 import { commitmentsPallet } from "./commitments-pallet.ts";
+import { drandPallet } from "./drand-pallet.ts";
 import { addExtrinsicTypes, type ExtrinsicTypes } from "./extrinsic-types.ts";
 import type { Pallet, StorageItem } from "./pallet.ts";
 import { runtimeApis } from "./runtime-api-types.ts";
@@ -31,6 +32,7 @@ export function buildMetadata(options: MetadataOptions): Uint8Array {
     timestampPallet(types, options.blockMillis),
     subtensorPallet(types, shared),
     commitmentsPallet(types),
+    drandPallet(types),
   ].map((pallet) => withoutCalls(pallet, options.withoutCalls ?? []));
   const enums = addPalletEnums(types, pallets);
   const eventRecord = addEventRecord(types, enums.eventType);

@@ -27,6 +27,7 @@ export const SUBTENSOR_ERRORS = [
   "ExpiredWeightCommit",
   "RevealTooEarly",
   "IncorrectCommitRevealVersion",
+  "InvalidRevealRound",
   "InvalidIpType",
   "InvalidIpAddress",
   "InvalidPort",
@@ -75,5 +76,6 @@ function subtensorEvents(types: TypeTable): readonly VariantCase[] {
     { name: "WeightsCommitted", fields: { 0: accountId, 1: u16, 2: h256 } },
     { name: "WeightsRevealed", fields: { 0: accountId, 1: u16, 2: h256 } },
     { name: "TimelockedWeightsCommitted", fields: { 0: accountId, 1: u16, 2: h256, 3: u64 } },
+    { name: "TimelockedWeightsRevealed", fields: { 0: u16, 1: accountId } },
   ];
 }

@@ -19,6 +19,7 @@ const POOL_CODES: Readonly<Partial<Record<SubtensorErrorName, number>>> = {
   InvalidIpAddress: 11,
   ServingRateLimitExceeded: 12,
   InvalidPort: 13,
+  InvalidRevealRound: 15,
   NoWeightsCommitFound: 16,
   InvalidRevealCommitHashNotMatch: 16,
   RevealTooEarly: 17,

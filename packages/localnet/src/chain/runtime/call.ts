@@ -11,6 +11,7 @@ export interface CallContext {
   readonly signer: Hotkey;
   readonly subtensor: PalletStorage;
   readonly commitments: PalletStorage;
+  readonly drand: PalletStorage;
   /** Adds an event of this extrinsic; fields in the order of the metadata. */
   deposit(pallet: string, event: string, fields: readonly unknown[]): void;
 }

@@ -51,7 +51,7 @@ export const revealWeights: CallHandler = (context, args) => {
   context.deposit("SubtensorModule", "WeightsRevealed", [signer, netuid, hash]);
 };
 
-/** `SubtensorModule.commit_timelocked_weights`: stores a ciphertext; opening it needs a beacon, which is not simulated. */
+/** `SubtensorModule.commit_timelocked_weights`: stores a ciphertext, to be opened when its round is signed. */
 export const commitTimelockedWeights: CallHandler = (context, args) => {
   const { subtensor, signer, block } = context;
   const netuid = args.number("netuid");
@@ -59,6 +59,7 @@ export const commitTimelockedWeights: CallHandler = (context, args) => {
   checkSubnetHides(context, netuid);
   const version = subtensor.number("CommitRevealWeightsVersion");
   ensure(args.number("commit_reveal_version") === version, "IncorrectCommitRevealVersion");
+  ensure(args.number("reveal_round") >= context.drand.number("LastStoredRound"), "InvalidRevealRound");
   const uid = checkCommitter(context, netuid);
   const epoch = subtensor.number("SubnetEpochIndex", netuid);
   const queue = timelockedCommits(context, netuid, epoch);

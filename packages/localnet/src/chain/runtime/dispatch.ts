@@ -19,7 +19,14 @@ export interface DispatchScope {
 export function dispatchCall({ codec, block, state, deposit }: DispatchScope, { call, signer }: SignedExtrinsic): void {
   const run = CALLS.get(`${call.section}.${call.method}`);
   if (run === undefined) throw new DispatchFailure("System", "CallFiltered");
-  const subtensor = new PalletStorage(codec, state, "SubtensorModule");
-  const commitments = new PalletStorage(codec, state, "Commitments");
-  run({ codec, block, signer, subtensor, commitments, deposit }, new CallArguments(call));
+  run({ codec, block, signer, ...storageOf(codec, state), deposit }, new CallArguments(call));
+}
+
+/** The pallets that calls read and write. */
+export function storageOf(
+  codec: RuntimeCodec,
+  state: StateOverlay,
+): Pick<CallContext, "subtensor" | "commitments" | "drand"> {
+  const pallet = (name: string) => new PalletStorage(codec, state, name);
+  return { subtensor: pallet("SubtensorModule"), commitments: pallet("Commitments"), drand: pallet("Drand") };
 }

@@ -22,6 +22,9 @@ const SILENT_EXTENSIONS = {
   DrandPriority: { extrinsic: {}, payload: {} },
 };
 
+/** Phase of an event that no extrinsic caused: before them all. */
+const INITIALIZATION_PHASE = 2;
+
 /** Translates between values and the bytes that the runtime's metadata lays down for them. */
 export class RuntimeCodec {
   readonly registry: TypeRegistry = new TypeRegistry();
@@ -57,12 +60,15 @@ export class RuntimeCodec {
   }
 
   /** The record of an event that extrinsic number `extrinsicIndex` of a block caused. */
-  encodeEvent(pallet: string, name: string, fields: readonly unknown[], extrinsicIndex: number): Uint8Array {
+  encodeEvent(pallet: string, name: string, fields: readonly unknown[], extrinsicIndex: number | null): Uint8Array {
     const { index, variant } = this.#variant(pallet, "events", name);
     const encoded = variant.fields.map((field, position) =>
       this.registry.createType(this.registry.createLookupType(field.type), fields[position]).toU8a(),
     );
-    const phase = u8aConcat(new Uint8Array([0]), this.registry.createType("u32", extrinsicIndex).toU8a());
+    const phase =
+      extrinsicIndex === null
+        ? new Uint8Array([INITIALIZATION_PHASE])
+        : u8aConcat(new Uint8Array([0]), this.registry.createType("u32", extrinsicIndex).toU8a());
     const topics = new Uint8Array([0]);
     return u8aConcat(phase, new Uint8Array([index, variant.index.toNumber()]), ...encoded, topics);
   }

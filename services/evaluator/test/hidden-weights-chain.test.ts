@@ -1,0 +1,119 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadHotkey } from "@assay/chain/hotkey";
+import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
+import { NINE_PHASE_45 } from "@assay/core/cycle/phase";
+import { type DevChain, startDevChain } from "@assay/localnet/chain/dev-chain";
+import { createMemoryLogger, type MemoryLogger } from "@assay/runtime/logging/memory-logger";
+import { Registry } from "prom-client";
+import { expect, onTestFinished, test } from "vitest";
+import { createEvaluatorMetrics } from "../src/metrics.ts";
+import { WeightDuty } from "../src/weights/weight-duty.ts";
+import { createWeightProcessor } from "../src/weights/weight-processor.ts";
+import { eventually, openQueues, useRedis } from "./queues.ts";
+import { saveRound } from "./rounds.ts";
+import { NETUID, openLedger, VALIDATOR_UID } from "./stage.ts";
+
+useRedis();
+
+const TEMPO = 20;
+const MINERS = ["//Miner//0", "//Miner//1"] as const;
+const addressOf = async (uri: string) => (await loadHotkey({ uri })).address;
+
+async function startChain(version: number): Promise<DevChain> {
+  const chain = await startDevChain({
+    netuid: NETUID,
+    neurons: [
+      { hotkey: await addressOf("//Validator//0"), stakeRao: 10n ** 12n, permit: true },
+      ...(await Promise.all(MINERS.map(async (uri) => ({ hotkey: await addressOf(uri) })))),
+    ],
+    hyperparameters: {
+      tempo: TEMPO,
+      weightsSetRateLimit: 4,
+      commitRevealWeightsEnabled: true,
+      commitRevealWeightsVersion: version,
+    },
+    manual: true,
+    poolChecks: true,
+  });
+  onTestFinished(() => chain.close());
+  return chain;
+}
+
+async function connect(chain: DevChain, logger: MemoryLogger): Promise<PolkadotChainClient> {
+  const signer = await loadHotkey({ uri: "//Validator//0" });
+  const client = new PolkadotChainClient(
+    { logger, signer },
+    { endpoints: [chain.url], requestDeadlineMillis: 5_000, headSilenceMillis: 60_000 },
+  );
+  await client.start(AbortSignal.timeout(10_000));
+  onTestFinished(() => client.stop());
+  return client;
+}
+
+/** A validator's weights, from a closed round on; `step` builds a block and looks. */
+async function openOffice(chain: DevChain) {
+  const folder = await mkdtemp(join(tmpdir(), "assay-hidden-"));
+  const logger = createMemoryLogger("evaluator");
+  const client = await connect(chain, logger);
+  const ledger = await openLedger(folder);
+  onTestFinished(async () => {
+    await ledger.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const network = {
+    name: "test",
+    blockMillis: 12_000,
+    schedule: NINE_PHASE_45,
+    expertGroups: 2,
+    evaluation: { sequences: 6, sequenceLength: 16, policy: "relative_reduction" },
+    merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
+  } as const;
+  const { id } = await saveRound({ ledger }, 0);
+  const hotkeys = await Promise.all(MINERS.map(addressOf));
+  const states = hotkeys.map((hotkey, index) => {
+    return { uid: index + 1, hotkey, ema: 0.2 / (index + 1), points: 1, lastRound: id };
+  });
+  await ledger.scores.closeRound(id, { states, rows: [] });
+  const queues = await openQueues();
+  const components = { chain: client, ledger, metrics: createEvaluatorMetrics(new Registry()), logger };
+  await queues.work("weights", createWeightProcessor(components), 1);
+  const duty = new WeightDuty({ ...components, weights: queues.board("weights") }, { netuid: NETUID, network });
+  const step = async () => {
+    const { number } = chain.buildBlock();
+    await eventually(() => expect(client.head().number).toBeGreaterThanOrEqual(number));
+    await duty.run(client.head());
+  };
+  return { client, ledger, logger, step };
+}
+
+/** With real ciphertexts, signatures and nonces, in a real client's eyes. */
+test.each([
+  ["time-locked weights are opened by the chain", 4, 1],
+  ["weights committed by hash are shown by us", 3, 2],
+] as const)("%s and verified, with one commit", async (_case, version, extrinsics) => {
+  const chain = await startChain(version);
+  const { client, ledger, logger, step } = await openOffice(chain);
+  await eventually(async () => {
+    await step();
+    expect((await ledger.intents.latest())?.state).toBe("committed");
+  });
+  const intent = await ledger.intents.latest();
+  const commit = await ledger.reveals.latest(intent?.id ?? "");
+  expect(await client.pendingCommits(NETUID, client.hotkey ?? "", client.finalizedHead().hash)).toEqual([commit?.hash]);
+  expect(await client.weights(NETUID, VALIDATOR_UID)).toEqual([]);
+
+  await eventually(async () => {
+    await step();
+    expect((await ledger.intents.latest())?.state).toBe("verified");
+  });
+  expect(client.head().number).toBeLessThan(3 * TEMPO);
+  expect(await client.weights(NETUID, VALIDATOR_UID)).toEqual([
+    [1, 65_535],
+    [2, 32_768],
+  ]);
+  expect(chain.readStorage("System", "Account", [client.hotkey])).toMatchObject({ nonce: extrinsics });
+  expect((await ledger.intents.latest())?.id).toBe("2-31");
+  expect(logger.lines().filter((line) => /ERROR|WARN/.test(line))).toEqual([]);
+});

@@ -1,0 +1,141 @@
+import { describe, expect, test } from "vitest";
+import { createWeightProcessor } from "../src/weights/weight-processor.ts";
+import {
+  INTENT,
+  job,
+  lookUntil,
+  type Office,
+  openOffice,
+  processorOf,
+  runJob,
+  STORED,
+  shown,
+  stateOf,
+  TEMPO,
+} from "./hidden-office.ts";
+import { eventually, useRedis } from "./queues.ts";
+import { NETUID, never, type Stage, VALIDATOR_UID } from "./stage.ts";
+
+useRedis();
+
+describe("a process that is killed", () => {
+  /** Runs the job up to the first state of its submission, then ends it as a kill would: nothing more is written. */
+  async function killWhenSigned(office: Office): Promise<void> {
+    const killed = new AbortController();
+    const sending = processorOf(office)(job(), killed.signal);
+    await eventually(async () => expect(await stateOf(office)).toBe("signed"));
+    office.chain.buildBlock();
+    killed.abort(new Error("killed"));
+    await expect(sending).rejects.toMatchObject({ code: "CHAIN_SUBMISSION_ABORTED" });
+    office.restart();
+  }
+
+  test("after sending finds its commit on chain and sends no other", async () => {
+    const office = await openOffice();
+    await killWhenSigned(office);
+    expect(await runJob(office)).toEqual({ intentId: INTENT, state: "committed" });
+    await lookUntil(office, 30);
+    expect(await stateOf(office)).toBe("verified");
+    expect(office.chain.calls).toBe(1);
+  });
+
+  test("for so long that its commit is shown already sends no other either", async () => {
+    const office = await openOffice();
+    await killWhenSigned(office);
+    office.chain.buildUntil(30);
+    expect(await runJob(office)).toEqual({ intentId: INTENT, state: "committed" });
+    await office.look();
+    expect(await stateOf(office)).toBe("verified");
+    expect(office.chain.calls).toBe(1);
+  });
+
+  test("between the note and the sending waits until no block can have it, then commits anew", async () => {
+    const office = await openOffice();
+    const note = { intentId: INTENT, way: "timelocked", hash: `0x${"ab".repeat(32)}`, salt: [] } as const;
+    await office.ledger.reveals.record({ ...note, epoch: 0, revealEpoch: 1, sentBlock: 2, deadlineBlock: 10 });
+    expect(await runJob(office)).toEqual({ intentId: INTENT, state: "committed" });
+    expect(await office.ledger.reveals.latest(INTENT)).toMatchObject({ attempt: 2, state: "landed", sentBlock: 12 });
+    expect(office.chain.calls).toBe(1);
+  });
+
+  test("between the repair's plan and the end of the lost intent plans no second repair", async () => {
+    const office = await openOffice();
+    await runJob(office);
+    const lost = await office.ledger.intents.get(INTENT);
+    if (lost === null) throw new Error("There is no intent");
+    const { state: _state, block: _block, extrinsicHash: _hash, error: _error, ...plan } = lost;
+    await office.ledger.intents.plan({ ...plan, id: "2-31-r1" });
+    office.chain.change((subnet) => ({ ...subnet, commits: [] }));
+    await lookUntil(office, office.chain.head.number + 3);
+    expect((await office.ledger.intents.active()).map(({ id }) => id)).toEqual(["2-31-r1"]);
+    expect(await stateOf(office)).toBe("failed");
+  });
+});
+
+/** Everything that a job asks of chain and ledger, until the n-th call: from there on nothing gets through. */
+function killedAfter(office: Office, calls: number): Parameters<typeof createWeightProcessor>[0] {
+  let made = 0;
+  const guard = <T extends object>(target: T): T =>
+    new Proxy(target, {
+      get: (_target, name) => {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== "function") return member;
+        return (...args: unknown[]) => {
+          made += 1;
+          if (made > calls) throw new Error("killed");
+          return Reflect.apply(member, target, args);
+        };
+      },
+    });
+  const { rounds, intents, reveals, events } = office.ledger;
+  const ledger = { rounds, intents: guard(intents), reveals: guard(reveals), events: guard(events) };
+  const { metrics, logger } = office;
+  return { chain: guard(office.client), ledger: ledger as unknown as Stage["ledger"], metrics, logger };
+}
+
+/** Blocks in which our neuron acted, up to the head: each is one commit, as a reveal does not count. */
+async function commitBlocks({ chain, client }: Office): Promise<readonly number[]> {
+  const blocks = new Set<number>();
+  for (let block = 1; block <= chain.head.number; block += 1) {
+    const { neurons } = await client.snapshot(NETUID, chain.hashOf(block) ?? "");
+    blocks.add(neurons[VALIDATOR_UID]?.lastUpdate ?? 0);
+  }
+  return [...blocks].filter((block) => block > 0);
+}
+
+/** A commit by hash goes the same way up to the call itself, so some points are enough. */
+const CALLS = [
+  ...Array.from({ length: 18 }, (_, index) => ["timelocked", index + 1] as const),
+  ...[6, 10, 14].map((calls) => ["hashed", calls] as const),
+];
+
+test.each(CALLS)("a %s commit whose process is killed after %i calls lands once", async (way, calls) => {
+  const office = await openOffice(way);
+  const killed = createWeightProcessor(killedAfter(office, calls))(job(), never).then(
+    () => "ended",
+    (error: Error) => error.message,
+  );
+  let end: string | null = null;
+  void killed.then((message) => {
+    end = message;
+  });
+  await eventually(() => {
+    if (end === null) office.chain.buildBlock();
+    expect(end).not.toBeNull();
+  });
+  expect(["killed", "ended"]).toContain(end);
+  office.restart();
+
+  if ((await stateOf(office)) !== "committed") await runJob(office);
+  expect(await stateOf(office)).toBe("committed");
+  await office.queues.work("weights", processorOf(office));
+  const revealEpoch = (await office.ledger.reveals.latest(INTENT))?.revealEpoch ?? 0;
+  office.chain.buildUntil(revealEpoch * TEMPO + 2);
+  await eventually(async () => {
+    office.chain.buildBlock();
+    await office.look();
+    expect(await stateOf(office)).toBe("verified");
+  });
+  expect(await shown(office)).toEqual(STORED);
+  expect(await commitBlocks(office)).toHaveLength(1);
+});
