@@ -4,6 +4,8 @@ import { spawnSync } from "node:child_process";
 const CHECKS = [
   ["format and lint", "pnpm", ["exec", "biome", "check", "."]],
   ["types", "pnpm", ["exec", "tsc", "-p", "config/toolchain/tsconfig.json"]],
+  // What images are built from: it demands types of everything that a package exports.
+  ["compiled packages", "pnpm", ["run", "build"]],
   ["boundaries", "node", ["config/toolchain/check-boundaries.mjs"]],
   ["unused code", "pnpm", ["exec", "knip", "--config", ".knip.jsonc"]],
   ["sizes", "node", ["config/toolchain/check-sizes.mjs"]],

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { ExpertGroup, Sha256Hex } from "./units.ts";
 
 /** Length of every chunk of a file but the last. Changing it changes every chunk's digest, and every root. */
-export const CHUNK_BYTES = 4 << 20;
+export const CHUNK_BYTES: number = 4 << 20;
 
 /** A file of a version and the chunks that it consists of, in order. */
 export interface ChunkedFile {

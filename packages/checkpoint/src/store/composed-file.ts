@@ -90,7 +90,7 @@ export class ComposedFile {
 }
 
 /** Reads of half a megabyte and more cost less than sending what they read; larger ones only take more memory. */
-export const READ_BYTES = 512 << 10;
+export const READ_BYTES: number = 512 << 10;
 
 /** One reading of a composed file. Calls follow each other; the file that was read last stays open for the next. */
 export class OpenComposedFile {
