@@ -24,7 +24,15 @@ const FASTAPI = fileURLToPath(new URL("./fastapi_server.py", import.meta.url));
 /** Our model server, without Redis: uploads alone would use it. */
 export async function startOurs({ root, layout }: ServerStage): Promise<Contender> {
   const port = await freePort();
-  const args = ["--server_host=127.0.0.1", `--server_port=${port}`, "--admin.port=0", `--checkpoint_cache_dir=${root}`];
+  const args = [
+    "--server_host=127.0.0.1",
+    `--server_port=${port}`,
+    "--admin.port=0",
+    `--checkpoint_cache_dir=${root}`,
+    // All clients are one address and one hotkey here.
+    "--rate_limit.requests=1000000",
+    ...["max_in_flight", "max_per_hotkey", "max_per_address"].map((limit) => `--transfers.${limit}=1000`),
+  ];
   const { PATH } = process.env;
   const env = { PATH, BZ_AUTH_TOKEN: TOKEN, REDIS_URL: `unix://${layout.root}/no-redis.sock` };
   const child = spawn(process.execPath, ["--conditions=source", SERVER, ...args], {
