@@ -1,18 +1,18 @@
 import { writeFile } from "node:fs/promises";
+import { runTool } from "@assay/runtime/lifecycle/tool";
 import { BENCH_HELP, parseBenchOptions } from "./options.ts";
 import { type BenchResult, runBench } from "./run.ts";
 
-const EXIT_USAGE = 2;
-
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const options = parseBenchOptions(process.argv.slice(2));
   if (options.help) {
     process.stdout.write(BENCH_HELP);
-    return;
+    return 0;
   }
   const result = await runBench(options, (line) => process.stderr.write(`${line}\n`));
   process.stdout.write(`${tableOf(result)}\n`);
   if (options.json !== null) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
+  return 0;
 }
 
 function tableOf({
@@ -41,12 +41,4 @@ function tableOf({
   ].join("\n");
 }
 
-main().then(
-  () => process.exit(0),
-  (error: unknown) => {
-    const usage = error instanceof TypeError || error instanceof RangeError;
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(usage ? `${error.message}\n\n${BENCH_HELP}` : `${stack}\n`);
-    process.exit(usage ? EXIT_USAGE : 1);
-  },
-);
+runTool(main, BENCH_HELP);

@@ -1,18 +1,18 @@
 import { writeFile } from "node:fs/promises";
+import { runTool } from "@assay/runtime/lifecycle/tool";
 import { parseServerBenchOptions, SERVER_BENCH_HELP } from "./options.ts";
 import { runServerBench, type ServerBenchResult } from "./run.ts";
 
-const EXIT_USAGE = 2;
-
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const options = parseServerBenchOptions(process.argv.slice(2));
   if (options.help) {
     process.stdout.write(SERVER_BENCH_HELP);
-    return;
+    return 0;
   }
   const result = await runServerBench(options, (line) => process.stderr.write(`${line}\n`));
   process.stdout.write(`${tableOf(result)}\n`);
   if (options.json !== null) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
+  return 0;
 }
 
 function tableOf({ download, rssMiB, healthP99Ms, bytes }: ServerBenchResult): string {
@@ -29,12 +29,4 @@ function tableOf({ download, rssMiB, healthP99Ms, bytes }: ServerBenchResult): s
   ].join("\n");
 }
 
-main().then(
-  () => process.exit(0),
-  (error: unknown) => {
-    const usage = error instanceof TypeError || error instanceof RangeError;
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(usage ? `${error.message}\n\n${SERVER_BENCH_HELP}` : `${stack}\n`);
-    process.exit(usage ? EXIT_USAGE : 1);
-  },
-);
+runTool(main, SERVER_BENCH_HELP);

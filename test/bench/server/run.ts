@@ -136,14 +136,18 @@ async function measureAll(
   };
 }
 
+/** A large model's chunks are hashed at the speed of the disk. */
+const HASHED_WITHIN_MS = 300_000;
+
 /** Afterwards the server does nothing but serve. */
 async function untilHashed({ port, headers }: Contender): Promise<void> {
+  const deadline = AbortSignal.timeout(HASHED_WITHIN_MS);
   for (;;) {
-    const response = await fetch(`http://127.0.0.1:${port}/model/manifest`, { headers });
+    const response = await fetch(`http://127.0.0.1:${port}/model/manifest`, { headers, signal: deadline });
     await response.arrayBuffer();
     if (response.status === 200) return;
     if (response.status !== 503) throw new Error(`The model server answers ${response.status}`);
-    await setTimeout(200);
+    await setTimeout(200, undefined, { signal: deadline });
   }
 }
 

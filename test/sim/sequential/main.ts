@@ -1,10 +1,10 @@
 import { writeFile } from "node:fs/promises";
+import { runTool } from "@assay/runtime/lifecycle/tool";
 import { MEASURED_SPREAD } from "./field.ts";
 import { parseSequentialOptions, SEQUENTIAL_HELP, type SequentialOptions } from "./options.ts";
 import { reportTable } from "./report-table.ts";
 import { type Report, simulate } from "./simulate.ts";
 
-const EXIT_USAGE = 2;
 /** As on the main network, in batches of eight. */
 const SEQUENCES = 400;
 const BATCH_SEQUENCES = 8;
@@ -37,13 +37,4 @@ function report(options: SequentialOptions, miners: number, keep: number): Repor
   return simulate({ miners, groups, rounds, sequences: SEQUENCES, seed, rules });
 }
 
-main().then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    const usage = error instanceof TypeError || error instanceof RangeError;
-    process.stderr.write(
-      usage ? `${error.message}\n\n${SEQUENTIAL_HELP}` : `${error instanceof Error ? error.stack : error}\n`,
-    );
-    process.exit(usage ? EXIT_USAGE : 1);
-  },
-);
+runTool(main, SEQUENTIAL_HELP);

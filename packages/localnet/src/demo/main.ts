@@ -1,8 +1,8 @@
+import { runTool } from "@assay/runtime/lifecycle/tool";
 import { createLogger } from "@assay/runtime/logging/logger";
 import { DEMO_HELP, parseDemoOptions } from "./options.ts";
 import { runDemo } from "./run-demo.ts";
 
-const EXIT_USAGE = 2;
 const EXIT_INTERRUPTED = 130;
 
 const write = (text: string): void => {
@@ -35,13 +35,4 @@ async function main(): Promise<number> {
   return ok ? 0 : 1;
 }
 
-main().then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    const usage = error instanceof TypeError || error instanceof RangeError;
-    process.stderr.write(
-      usage ? `${error.message}\n\n${DEMO_HELP}` : `${error instanceof Error ? error.stack : error}\n`,
-    );
-    process.exit(usage ? EXIT_USAGE : 1);
-  },
-);
+runTool(main, DEMO_HELP);

@@ -1,4 +1,5 @@
 import type { ModelConfig } from "@assay/evaluation/model/config";
+import { exampleConfig } from "@assay/evaluation/model/example-config";
 import { embeddingName } from "@assay/evaluation/model/names";
 import { createRandom, type Random } from "@assay/evaluation/model/random";
 import { expertGroup, type ModelTensor, modelTensors } from "@assay/evaluation/model/tensor-names";
@@ -10,32 +11,11 @@ import { normals } from "./random.ts";
 import type { ModelTensors, ModelValues } from "./tensors.ts";
 
 /** Small enough to train within seconds on one core, with every part that a large model has. */
-export const TINY_CONFIG: ModelConfig = {
-  architecture: "qwen3_moe",
-  vocabularySize: 256,
+export const TINY_CONFIG: ModelConfig = exampleConfig("qwen3_moe", {
   hiddenSize: 64,
-  layers: 2,
-  attention: {
-    kind: "grouped",
-    heads: 4,
-    keyValueHeads: 2,
-    headDim: 16,
-    bias: false,
-    norm: "per_head",
-    clip: null,
-    window: null,
-  },
-  rotary: { theta: 10_000, scaling: { type: "default" } },
   experts: 8,
-  expertsPerToken: 2,
   expertIntermediateSize: 64,
-  routing: { normalizeTopK: true, scale: 1, groupLimit: null },
-  denseLayers: [],
-  denseIntermediateSize: null,
-  sharedIntermediateSize: null,
-  rmsNormEpsilon: 1e-6,
-  tiedEmbeddings: false,
-};
+});
 
 /** Tokens in one training sequence. */
 const SEQUENCE = 64;

@@ -6,37 +6,13 @@ import { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import type { ExpertGroup, Sha256Hex } from "@assay/core/units";
 import type { ModelConfig } from "@assay/evaluation/model/config";
 import { modelConfigJson } from "@assay/evaluation/model/config-json";
+import { exampleConfig } from "@assay/evaluation/model/example-config";
 import { initialWeights } from "@assay/evaluation/model/initial-weights";
 import { groupTensors, type ModelTensor, modelTensors } from "@assay/evaluation/model/tensor-names";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 
 /** The smallest model that has every part of a large one; a forward pass takes milliseconds. */
-export const TINY_CONFIG: ModelConfig = {
-  architecture: "qwen3_moe",
-  vocabularySize: 256,
-  hiddenSize: 32,
-  layers: 2,
-  attention: {
-    kind: "grouped",
-    heads: 4,
-    keyValueHeads: 2,
-    headDim: 8,
-    bias: false,
-    norm: "per_head",
-    clip: null,
-    window: null,
-  },
-  rotary: { theta: 10_000, scaling: { type: "default" } },
-  experts: 4,
-  expertsPerToken: 2,
-  expertIntermediateSize: 24,
-  routing: { normalizeTopK: true, scale: 1, groupLimit: null },
-  denseLayers: [],
-  denseIntermediateSize: null,
-  sharedIntermediateSize: null,
-  rmsNormEpsilon: 1e-6,
-  tiedEmbeddings: false,
-};
+export const TINY_CONFIG: ModelConfig = exampleConfig("qwen3_moe");
 
 export interface TinyTensor {
   readonly shape: readonly number[];

@@ -143,26 +143,18 @@ function commitDeadline(intent: WeightIntent, { block, epoch }: WeightRules): Bl
   return Math.min(intent.deadlineBlock, epoch.nextBlock - 1, block + COMMIT_BLOCKS);
 }
 
+/** Errors after which a block may still have the commit. */
+const IN_DOUBT: readonly string[] = [
+  ChainErrorCode.FinalityStalled,
+  ChainErrorCode.SubmissionAborted,
+  ChainErrorCode.Disconnected,
+  ChainErrorCode.RequestDeadline,
+  ChainErrorCode.RequestFailed,
+  ChainErrorCode.NotStarted,
+  ChainErrorCode.NonceConflict,
+];
+
 /** Whether an error says for certain that no block has the commit: the chain refused it, or its blocks are over. */
 function hasNotLanded(error: unknown): error is ChainError {
-  if (!(error instanceof ChainError)) return false;
-  const {
-    FinalityStalled,
-    SubmissionAborted,
-    Disconnected,
-    RequestDeadline,
-    RequestFailed,
-    NotStarted,
-    NonceConflict,
-  } = ChainErrorCode;
-  const inDoubt = [
-    FinalityStalled,
-    SubmissionAborted,
-    Disconnected,
-    RequestDeadline,
-    RequestFailed,
-    NotStarted,
-    NonceConflict,
-  ];
-  return !inDoubt.some((code) => code === error.code);
+  return error instanceof ChainError && !IN_DOUBT.includes(error.code);
 }
