@@ -1,14 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { runTool } from "@assay/runtime/lifecycle/tool";
-import { BENCH_HELP, parseBenchOptions } from "./options.ts";
+import { BENCH_HELP, type BenchOptions, parseBenchOptions } from "./options.ts";
 import { type BenchResult, runBench } from "./run.ts";
 
-async function main(): Promise<number> {
-  const options = parseBenchOptions(process.argv.slice(2));
-  if (options.help) {
-    process.stdout.write(BENCH_HELP);
-    return 0;
-  }
+async function main(options: BenchOptions): Promise<number> {
   const result = await runBench(options, (line) => process.stderr.write(`${line}\n`));
   process.stdout.write(`${tableOf(result)}\n`);
   if (options.json !== null) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
@@ -41,4 +36,4 @@ function tableOf({
   ].join("\n");
 }
 
-runTool(main, BENCH_HELP);
+runTool({ help: BENCH_HELP, parse: parseBenchOptions, run: main });

@@ -1,14 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { runTool } from "@assay/runtime/lifecycle/tool";
-import { parseServerBenchOptions, SERVER_BENCH_HELP } from "./options.ts";
+import { parseServerBenchOptions, SERVER_BENCH_HELP, type ServerBenchOptions } from "./options.ts";
 import { runServerBench, type ServerBenchResult } from "./run.ts";
 
-async function main(): Promise<number> {
-  const options = parseServerBenchOptions(process.argv.slice(2));
-  if (options.help) {
-    process.stdout.write(SERVER_BENCH_HELP);
-    return 0;
-  }
+async function main(options: ServerBenchOptions): Promise<number> {
   const result = await runServerBench(options, (line) => process.stderr.write(`${line}\n`));
   process.stdout.write(`${tableOf(result)}\n`);
   if (options.json !== null) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
@@ -29,4 +24,4 @@ function tableOf({ download, rssMiB, healthP99Ms, bytes }: ServerBenchResult): s
   ].join("\n");
 }
 
-runTool(main, SERVER_BENCH_HELP);
+runTool({ help: SERVER_BENCH_HELP, parse: parseServerBenchOptions, run: main });

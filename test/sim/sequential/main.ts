@@ -9,12 +9,7 @@ import { type Report, simulate } from "./simulate.ts";
 const SEQUENCES = 400;
 const BATCH_SEQUENCES = 8;
 
-async function main(): Promise<number> {
-  const options = parseSequentialOptions(process.argv.slice(2));
-  if (options.help) {
-    process.stdout.write(SEQUENTIAL_HELP);
-    return 0;
-  }
+async function main(options: SequentialOptions): Promise<number> {
   const { json, help: _, ...asked } = options;
   const reports = options.keep.flatMap((keep) => options.miners.map((miners) => report(options, miners, keep)));
   process.stdout.write(reportTable(reports));
@@ -37,4 +32,4 @@ function report(options: SequentialOptions, miners: number, keep: number): Repor
   return simulate({ miners, groups, rounds, sequences: SEQUENCES, seed, rules });
 }
 
-runTool(main, SEQUENTIAL_HELP);
+runTool({ help: SEQUENTIAL_HELP, parse: parseSequentialOptions, run: main });

@@ -1,6 +1,6 @@
 import { runTool } from "@assay/runtime/lifecycle/tool";
 import { createLogger } from "@assay/runtime/logging/logger";
-import { DEMO_HELP, parseDemoOptions } from "./options.ts";
+import { DEMO_HELP, type DemoOptions, parseDemoOptions } from "./options.ts";
 import { runDemo } from "./run-demo.ts";
 
 const EXIT_INTERRUPTED = 130;
@@ -9,12 +9,7 @@ const write = (text: string): void => {
   process.stdout.write(text);
 };
 
-async function main(): Promise<number> {
-  const options = parseDemoOptions(process.argv.slice(2));
-  if (options.help) {
-    write(DEMO_HELP);
-    return 0;
-  }
+async function main(options: DemoOptions): Promise<number> {
   const abort = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.once(name, () => abort.abort(new Error(`Stopped by ${name}`)));
@@ -35,4 +30,4 @@ async function main(): Promise<number> {
   return ok ? 0 : 1;
 }
 
-runTool(main, DEMO_HELP);
+runTool({ help: DEMO_HELP, parse: parseDemoOptions, run: main });
