@@ -38,6 +38,18 @@ export const evaluatorSchema = {
     env: "CHAIN_ARCHIVE_ENDPOINT",
     arg: "chain-archive-endpoint",
   },
+  chain_request_seconds: {
+    doc: "How long one request to the chain may take before its connection counts as dead.",
+    format: "nat",
+    default: 15,
+    env: "CHAIN_REQUEST_SECONDS",
+  },
+  chain_silence_seconds: {
+    doc: "How long the chain's head may stand still before the next endpoint is tried. 0: four blocks, 30 s at least.",
+    format: "nat",
+    default: 0,
+    env: "CHAIN_SILENCE_SECONDS",
+  },
   netuid: { doc: "Number of the subnet.", format: "nat", default: 42, env: "NETUID", arg: "netuid" },
   network: {
     doc: "Rules of the network: a name in config/networks (finney, test, localnet, seed-45) or the path of such a file.",
@@ -344,6 +356,7 @@ function isAddress(text: string, protocols: readonly string[]): boolean {
 
 function atLeastOne(config: EvaluatorConfig): readonly (readonly [path: string, value: number])[] {
   return [
+    ["chain_request_seconds", config.chain_request_seconds],
     ["eval_batch_size", config.eval_batch_size],
     ["max_checkpoints_cached", config.max_checkpoints_cached],
     ["consensus_timeout", config.consensus_timeout],

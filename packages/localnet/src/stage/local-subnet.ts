@@ -23,6 +23,10 @@ export interface LocalSubnetOptions {
   readonly evaluatorEnv?: Readonly<Record<string, string>>;
   /** How the subnet hides weights; it does not when not given. */
   readonly commitReveal?: CommitReveal | undefined;
+  /** Rules of the chain beside those the stage decides. */
+  readonly hyperparameters?: Readonly<Record<string, boolean | number>>;
+  /** Addresses under which the evaluator finds the chain, the preferred ones first; the chain's own unless given. */
+  readonly chainRoutes?: (chainUrl: string) => Promise<readonly string[]>;
   /** Hears each line that a process prints. */
   readonly onLine?: (process: string, line: string) => void;
 }
@@ -36,7 +40,7 @@ export const VALIDATOR_UID = 0;
 /** Stake of the validator: 1000 TAO. */
 const STAKE_RAO = 10n ** 12n;
 /** The demo's cycles are short and its commitments many: no space limit worth the name. */
-const MAX_SPACE = 1_000_000;
+const CHAIN_RULES = { tempo: 20, weightsSetRateLimit: 20, maxSpace: 1_000_000 };
 /** Fast blocks want fast rounds: one in five blocks. */
 const BEACON_PERIOD_SECONDS = 1;
 const READY_DEADLINE_MILLIS = 60_000;
@@ -51,6 +55,7 @@ export class LocalSubnet {
   #ports = { evaluatorAdmin: 0, modelServer: 0, modelServerAdmin: 0 };
   #redisUrl = "";
   #chainUrl = "";
+  #chainRoutes: readonly string[] = [];
   #evaluator: LocalProcess | null = null;
 
   constructor(options: LocalSubnetOptions) {
@@ -59,6 +64,10 @@ export class LocalSubnet {
 
   get chainUrl(): string {
     return this.#chainUrl;
+  }
+
+  get redisUrl(): string {
+    return this.#redisUrl;
   }
 
   get ledgerPath(): string {
@@ -94,6 +103,7 @@ export class LocalSubnet {
     };
     await this.#startRedis();
     await this.#startChain();
+    this.#chainRoutes = (await this.#options.chainRoutes?.(this.#chainUrl)) ?? [this.#chainUrl];
     logger.info("Chain started", { endpoint: this.#chainUrl });
     const miners = this.#options.parts.map((part, index) => this.#startMiner(part, index));
     await Promise.all([...miners, model]);
@@ -130,7 +140,7 @@ export class LocalSubnet {
     const { folders, evaluatorEnv = {} } = this.#options;
     const evaluator = this.#launch("evaluator", MODULES.evaluator, [], {
       HOTKEY_URI: VALIDATOR_URI,
-      CHAIN_ENDPOINT: this.#chainUrl,
+      CHAIN_ENDPOINT: this.#chainRoutes.join(","),
       NETUID: String(LOCAL_NETUID),
       NETWORK: folders.networkFile,
       EVAL_DATASET_PATH: folders.heldOut,
@@ -165,7 +175,7 @@ export class LocalSubnet {
   }
 
   async #startChain(): Promise<void> {
-    const { folders, network, parts, validatorHotkey, commitReveal } = this.#options;
+    const { folders, network, parts, validatorHotkey, commitReveal, hyperparameters } = this.#options;
     const validator = validatorHotkey ?? (await loadHotkey({ uri: VALIDATOR_URI })).address;
     const miners = await Promise.all(parts.map((_, index) => loadHotkey({ uri: minerUri(index) })));
     const config = {
@@ -175,7 +185,7 @@ export class LocalSubnet {
         { hotkey: validator, stakeRao: STAKE_RAO.toString(), permit: true },
         ...miners.map(({ address }) => ({ hotkey: address })),
       ],
-      hyperparameters: { tempo: 20, weightsSetRateLimit: 20, maxSpace: MAX_SPACE, ...hidingRules(commitReveal) },
+      hyperparameters: { ...CHAIN_RULES, ...hidingRules(commitReveal), ...hyperparameters },
       beaconPeriodSeconds: BEACON_PERIOD_SECONDS,
     };
     const file = join(folders.root, "chain.json");

@@ -20,8 +20,6 @@ import { createWeightProcessor } from "../weights/weight-processor.ts";
 import { createDuties, type DutyComponents } from "./duties.ts";
 import type { Ground, Role } from "./ground.ts";
 
-/** One request to the chain may take this long. */
-const REQUEST_DEADLINE_MILLIS = 15_000;
 /** Heads that may stay away before the connection counts as dead: on finney 48 s, so that another one is up within 60. */
 const SILENT_BLOCKS = 4;
 /** With fast blocks a busy machine alone makes such a pause. */
@@ -36,7 +34,7 @@ const DOWNLOAD_STALL_MILLIS = 15_000;
 export async function cycleRole(ground: Ground): Promise<Role> {
   const { config, network, layout, logger } = ground;
   const signer = await openHotkey(ground);
-  const silenceMillis = Math.max(network.blockMillis * SILENT_BLOCKS, LEAST_SILENCE_MILLIS);
+  const silenceMillis = headSilenceMillis(ground);
   const chain = createChain(ground, signer, silenceMillis);
   const ledgerPath = config.ledger_path === "" ? join(layout.root, "ledger.sqlite") : resolve(config.ledger_path);
   const ledger = await Ledger.open({ path: ledgerPath }, { logger });
@@ -63,6 +61,11 @@ export async function cycleRole(ground: Ground): Promise<Role> {
   };
 }
 
+function headSilenceMillis({ config, network }: Ground): number {
+  if (config.chain_silence_seconds > 0) return config.chain_silence_seconds * 1000;
+  return Math.max(network.blockMillis * SILENT_BLOCKS, LEAST_SILENCE_MILLIS);
+}
+
 async function openHotkey({ config, logger }: Ground): Promise<Signer> {
   const signer = await loadHotkey(hotkeySource(config), ({ code, file, mode }) =>
     logger.warn("Others on this machine may read the hotkey file", { code, file, mode }),
@@ -83,7 +86,7 @@ function createChain(ground: Ground, signer: Signer, headSilenceMillis: number):
   const archiveEndpoints = addressesIn(config.chain_archive_endpoint);
   return new PolkadotChainClient(
     { logger, signer, observer: observeConnections(metrics) },
-    { endpoints, archiveEndpoints, requestDeadlineMillis: REQUEST_DEADLINE_MILLIS, headSilenceMillis },
+    { endpoints, archiveEndpoints, requestDeadlineMillis: config.chain_request_seconds * 1000, headSilenceMillis },
   );
 }
 
