@@ -1,0 +1,34 @@
+import { describe, expect, test } from "vitest";
+import { averageChunk, sumOfSquares } from "./average.ts";
+
+describe("the average of a chunk", () => {
+  test("is the plain mean when no weights are given, stored as float32", () => {
+    expect([...averageChunk([Float32Array.of(1, -2), Float32Array.of(2, 0), Float32Array.of(6, 5)])]).toEqual([3, 1]);
+  });
+
+  test("weighs each contribution by its own weight", () => {
+    expect([...averageChunk([Float32Array.of(1), Float32Array.of(5)], [3, 1])]).toEqual([2]);
+  });
+
+  test("is added up in float64: what a float32 sum would lose stays", () => {
+    const large = Float32Array.of(2 ** 24);
+    const small = Float32Array.of(1);
+    const back = Float32Array.of(-(2 ** 24));
+    expect(averageChunk([large, small, small, back])[0]).toBe(0.5);
+  });
+
+  test("is not finite where a value is not", () => {
+    expect(averageChunk([Float32Array.of(1), Float32Array.of(Number.NaN)])[0]).toBeNaN();
+  });
+
+  test("refuses nothing, chunks of two lengths, and too few weights", () => {
+    expect(() => averageChunk([])).toThrow("nothing to average");
+    expect(() => averageChunk([new Float32Array(1), new Float32Array(2)])).toThrow("differ in length");
+    expect(() => averageChunk([new Float32Array(1), new Float32Array(1)], [1])).toThrow("one weight per contribution");
+  });
+});
+
+test("the sum of squares is exact where float64 is, and shows a value that is not finite", () => {
+  expect(sumOfSquares(Float32Array.of(3, -4, 0.5))).toBe(25.25);
+  expect(sumOfSquares(Float32Array.of(1, Number.NEGATIVE_INFINITY))).toBe(Number.POSITIVE_INFINITY);
+});
