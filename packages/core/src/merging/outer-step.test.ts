@@ -54,12 +54,18 @@ test.each([
 });
 
 describe("the pseudo-gradient", () => {
+  test("weighs submissions by their shares", () => {
+    const submissions = [new Float32Array([0]), new Float32Array([4])];
+    expect([...pseudoGradient(new Float32Array([4]), submissions, [3, 1])]).toEqual([3]);
+  });
+
   test("points from the submissions' mean to the global weights", () => {
     const theta = new Float32Array([1, 2]);
     expect([...pseudoGradient(theta, [new Float32Array([0, 2]), new Float32Array([1, 1])])]).toEqual([0.5, 0.5]);
   });
 
   test("refuses nothing and tensors of different lengths", () => {
+    expect(() => pseudoGradient(new Float32Array(1), [new Float32Array(1)], [1, 2])).toThrow("one share per");
     expect(() => pseudoGradient(new Float32Array(1), [])).toThrow("nothing to merge");
     expect(() => pseudoGradient(new Float32Array(1), [new Float32Array(2)])).toThrow("differ in length");
   });

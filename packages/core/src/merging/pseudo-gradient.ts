@@ -23,19 +23,28 @@ export function bestSubmissions<Candidate extends MergeCandidate>(
 }
 
 /**
- * Global weights minus the plain mean of the submissions' weights, in float64 and stored in float32.
+ * Global weights minus the mean of the submissions' weights, in float64 and stored in float32.
  *
  * @param theta one tensor of the global model
  * @param submissions the same tensor of each submission, in the same order of elements
- * @throws RangeError if there is no submission or a length differs (a caller's bug).
+ * @param shares what each submission counts, above 0; all alike when not given
+ * @throws RangeError if there is no submission, a length differs or a share is missing (a caller's bug).
  * @see packages/docs/protocol.md §8.1
  */
-export function pseudoGradient(theta: Float32Array, submissions: readonly Float32Array[]): Float32Array {
+export function pseudoGradient(
+  theta: Float32Array,
+  submissions: readonly Float32Array[],
+  shares: readonly number[] = submissions.map(() => 1),
+): Float32Array {
   if (submissions.length === 0) throw new RangeError("There is nothing to merge");
   if (submissions.some(({ length }) => length !== theta.length)) throw new RangeError("Tensors differ in length");
+  if (shares.length !== submissions.length) throw new RangeError("There is not one share per submission");
+  const total = shares.reduce((sum, share) => sum + share, 0);
   return theta.map((weight, i) => {
     let difference = 0;
-    for (const submission of submissions) difference += weight - (submission[i] ?? 0);
-    return difference / submissions.length;
+    for (let each = 0; each < submissions.length; each += 1) {
+      difference += (shares[each] ?? 0) * (weight - (submissions[each]?.[i] ?? 0));
+    }
+    return difference / total;
   });
 }

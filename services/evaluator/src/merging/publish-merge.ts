@@ -2,7 +2,8 @@ import { copyFile, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError } from "@assay/checkpoint/atomic-write";
 import { CheckpointError, CheckpointErrorCode } from "@assay/checkpoint/checkpoint-error";
-import { mergeGroup } from "@assay/checkpoint/merge/merge-group";
+import { writePseudoGradient } from "@assay/checkpoint/merge/pseudo-gradient-file";
+import { stepGroup } from "@assay/checkpoint/merge/step-group";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import type { ModelManifest } from "@assay/core/model-manifest";
 import type { Network } from "@assay/core/network";
@@ -67,16 +68,20 @@ async function publishAs(
       const momentum = await carryMomentum(layout.momentum(round.baseVersion, group), layout.momentum(version, group));
       if (taken === undefined) continue;
       const output = join(work, `group-${group}.safetensors`);
+      const gradient = join(work, `group-${group}.gradient`);
+      const submission = { path: layout.submission(round.id, digestOf(accepted, taken.uid)), share: 1 };
+      const from = { layout: groupLayout, base: source.experts };
+      await writePseudoGradient({ ...from, submissions: [submission], output: gradient }, signal);
       const files = {
-        layout: groupLayout,
-        base: source.experts,
-        submission: layout.submission(round.id, digestOf(accepted, taken.uid)),
+        ...from,
+        gradient,
         momentum: momentum ? layout.momentum(round.baseVersion, group) : null,
         output,
         momentumOutput: layout.momentum(version, group),
       };
       const step = { learningRate: merge.outerLearningRate, momentumFactor: merge.outerMomentum };
-      await mergeGroup({ ...files, ...step }, signal);
+      await stepGroup({ ...files, ...step }, signal);
+      await rm(gradient);
       groupFiles.set(group, output);
     }
     return await store.publish({ version, parent: round.baseVersion, cycle: round.cycle, block, groupFiles }, signal);

@@ -1,0 +1,114 @@
+import { rename, rm } from "node:fs/promises";
+import { allFinite } from "@assay/core/merging/outer-step";
+import { pseudoGradient } from "@assay/core/merging/pseudo-gradient";
+import { temporaryPath, withFile } from "../atomic-write.ts";
+import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
+import { type GroupLayout, openSlice } from "../model/model-source.ts";
+import { readPlace } from "../safetensors/tensor-place.ts";
+import { isFloat32Dtype } from "../safetensors/widen.ts";
+import { ChunkSummary, type ValueChunks } from "./chunk-summary.ts";
+import { type BlockReader, blocksOf, type Experts, groupBlocks } from "./group-blocks.ts";
+
+/** A submission that is merged. */
+export interface MergedSubmission {
+  /** Path of the inspected file. */
+  readonly path: string;
+  /** What it counts beside the others, above 0. */
+  readonly share: number;
+}
+
+export interface PseudoGradientRequest {
+  /** The group, and the experts of the version merged from. */
+  readonly layout: GroupLayout;
+  readonly base: Experts;
+  readonly submissions: readonly MergedSubmission[];
+  /** Where the values go: float32, little-endian, tensor by tensor in the order of the group's file, without a header. */
+  readonly output: string;
+}
+
+/**
+ * Writes a group's pseudo-gradient: base minus the weighted mean of the submissions, in float64, stored as float32.
+ *
+ * Works tensor by tensor, of stacked ones expert by expert, and holds one of each file in memory. The file appears at
+ * the end or not at all.
+ *
+ * @throws CheckpointError `CHECKPOINT_MERGE_NON_FINITE` when a value is NaN or infinite: `fields.submission` names the
+ *   file to leave out; `CHECKPOINT_TENSORS_DIFFER` when a submission does not hold the group's tensors.
+ */
+export async function writePseudoGradient(request: PseudoGradientRequest, signal?: AbortSignal): Promise<ValueChunks> {
+  const temporary = temporaryPath(request.output);
+  try {
+    const chunks = await writeValues(request, temporary, signal);
+    await rename(temporary, request.output);
+    return chunks;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+/**
+ * The sum of the squares of base minus submission, in float64: the square of how far a submission went.
+ *
+ * @throws CheckpointError as {@link writePseudoGradient}.
+ */
+export async function squaredDistance(
+  { layout, base }: Pick<PseudoGradientRequest, "layout" | "base">,
+  submission: string,
+  signal?: AbortSignal,
+): Promise<number> {
+  const blockOf = blocksOf(await openSlice(submission, layout), layout);
+  let squares = 0;
+  for (const { name, row, place } of groupBlocks(base, layout)) {
+    signal?.throwIfAborted();
+    const [theta, theirs] = [await readPlace(name, place), await readPlace(name, blockOf(name, row))];
+    for (let i = 0; i < theta.length; i += 1) squares += ((theta[i] ?? 0) - (theirs[i] ?? 0)) ** 2;
+  }
+  return squares;
+}
+
+async function writeValues(
+  { layout, base, submissions }: PseudoGradientRequest,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<ValueChunks> {
+  const readers: BlockReader[] = [];
+  for (const { path: submission } of submissions) readers.push(blocksOf(await openSlice(submission, layout), layout));
+  const shares = submissions.map(({ share }) => share);
+  const summary = new ChunkSummary();
+  await withFile(path, "wx", async (file) => {
+    for (const { name, row, place } of groupBlocks(base, layout)) {
+      signal?.throwIfAborted();
+      requireFloats(name, place.dtype);
+      const theta = await readPlace(name, place);
+      const theirs: Float32Array[] = [];
+      for (const blockOf of readers) theirs.push(await readPlace(name, blockOf(name, row)));
+      const gradient = pseudoGradient(theta, theirs, shares);
+      if (!allFinite(gradient)) throw nonFinite(name, submissions, theirs);
+      summary.add(gradient);
+      await file.writeFile(new Uint8Array(gradient.buffer, gradient.byteOffset, gradient.byteLength));
+    }
+    await file.sync();
+  });
+  return summary.finish();
+}
+
+/** @throws CheckpointError `CHECKPOINT_DTYPE_UNSUPPORTED` for weights that cannot be averaged. */
+function requireFloats(tensor: string, dtype: string): void {
+  if (isFloat32Dtype(dtype)) return;
+  throw new CheckpointError(CheckpointErrorCode.DtypeUnsupported, "Tensor cannot be merged", {
+    fields: { tensor, dtype },
+  });
+}
+
+/** Names the submission with the value; the farthest one where finite values overflow together. */
+function nonFinite(
+  tensor: string,
+  submissions: readonly MergedSubmission[],
+  values: readonly Float32Array[],
+): CheckpointError {
+  const guilty = values.findIndex((each) => !allFinite(each));
+  const submission = submissions[Math.max(0, guilty)]?.path;
+  return new CheckpointError(CheckpointErrorCode.MergeNonFinite, "A value to be merged is NaN or infinite", {
+    fields: { tensor, submission },
+  });
+}

@@ -1,0 +1,152 @@
+import { type FileHandle, mkdir, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { outerStep } from "@assay/core/merging/outer-step";
+import { syncFolder, temporaryPath, withFile } from "../atomic-write.ts";
+import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
+import type { FileDigest } from "../digest.ts";
+import { type GroupLayout, openSlice } from "../model/model-source.ts";
+import { elementCount } from "../safetensors/dtype.ts";
+import { firstNonFinite } from "../safetensors/finite.ts";
+import { readPlace, type TensorPlace } from "../safetensors/tensor-place.ts";
+import { isFloat32Dtype, narrow } from "../safetensors/widen.ts";
+import { SafetensorsWriter } from "../safetensors/write.ts";
+import { type BlockReader, blocksOf, canonicalTensors, type Experts, groupBlocks } from "./group-blocks.ts";
+
+export interface StepGroupRequest {
+  /** The group, and the experts of the version merged from. */
+  readonly layout: GroupLayout;
+  readonly base: Experts;
+  /** The group's pseudo-gradient, as `writePseudoGradient` lays it out. */
+  readonly gradient: string;
+  /** Momentum after the step before; null in the first step. */
+  readonly momentum: string | null;
+  /** Where the new group file and the new momentum go. Existing files are replaced. */
+  readonly output: string;
+  readonly momentumOutput: string;
+  readonly learningRate: number;
+  readonly momentumFactor: number;
+}
+
+export interface SteppedGroup {
+  readonly group: FileDigest;
+  readonly momentum: FileDigest;
+}
+
+/**
+ * The outer step of one expert group.
+ *
+ * Works tensor by tensor, of stacked ones expert by expert, and holds no more than that in memory. Weights keep the
+ * base's dtype, momentum is float32. The files appear together at the end or not at all.
+ *
+ * @throws CheckpointError `CHECKPOINT_MERGE_NON_FINITE` when a new weight or momentum is NaN or infinite in the dtype it
+ *   is stored in; `CHECKPOINT_TENSORS_DIFFER` when gradient or momentum do not hold the group's tensors.
+ * @see packages/docs/protocol.md §8.2
+ */
+export async function stepGroup(request: StepGroupRequest, signal?: AbortSignal): Promise<SteppedGroup> {
+  const { output, momentumOutput } = request;
+  const paths = { group: temporaryPath(output), momentum: temporaryPath(momentumOutput) };
+  await mkdir(dirname(output), { recursive: true });
+  await mkdir(dirname(momentumOutput), { recursive: true });
+  try {
+    const stepped = await withFile(request.gradient, "r", (file) => writeTensors({ request, file, paths }, signal));
+    await rename(paths.momentum, momentumOutput);
+    await rename(paths.group, output);
+    await syncFolder(dirname(momentumOutput));
+    await syncFolder(dirname(output));
+    return stepped;
+  } finally {
+    await rm(paths.group, { force: true });
+    await rm(paths.momentum, { force: true });
+  }
+}
+
+interface Writing {
+  readonly request: StepGroupRequest;
+  /** The gradient, read from its beginning to its end. */
+  readonly file: FileHandle;
+  readonly paths: { readonly group: string; readonly momentum: string };
+}
+
+async function writeTensors(writing: Writing, signal: AbortSignal | undefined): Promise<SteppedGroup> {
+  const { request, file, paths } = writing;
+  const tensors = canonicalTensors(request.layout);
+  const momentumOf = await openMomentum(request);
+  const writers: SafetensorsWriter[] = [];
+  try {
+    const group = await SafetensorsWriter.create(paths.group, tensors);
+    writers.push(group);
+    const float32 = tensors.map(({ name, shape }) => ({ name, shape, dtype: "F32" as const }));
+    const momentum = await SafetensorsWriter.create(paths.momentum, float32);
+    writers.push(momentum);
+    for (const block of groupBlocks(request.base, request.layout)) {
+      signal?.throwIfAborted();
+      const stepped = await stepBlock(request, block, { file, momentumOf });
+      await group.write(block.name, stepped.weights);
+      await momentum.write(block.name, stepped.momentum);
+    }
+    if ((await readSome(file, new Uint8Array(1))) > 0) throw gradientDiffers(request.gradient);
+    return { group: await group.finish(), momentum: await momentum.finish() };
+  } catch (error) {
+    for (const writer of writers) await writer.discard();
+    throw error;
+  }
+}
+
+async function openMomentum({ momentum, layout }: StepGroupRequest): Promise<BlockReader | null> {
+  if (momentum === null) return null;
+  const float32 = new Map([...layout.tensors].map(([name, { shape }]) => [name, { dtype: "F32", shape } as const]));
+  return blocksOf(await openSlice(momentum, { tensors: float32, experts: layout.experts }), layout);
+}
+
+interface SteppedBlock {
+  readonly weights: Uint8Array;
+  readonly momentum: Uint8Array;
+}
+
+async function stepBlock(
+  { gradient, learningRate, momentumFactor }: StepGroupRequest,
+  { name, row, place }: { readonly name: string; readonly row: number; readonly place: TensorPlace },
+  { file, momentumOf }: { readonly file: FileHandle; readonly momentumOf: BlockReader | null },
+): Promise<SteppedBlock> {
+  const { dtype } = place;
+  if (!isFloat32Dtype(dtype)) {
+    throw new CheckpointError(CheckpointErrorCode.DtypeUnsupported, "Tensor cannot be merged", {
+      fields: { tensor: name, dtype },
+    });
+  }
+  const values = new Float32Array(elementCount(place.shape));
+  const bytes = new Uint8Array(values.buffer);
+  if ((await readSome(file, bytes)) < bytes.length) throw gradientDiffers(gradient);
+  const stepped = outerStep({
+    theta: await readPlace(name, place),
+    pseudoGradient: values,
+    momentum: momentumOf && (await readPlace(name, momentumOf(name, row))),
+    learningRate,
+    momentumFactor,
+  });
+  const weights = narrow(dtype, stepped.theta);
+  const velocity = narrow("F32", stepped.momentum);
+  if (firstNonFinite(dtype, weights) !== -1 || firstNonFinite("F32", velocity) !== -1) {
+    throw new CheckpointError(CheckpointErrorCode.MergeNonFinite, "A merged value is NaN or infinite", {
+      fields: { tensor: name, base: place.path },
+    });
+  }
+  return { weights, momentum: velocity };
+}
+
+/** Fills the buffer from where the file stands. @returns fewer bytes than it holds only at the file's end. */
+async function readSome(file: FileHandle, buffer: Uint8Array): Promise<number> {
+  let filled = 0;
+  while (filled < buffer.length) {
+    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, null);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return filled;
+}
+
+function gradientDiffers(path: string): CheckpointError {
+  return new CheckpointError(CheckpointErrorCode.TensorsDiffer, "Gradient does not hold the group's values", {
+    fields: { path },
+  });
+}
