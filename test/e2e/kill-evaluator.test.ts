@@ -39,7 +39,7 @@ const network: Network = {
   },
   expertGroups: 4,
   evaluation: { sequences: 32, sequenceLength: 64, policy: "relative_reduction" },
-  merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
+  merge: { outerLearningRate: 0.7, outerMomentum: 0.9, topSubmissions: 1, normBound: 4 },
 };
 
 const parts: readonly Part[] = [

@@ -38,6 +38,8 @@ export function networksReference(repository: string): string {
         row("`evaluation.policy`", ({ evaluation }) => code(evaluation.policy)),
         row("`evaluation.sequential`", ({ evaluation }) => describeStages(evaluation.sequential)),
         row("`merge.outerLearningRate`", ({ merge }) => merge.outerLearningRate),
+        row("`merge.topSubmissions`", ({ merge }) => merge.topSubmissions),
+        row("`merge.normBound`", ({ merge }) => merge.normBound),
         row("`merge.outerMomentum`", ({ merge }) => merge.outerMomentum),
       ],
     ),

@@ -31,6 +31,10 @@ export interface Network {
     readonly outerLearningRate: number;
     /** Nesterov momentum of the outer optimiser (protocol: 0.9). */
     readonly outerMomentum: number;
+    /** How many submissions of each group are averaged, the best ones first (the reference: 3, later 1). */
+    readonly topSubmissions: number;
+    /** What is averaged may be this many times as large as the median of the others of its kind; beyond it is left out. */
+    readonly normBound: number;
   };
 }
 
@@ -90,5 +94,7 @@ export const networkSchema: z.ZodType<Network> = z.strictObject({
   merge: z.strictObject({
     outerLearningRate: z.number().positive(),
     outerMomentum: z.number().min(0).lt(1),
+    topSubmissions: z.int().positive(),
+    normBound: z.number().gt(1),
   }),
 });

@@ -53,7 +53,7 @@ const network = {
   schedule: NINE_PHASE_45,
   expertGroups: 4,
   evaluation: { sequences: 64, sequenceLength: 64, policy: "relative_reduction" },
-  merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
+  merge: { outerLearningRate: 0.7, outerMomentum: 0.9, topSubmissions: 1, normBound: 4 },
 };
 
 describe.each([

@@ -44,7 +44,7 @@ export const NETWORK: Network = {
   },
   expertGroups: GROUPS,
   evaluation: { sequences: 32, sequenceLength: 64, policy: "relative_reduction" },
-  merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
+  merge: { outerLearningRate: 0.7, outerMomentum: 0.9, topSubmissions: 1, normBound: 4 },
 };
 
 /** One request to `POST /submit`. */

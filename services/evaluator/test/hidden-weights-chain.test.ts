@@ -68,7 +68,7 @@ async function openOffice(chain: DevChain) {
     schedule: NINE_PHASE_45,
     expertGroups: 2,
     evaluation: { sequences: 6, sequenceLength: 16, policy: "relative_reduction" },
-    merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
+    merge: { outerLearningRate: 0.7, outerMomentum: 0.9, topSubmissions: 1, normBound: 4 },
   } as const;
   const { id } = await saveRound({ ledger }, 0);
   const hotkeys = await Promise.all(MINERS.map(addressOf));

@@ -2,6 +2,7 @@ import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path";
 import { readTensors } from "@assay/checkpoint/safetensors/read";
 import { readPlace } from "@assay/checkpoint/safetensors/tensor-place";
+import type { Network } from "@assay/core/network";
 import type { Round } from "@assay/core/round/round";
 import { changedTensors, randomTensors } from "@assay/testing/model/tiny-model";
 import { describe, expect, test } from "vitest";
@@ -34,15 +35,21 @@ async function openRound(stage: Stage, cycle = 0): Promise<Round> {
 }
 
 /** An inspected submission, measured with these losses. */
-async function submit(stage: Stage, round: Round, miner: Player, losses: readonly [number, number], delta = 0.5) {
-  const target = await submitFile(stage, round, miner, delta);
+async function submit(
+  stage: Stage,
+  round: Round,
+  miner: Player,
+  losses: readonly [number, number],
+  delta = 0.5,
+  group = miner.uid - 1,
+) {
+  const target = await submitFile(stage, round, miner, delta, group);
   await stage.ledger.evaluations.record(scored(round, miner, losses));
   return target;
 }
 
 /** An inspected submission of which nothing is recorded. */
-async function submitFile(stage: Stage, round: Round, miner: Player, delta = 0.5) {
-  const group = miner.uid - 1;
+async function submitFile(stage: Stage, round: Round, miner: Player, delta = 0.5, group = miner.uid - 1) {
   const tensors = changedTensors(randomTensors(), (_, values) => values.map((value) => value + delta));
   const { path, sha256, bytes } = await writeCheckpoint(stage, group, tensors);
   const target = stage.layout.submission(round.id, sha256);
@@ -269,5 +276,51 @@ describe("retention", () => {
     await stage.ledger.steps.mark(0, "merge", { block: 37 });
     await retainer(stage)();
     expect(await stage.store.versions()).toEqual([0, 1]);
+  });
+});
+
+describe("several submissions of a group", () => {
+  const TWO: Partial<Network["merge"]> = { topSubmissions: 2 };
+  const bestOfOneGroup = async (deltas: readonly number[], merge: Partial<Network["merge"]>) => {
+    const stage = await openStage({ model: true });
+    const roster = deltas.map((_, index) => onRoster(stage.miner(index + 1), 0));
+    const round = await saveRound(stage, 0, { roster, baseVersion: 0 });
+    await stage.ledger.rounds.setSeed(round.id, "5eed");
+    for (const [index, delta] of deltas.entries()) {
+      await submit(stage, round, stage.miner(index + 1), [4, 3 + index / 10], delta, 0);
+    }
+    stage.chain.buildUntil(37);
+    const { ledger, store, inbox, metrics, logger, network } = stage;
+    const duty = new MergeDuty(
+      { ledger, store, inbox, metrics, logger },
+      { ...network, merge: { ...network.merge, ...merge } },
+    );
+    await duty.run(stage.client.head(), never);
+    return { stage, base: await valueIn(stage, 0) };
+  };
+
+  test("are averaged, the best ones first, as many as the network says", async () => {
+    const { stage, base } = await bestOfOneGroup([0.5, 0.25, 8], TWO);
+    expect(await stage.ledger.merges.get(0)).toMatchObject({
+      groups: [
+        { group: 0, uid: 1 },
+        { group: 0, uid: 2 },
+      ],
+    });
+    expect(await valueIn(stage, 1)).toBeCloseTo(base + 1.33 * 0.375, 5);
+  });
+
+  test("go without one that went too far from the base", async () => {
+    const { stage, base } = await bestOfOneGroup([0.5, 0.25, 8], { topSubmissions: 3 });
+    expect(await stage.ledger.merges.get(0)).toMatchObject({
+      groups: [
+        { group: 0, uid: 1 },
+        { group: 0, uid: 2 },
+      ],
+    });
+    expect(await valueIn(stage, 1)).toBeCloseTo(base + 1.33 * 0.375, 5);
+    expect(stage.logger.lines()).toContain(
+      "[WARN] Submission left out of the merge | round: 31 | uid: 3 | group: 0 | why: norm_too_large",
+    );
   });
 });

@@ -153,7 +153,7 @@ function networkWith({ schedule = NINE_PHASE_45, evaluation }: StageOptions): Ne
     schedule,
     expertGroups: GROUPS,
     evaluation: { sequences: 6, sequenceLength: 16, policy: "relative_reduction", ...evaluation },
-    merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
+    merge: { outerLearningRate: 0.7, outerMomentum: 0.9, topSubmissions: 1, normBound: 4 },
   };
 }
 

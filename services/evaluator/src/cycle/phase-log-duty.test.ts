@@ -12,7 +12,7 @@ const network: Network = {
   schedule: NINE_PHASE_45,
   expertGroups: 1,
   evaluation: { sequences: 1, sequenceLength: 1, policy: "relative_reduction" },
-  merge: { outerLearningRate: 0.7, outerMomentum: 0.9 },
+  merge: { outerLearningRate: 0.7, outerMomentum: 0.9, topSubmissions: 1, normBound: 4 },
 };
 
 test("each phase is said once, also after a gap, and how late it was noticed is measured but for the first", async () => {

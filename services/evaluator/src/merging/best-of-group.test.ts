@@ -21,13 +21,21 @@ const scored = (uid: number, lossAfter: number) => ({
 });
 
 test("each group takes its best improvement, on equal scores the lower uid, ordered by group", () => {
-  const best = bestOfEachGroup(round, [scored(5, 3), scored(2, 3), scored(1, 3.5), scored(3, 3.25)]);
+  const best = bestOfEachGroup(round, [scored(5, 3), scored(2, 3), scored(1, 3.5), scored(3, 3.25)], 1);
   expect([...best]).toEqual([
-    [0, { uid: 2, hotkey: "hotkey-2", w: 0.25 }],
-    [1, { uid: 3, hotkey: "hotkey-3", w: 0.1875 }],
+    [0, [{ uid: 2, hotkey: "hotkey-2", w: 0.25 }]],
+    [1, [{ uid: 3, hotkey: "hotkey-3", w: 0.1875 }]],
+  ]);
+});
+
+test("several of a group are taken best first, and no more than there are", () => {
+  const best = bestOfEachGroup(round, [scored(5, 3), scored(2, 3), scored(1, 3.5), scored(3, 5)], 2);
+  expect([...best].map(([group, all]) => [group, all.map(({ uid }) => uid)])).toEqual([
+    [0, [2, 5]],
+    [1, [1]],
   ]);
 });
 
 test("a group whose submissions improve nothing takes none", () => {
-  expect([...bestOfEachGroup(round, [scored(4, 4), scored(2, 5)])]).toEqual([]);
+  expect([...bestOfEachGroup(round, [scored(4, 4), scored(2, 5)], 1)]).toEqual([]);
 });

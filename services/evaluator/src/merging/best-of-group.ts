@@ -5,18 +5,24 @@ import type { ExpertGroup, Hotkey, Uid } from "@assay/core/units";
 import type { EvaluationRecord } from "@assay/ledger/evaluations";
 import { measuredSubmissions } from "../scores/measured-submissions.ts";
 
-/** The submission that lowered its group's loss most. */
+/** One of the submissions that lowered their group's loss most. */
 export interface Best {
   readonly uid: Uid;
   readonly hotkey: Hotkey;
   readonly w: number;
 }
 
-/** The best submission of each group that improved the model; on equal scores the lower UID. Ordered by group. */
+/**
+ * The best submissions of each group that improved the model, best first; on equal scores the lower UID. Ordered by
+ * group; a group without any is left out.
+ *
+ * @param count how many of each group at most
+ */
 export function bestOfEachGroup(
   round: Round,
   evaluations: readonly EvaluationRecord[],
-): ReadonlyMap<ExpertGroup, Best> {
+  count: number,
+): ReadonlyMap<ExpertGroup, readonly Best[]> {
   const candidates = new Map<ExpertGroup, { uid: Uid; hotkey: Hotkey; score: number }[]>();
   for (const { uid, hotkey, group, lossBefore, lossAfter } of measuredSubmissions(round, evaluations)) {
     const score = scoreOf(lossBefore, lossAfter);
@@ -25,8 +31,8 @@ export function bestOfEachGroup(
   return new Map(
     [...candidates]
       .sort(([a], [b]) => a - b)
-      .flatMap(([group, submissions]) =>
-        bestSubmissions(submissions, 1).map(({ uid, hotkey, score }) => [group, { uid, hotkey, w: score }] as const),
-      ),
+      .map(([group, all]) => [group, bestSubmissions(all, count)] as const)
+      .filter(([, best]) => best.length > 0)
+      .map(([group, best]) => [group, best.map(({ uid, hotkey, score }) => ({ uid, hotkey, w: score }))] as const),
   );
 }

@@ -1,3 +1,5 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import type { ChainHead } from "@assay/chain/chain-client";
 import { CheckpointError, CheckpointErrorCode } from "@assay/checkpoint/checkpoint-error";
 import type { Inbox } from "@assay/checkpoint/inbox/inbox";
@@ -7,6 +9,7 @@ import type { Network } from "@assay/core/network";
 import type { Round } from "@assay/core/round/round";
 import type { ExpertGroup } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
+import type { MergeRecord } from "@assay/ledger/merges";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { currentVersion } from "../current-version.ts";
 import { cycleWindows } from "../cycle/cycle-windows.ts";
@@ -16,6 +19,7 @@ import { provisionalEvaluations } from "../evaluations/provisional-evaluations.t
 import type { EvaluatorMetrics } from "../metrics.ts";
 import { agreementRate, NOT_AGREED_STEP } from "./agreement-rate.ts";
 import { type Best, bestOfEachGroup } from "./best-of-group.ts";
+import { writeLocalGradients } from "./local-gradients.ts";
 import { publishMerge } from "./publish-merge.ts";
 
 /** Step under which a cycle's merge is marked as done, whatever came of it. */
@@ -33,7 +37,7 @@ export interface MergeDutyComponents {
 type MergeResult = "published" | "nothing_to_merge" | "non_finite" | "given_up";
 
 /**
- * Makes the next version of the model from the best submission of each group, once per cycle.
+ * Makes the next version of the model from the best submissions of each group, once per cycle.
  *
  * Nothing is published when a value is not finite or nobody improved the model: the version then stays. A merge that
  * could no longer reach the next cycle's miners is given up.
@@ -78,21 +82,23 @@ export class MergeDuty implements Duty {
 
   async #merge(round: Round, progress: RoundProgress, head: ChainHead, signal: AbortSignal): Promise<MergeResult> {
     const { ledger, store, logger } = this.#components;
-    const best = bestOfEachGroup(round, await provisionalEvaluations(round.id, ledger));
+    const { topSubmissions } = this.#network.merge;
+    const best = bestOfEachGroup(round, await provisionalEvaluations(round.id, ledger), topSubmissions);
     const current = await currentVersion(store);
     // A crash between publishing and writing it down: the version of this round is there already.
     const published = current.version > round.baseVersion ? await store.manifest(current.version) : null;
     if (published?.cycle !== round.cycle && best.size === 0) return "nothing_to_merge";
-    const manifest =
-      published?.cycle === round.cycle ? published : await this.#publish(round, best, progress, head, signal);
-    if (manifest === null) return "non_finite";
-    const { version, digest } = manifest;
-    const groups = [...best].map(([group, { uid }]) => ({ group, uid }));
-    await ledger.merges.record({ cycle: round.cycle, version, digest, groups });
+    const merged =
+      published?.cycle === round.cycle
+        ? { manifest: published, uids: uidsOf(best) }
+        : await this.#publish(round, best, progress, head, signal);
+    if (merged === null) return "non_finite";
+    const { version, digest } = merged.manifest;
+    await ledger.merges.record({ cycle: round.cycle, version, digest, groups: merged.uids });
     logger.info("Inter-validator merging complete: 1/1 validators synced", {
       round: round.id,
       version,
-      groups: groups.length,
+      groups: best.size,
       digest: digest.slice(0, 12),
     });
     return "published";
@@ -100,22 +106,26 @@ export class MergeDuty implements Duty {
 
   async #publish(
     round: Round,
-    best: ReadonlyMap<ExpertGroup, Best>,
+    best: ReadonlyMap<ExpertGroup, readonly Best[]>,
     { submissions }: RoundProgress,
     head: ChainHead,
     signal: AbortSignal,
-  ): Promise<ModelManifest | null> {
+  ): Promise<Merged | null> {
     const { store, logger } = this.#components;
+    const { merge } = this.#network;
+    const folder = join(store.layout.tmp, `merge-${round.cycle}`);
     try {
-      const accepted = new Map(
-        submissions.flatMap((each) => (each.kind === "accepted" ? [[each.uid, each.sha256]] : [])),
-      );
-      const plan = { round, best, accepted, block: head.number };
-      return await publishMerge(plan, { store, merge: this.#network.merge }, signal);
+      const local = await writeLocalGradients({ round, best, submissions, folder }, { store, merge, logger }, signal);
+      if (local.size === 0) return null;
+      const gradients = new Map([...local].map(([group, { path }]) => [group, path]));
+      const manifest = await publishMerge({ round, gradients, block: head.number }, { store, merge }, signal);
+      return { manifest, uids: [...local].flatMap(([group, { uids }]) => uids.map((uid) => ({ group, uid }))) };
     } catch (error) {
       if (!(error instanceof CheckpointError) || error.code !== CheckpointErrorCode.MergeNonFinite) throw error;
       logger.error("Merge left out: a value is not finite", { round: round.id }, error);
       return null;
+    } finally {
+      await rm(folder, { recursive: true, force: true });
     }
   }
 
@@ -140,4 +150,14 @@ export class MergeDuty implements Duty {
     const rate = await agreementRate(ledger, newestCycle);
     if (rate !== null) metrics.agreementRate.set(rate);
   }
+}
+
+/** A published version, and whose submissions its groups took. */
+interface Merged {
+  readonly manifest: ModelManifest;
+  readonly uids: MergeRecord["groups"];
+}
+
+function uidsOf(best: ReadonlyMap<ExpertGroup, readonly Best[]>): MergeRecord["groups"] {
+  return [...best].flatMap(([group, all]) => all.map(({ uid }) => ({ group, uid })));
 }

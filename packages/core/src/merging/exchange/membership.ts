@@ -1,4 +1,5 @@
 import type { ExpertGroup, Hotkey, Sha256Hex } from "../../units.ts";
+import { beyondNormBound } from "../norm-bound.ts";
 import type { Verdict } from "./agreement.ts";
 import type { Announcement, ReduceFailureReason, Result } from "./statement.ts";
 
@@ -121,29 +122,15 @@ function misfit(announcement: Announcement, ground: MergeGround): LeftOutReason 
   return fits ? null : "wrong_length";
 }
 
-/** With two contributors nobody can say which of them is too large. */
-const LEAST_CONTRIBUTORS = 3;
-
 function tooLarge(members: ReadonlyMap<Hotkey, Announcement>, { groups, normBound }: MergeGround): ReadonlySet<Hotkey> {
-  const found = new Set<Hotkey>();
-  for (const group of groups.keys()) {
+  const found = [...groups.keys()].flatMap((group) => {
     const norms = [...members].flatMap(([hotkey, { contributions }]) => {
       const contribution = contributions.find((each) => each.group === group);
-      return contribution === undefined ? [] : [{ hotkey, norm: Math.sqrt(contribution.squares) }];
+      return contribution === undefined ? [] : [{ key: hotkey, norm: Math.sqrt(contribution.squares) }];
     });
-    if (norms.length < LEAST_CONTRIBUTORS) continue;
-    for (const { hotkey, norm } of norms) {
-      const others = norms.filter((each) => each.hotkey !== hotkey).map((each) => each.norm);
-      if (norm > normBound * median(others)) found.add(hotkey);
-    }
-  }
-  return found;
-}
-
-/** Of an even number the lower of the middle two: a bound must not move up because a liar is one of them. */
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+    return beyondNormBound(norms, normBound);
+  });
+  return new Set(found);
 }
 
 /** Hotkeys are ASCII, so this is code-point order. */
