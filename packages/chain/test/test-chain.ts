@@ -31,7 +31,7 @@ export async function startChain(options: Partial<DevChainOptions> = {}): Promis
 }
 
 /** A proxy before the chain, for the faults of a network. */
-export async function proxyTo(chain: DevChain): Promise<FaultProxy> {
+export async function proxyTo(chain: Pick<DevChain, "url">): Promise<FaultProxy> {
   const proxy = await openFaultProxy(chain.url);
   atEnd(() => proxy.close());
   return proxy;

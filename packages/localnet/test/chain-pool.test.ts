@@ -142,6 +142,67 @@ describe("an extrinsic", () => {
   });
 });
 
+describe("an extrinsic that the pool does not keep", () => {
+  const statusesOf = async (text: string, options: { nonce: number; tip?: number; era?: number }, signer = MINER) => {
+    const statuses: string[] = [];
+    await remark(text).signAndSend(signer, options, ({ status }: ISubmittableResult) => {
+      statuses.push(status.type);
+    });
+    return statuses;
+  };
+  const banned = { code: 1012, message: "1012: Transaction is temporarily banned", data: undefined };
+
+  test("is usurped by one of the same nonce with a higher tip, and not by an equal one", async () => {
+    const first = await statusesOf("first", { nonce: 0, tip: 5 });
+    const rival = await remark("rival").signAsync(MINER, { nonce: 0, tip: 5 });
+    expect(await submit(rival.toHex())).toEqual({
+      code: 1014,
+      message: expect.stringMatching(/^1014: Priority is too low: \(5 vs 5\)/),
+      data: "The transaction has too low priority to replace another transaction already in the pool.",
+    });
+    const second = await statusesOf("second", { nonce: 0, tip: 6 });
+    await expect.poll(() => first).toEqual(["Ready", "Usurped"]);
+    fixture.chain.buildBlock();
+    await expect.poll(() => second).toEqual(["Ready", "InBlock"]);
+    expect(await fixture.nonce(MINER)).toBe(1);
+  });
+
+  test("is dropped for a higher tip when the pool is full, and the lower tip is dropped at once and banned", async () => {
+    await fixture.stop();
+    fixture = await ChainFixture.start({ poolLimit: 1, broadcasts: true });
+    const low = await statusesOf("low", { nonce: 0, tip: 1 });
+    const equal = await remark("equal").signAsync(OTHER_MINER, { nonce: 0, tip: 1 });
+    expect(await submit(equal.toHex())).toEqual({
+      code: 1016,
+      message: "1016: Immediately Dropped: The transaction couldn't enter the pool because of the limit",
+      data: "The transaction couldn't enter the pool because of the limit",
+    });
+    expect(await submit(equal.toHex())).toEqual(banned);
+    await statusesOf("high", { nonce: 0, tip: 2 }, OTHER_MINER);
+    await expect.poll(() => low).toEqual(["Ready", "Broadcast", "Dropped"]);
+  });
+
+  test("is banned once it proved invalid, until the ban is over", async () => {
+    await fixture.stop();
+    fixture = await ChainFixture.start({ poolBanMillis: 36_000, blockMillis: 12_000 });
+    await fixture.include(remark("one"), MINER);
+    const stale = await remark("two").signAsync(MINER, { nonce: 0, era: 0 });
+    expect(await submit(stale.toHex())).toMatchObject({ code: 1010, data: "Transaction is outdated" });
+    expect(await submit(stale.toHex())).toEqual(banned);
+    fixture.chain.buildUntil(4);
+    expect(await submit(stale.toHex())).toEqual(banned);
+    fixture.chain.buildUntil(5);
+    expect(await submit(stale.toHex())).toMatchObject({ code: 1010, data: "Transaction is outdated" });
+  });
+
+  test("is banned while a block holds it", async () => {
+    const signed = await remark("one").signAsync(MINER, { nonce: 0 });
+    await fixture.api.rpc.author.submitExtrinsic(signed);
+    fixture.chain.buildBlock();
+    expect(await submit(signed.toHex())).toEqual(banned);
+  });
+});
+
 describe("a pool that checks calls", () => {
   beforeEach(async () => {
     await fixture.stop();
@@ -165,6 +226,32 @@ describe("a pool that checks calls", () => {
     expect(await fixture.include(fixture.setWeights([1], [1]), VALIDATOR)).toBeNull();
     expect(await refusal(fixture.setWeights([1], [1]), VALIDATOR)).toBe("Custom error: 6");
     expect(await fixture.api.rpc.author.pendingExtrinsics()).toHaveLength(0);
+  });
+
+  test("checks what waits again before each block", async () => {
+    const { chain } = fixture;
+    const statuses: string[] = [];
+    await fixture.setWeights([1], [1]).signAndSend(VALIDATOR, ({ status }: ISubmittableResult) => {
+      statuses.push(status.type);
+    });
+    chain.writeStorage("SubtensorModule", "StakeThreshold", [], 5000n * TAO);
+    await expect.poll(() => statuses).toEqual(["Ready"]);
+    chain.fork({ depth: 1, length: 1 });
+    chain.buildBlock();
+    await expect.poll(() => statuses).toEqual(["Ready", "Invalid"]);
+    expect(await fixture.nonce(VALIDATOR)).toBe(0);
+  });
+
+  test("leaves the rate limit of time-locked commits to the block", async () => {
+    fixture.chain.setHyperparameters({ commitRevealWeightsEnabled: true });
+    fixture.chain.buildBlock();
+    const commit = () => fixture.call("subtensorModule", "commitTimelockedWeights", NETUID, "0x01", 2 ** 40, 4);
+    expect(await fixture.include(commit(), VALIDATOR)).toBeNull();
+    expect(await fixture.include(commit(), VALIDATOR)).toBe("subtensorModule.CommittingWeightsTooFast");
+    const hashed = await fixture
+      .call("subtensorModule", "commitWeights", NETUID, `0x${"11".repeat(32)}`)
+      .signAsync(VALIDATOR);
+    expect((await submit(hashed.toHex())).data).toBe("Custom error: 6");
   });
 
   test("leaves the other refusals to the block", async () => {

@@ -1,22 +1,23 @@
 import { cryptoWaitReady } from "@assay/chain/polkadot/library";
 import { OwnBeacon } from "@assay/chain/timelock/own-beacon";
-import type { BlockHash, BlockNumber, Netuid } from "@assay/core/units";
+import type { Netuid } from "@assay/core/units";
 import { BlockProducer } from "./block-producer.ts";
 import { Chain } from "./chain.ts";
-import { DEFAULT_HYPERPARAMETERS, type GenesisHyperparameters, type GenesisNeuron } from "./genesis.ts";
+import { DevControls, type DevControlsParts } from "./dev-controls.ts";
 import type { RpcSurface } from "./rpc/connection.ts";
-import { rpcMethods } from "./rpc/methods.ts";
+import { devMethods } from "./rpc/dev-methods.ts";
+import { type RpcMethods, rpcMethods } from "./rpc/methods.ts";
 import { RpcServer } from "./rpc/server.ts";
 import { rpcSubscriptions } from "./rpc/subscriptions.ts";
-import { createRuntime, type RuntimeTerms } from "./runtime-history.ts";
-import { PalletReader } from "./state/pallet-storage.ts";
+import { createRuntime } from "./runtime-terms.ts";
+import { DEFAULT_HYPERPARAMETERS, type GenesisNeuron, type SubnetRules } from "./subnet-terms.ts";
 
 export interface DevChainOptions {
   readonly netuid: Netuid;
   /** Registered neurons; their places are their uids. */
   readonly neurons: readonly GenesisNeuron[];
   /** Rules that differ from {@link DEFAULT_HYPERPARAMETERS}. */
-  readonly hyperparameters?: Partial<GenesisHyperparameters>;
+  readonly hyperparameters?: Partial<SubnetRules>;
   /** Address to listen on; loopback when not given. */
   readonly host?: string;
   /** Port to listen on; any free one when not given. */
@@ -38,6 +39,18 @@ export interface DevChainOptions {
    * of in the block; off when not given.
    */
   readonly poolChecks?: boolean;
+  /**
+   * How long the pool does not look again at what proved invalid, was pushed out or is in a block (RPC error 1012), by the
+   * chain's time; 30 minutes when not given, as in a real pool.
+   */
+  readonly poolBanMillis?: number;
+  /** Whether watchers hear that an extrinsic was told to a peer, which there is none of; off when not given. */
+  readonly broadcasts?: boolean;
+  /**
+   * Whether each epoch gives permits to the `maxAllowedValidators` neurons of most stake, as on the real chain, and takes
+   * them from the others; they stay as configured when not given.
+   */
+  readonly permitsByStake?: boolean;
   /** Calls that its runtime does not offer, by pallet and name: `SubtensorModule.set_weights`. */
   readonly withoutCalls?: readonly string[];
   /** Time of block 0; now when not given. */
@@ -46,36 +59,27 @@ export interface DevChainOptions {
   readonly onBrokenCall?: (error: unknown) => void;
 }
 
-export interface DevChainHead {
-  readonly number: BlockNumber;
-  readonly hash: BlockHash;
-}
-
 /** A running development chain. */
-export interface DevChain {
+export class DevChain extends DevControls {
   /** Address of its WebSocket. */
   readonly url: string;
-  readonly head: DevChainHead;
-  readonly finalized: DevChainHead;
-  /** Builds one block now. */
-  buildBlock(): DevChainHead;
-  /** Builds blocks until the head is `block`. */
-  buildUntil(block: BlockNumber): DevChainHead;
-  pause(): void;
-  resume(): void;
-  /** Makes the next block the last one of the present runtime. What waits in the pool is dropped, as its signatures are void. */
-  upgradeRuntime(terms: Omit<RuntimeTerms, "blockMillis">): void;
-  /** Cuts every client's connection; clients may connect again. */
-  dropConnections(): void;
-  /** A storage value as plain JSON at a block, the head when not given. */
-  readStorage(pallet: string, item: string, keys: readonly unknown[], at?: BlockHash): unknown;
-  /** Makes the next block write a value; null removes the key. */
-  writeStorage(pallet: string, item: string, keys: readonly unknown[], value: unknown): void;
-  close(): Promise<void>;
+  readonly #close: () => Promise<void>;
+
+  constructor(controls: DevControlsParts, { url, close }: Pick<DevChain, "url" | "close">) {
+    super(controls);
+    this.url = url;
+    this.#close = close;
+  }
+
+  async close(): Promise<void> {
+    this.pause();
+    await this.#close();
+  }
 }
 
 const FINNEY_BLOCK_MILLIS = 12_000;
 const DRAND_PERIOD_SECONDS = 3;
+const POOL_BAN_MILLIS = 30 * 60_000;
 /** Anyone can derive the beacon's key: it keeps nothing secret but from the honest. */
 const BEACON_WORD = "assay development beacon";
 
@@ -87,10 +91,11 @@ export async function startDevChain(options: DevChainOptions): Promise<DevChain>
   const chain = createChain(options, blockMillis);
   const producer = new BlockProducer(chain, { blockMillis, manual });
   producer.buildBlock();
-  const server = new RpcServer(rpcSurface(chain, producer), { host, port });
+  const parts: DevControlsParts = { chain, producer, blockMillis, dropConnections: () => server.dropConnections() };
+  const server = new RpcServer(rpcSurface(chain, new DevControls(parts)), { host, port });
   const url = await server.start();
   producer.resume();
-  return devChain({ chain, producer, server, url, blockMillis });
+  return new DevChain(parts, { url, close: () => server.stop() });
 }
 
 function checkOptions({
@@ -124,58 +129,23 @@ function createChain(options: DevChainOptions, blockMillis: number): Chain {
     {
       finalityLag: options.finalityLag ?? 2,
       pruneAfterBlocks: options.pruneAfterBlocks ?? null,
-      poolLimit: options.poolLimit ?? 8192,
+      pool: {
+        limit: options.poolLimit ?? 8192,
+        banMillis: options.poolBanMillis ?? POOL_BAN_MILLIS,
+        broadcasts: options.broadcasts ?? false,
+      },
       poolChecks: options.poolChecks ?? false,
+      permitsByStake: options.permitsByStake ?? false,
       genesisMillis,
     },
   );
 }
 
 /** Clients offer only what `rpc_methods` lists. */
-function rpcSurface(chain: Chain, producer: BlockProducer): RpcSurface {
-  const methods = rpcMethods(chain, producer);
+function rpcSurface(chain: Chain, controls: DevControls): RpcSurface {
+  const methods: RpcMethods = { ...rpcMethods(chain), ...devMethods(controls) };
   const subscriptions = rpcSubscriptions(chain);
   const ends = [...subscriptions.values()].flatMap(({ endedBy }) => endedBy);
   const names = [...new Set(["rpc_methods", ...Object.keys(methods), ...subscriptions.keys(), ...ends])].sort();
   return { methods: { ...methods, rpc_methods: () => ({ methods: names }) }, subscriptions };
-}
-
-interface Parts {
-  readonly chain: Chain;
-  readonly producer: BlockProducer;
-  readonly server: RpcServer;
-  readonly url: string;
-  readonly blockMillis: number;
-}
-
-function devChain({ chain, producer, server, url, blockMillis }: Parts): DevChain {
-  const { codec } = chain;
-  return {
-    url,
-    get head() {
-      return { number: chain.head.number, hash: chain.head.hash };
-    },
-    get finalized() {
-      return { number: chain.finalized.number, hash: chain.finalized.hash };
-    },
-    buildBlock: () => producer.buildBlock(),
-    buildUntil: (block) => {
-      while (chain.head.number < block) producer.buildBlock();
-      return chain.head;
-    },
-    pause: () => producer.pause(),
-    resume: () => producer.resume(),
-    upgradeRuntime: (terms) => chain.upgrade(createRuntime({ ...terms, blockMillis })),
-    dropConnections: () => server.dropConnections(),
-    readStorage: (pallet, item, keys, at) =>
-      new PalletReader(codec, chain.stateAt(at ?? null), pallet).read(item, ...keys)?.toJSON() ?? null,
-    writeStorage: (pallet, item, keys, value) => {
-      const encoded = value === null ? null : codec.encodeStorage(pallet, item, value);
-      chain.inject(codec.storageKey(pallet, item, keys), encoded);
-    },
-    close: async () => {
-      producer.pause();
-      await server.stop();
-    },
-  };
 }

@@ -1,5 +1,5 @@
 import { cryptoWaitReady, Keyring } from "@assay/chain/polkadot/library";
-import type { GenesisNeuron } from "./genesis.ts";
+import type { GenesisNeuron } from "./subnet-terms.ts";
 
 const STAKE_RAO = 10n ** 12n;
 

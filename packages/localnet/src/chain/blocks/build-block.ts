@@ -7,6 +7,7 @@ import { advanceBeacon } from "../runtime/beacon-pulses.ts";
 import { type CallContext, DispatchFailure } from "../runtime/call.ts";
 import { dispatchCall } from "../runtime/dispatch.ts";
 import { advanceEpoch } from "../runtime/epoch.ts";
+import type { RootAction } from "../runtime/root-action.ts";
 import { revealTimelocked } from "../runtime/timelocked-reveal.ts";
 import { PalletStorage } from "../state/pallet-storage.ts";
 import type { RuntimeCodec } from "../state/runtime-codec.ts";
@@ -21,11 +22,14 @@ export interface BlockTask {
   readonly netuid: Netuid;
   readonly parent: Block;
   readonly parentState: StateReader;
-  /** Writes from outside that this block makes before its extrinsics. */
-  readonly injected: StateChanges;
+  /** What the chain's root does before the block's extrinsics. */
+  readonly actions: readonly RootAction[];
   /** In the order of execution; each one's nonce is its account's next. */
   readonly extrinsics: readonly SignedExtrinsic[];
   readonly timestamp: number;
+  /** Number of the fork that the block's branch began with; null on the chain's first branch. */
+  readonly fork: number | null;
+  readonly permitsByStake: boolean;
   readonly beacon: OwnBeacon;
   /** Hears of a call that broke instead of being refused: a bug of the chain's, not of the signer's. */
   readonly onBrokenCall: (error: unknown) => void;
@@ -41,7 +45,7 @@ export function buildBlock(task: BlockTask): BuiltBlock {
   const { codec, parent, timestamp } = task;
   const state = new StateOverlay(task.parentState);
   const events = new EventLog(codec);
-  state.take(task.injected);
+  act(task, state);
   initialize(task, state);
   reveal(task, state, events);
   const inherent = u8aToHex(codec.timestampExtrinsic(timestamp));
@@ -53,11 +57,25 @@ export function buildBlock(task: BlockTask): BuiltBlock {
   system.put("EventCount", [], events.length);
   state.set(codec.storageKey("System", "Events", []), events.toScale());
   const extrinsics = [inherent, ...task.extrinsics.map(({ hex }) => hex)];
-  const block = sealBlock(codec, { parent, extrinsics, timestamp, changes: state.changes });
+  const block = sealBlock(codec, { parent, extrinsics, timestamp, changes: state.changes, fork: task.fork });
   return { block, changes: state.changes };
 }
 
-function initialize({ codec, netuid, parent, timestamp }: BlockTask, state: StateOverlay): void {
+/** An action that breaks leaves nothing behind. */
+function act({ codec, netuid, parent, actions, onBrokenCall }: BlockTask, state: StateOverlay): void {
+  for (const action of actions) {
+    const scratch = new StateOverlay(state);
+    try {
+      action({ codec, netuid, block: parent.number + 1, state: scratch });
+      state.take(scratch.changes);
+    } catch (error) {
+      onBrokenCall(error);
+    }
+  }
+}
+
+function initialize(task: BlockTask, state: StateOverlay): void {
+  const { codec, netuid, parent, timestamp, permitsByStake } = task;
   const system = new PalletStorage(codec, state, "System");
   const number = parent.number + 1;
   system.put("Number", [], number);
@@ -65,7 +83,7 @@ function initialize({ codec, netuid, parent, timestamp }: BlockTask, state: Stat
   system.put("BlockHash", [parent.number], parent.hash);
   if (parent.number >= BLOCK_HASH_COUNT) system.remove("BlockHash", [parent.number - BLOCK_HASH_COUNT]);
   new PalletStorage(codec, state, "Timestamp").put("Now", [], timestamp);
-  advanceEpoch(new PalletStorage(codec, state, "SubtensorModule"), netuid, number);
+  advanceEpoch(new PalletStorage(codec, state, "SubtensorModule"), { netuid, block: number, permitsByStake });
 }
 
 /** Before the extrinsics: the beacon's newest round, and the weights that it opens. */

@@ -29,6 +29,7 @@ function networkItems(types: TypeTable): readonly StorageItem[] {
     ofSubnet("CommitRevealWeightsEnabled", bool, ZERO_BYTE),
     long("RevealPeriodEpochs", 1),
     long("LastEpochBlock", 0),
+    long("PendingEpochAt", 0),
     long("SubnetEpochIndex", 0),
     long("BlocksSinceLastStep", 0),
     ofSubnet("SubnetOwnerHotkey", accountId, new Uint8Array(32)),

@@ -20,6 +20,8 @@ export interface SignedExtrinsic {
   readonly hash: string;
   readonly signer: Hotkey;
   readonly nonce: number;
+  /** What it pays to come first, in rao. */
+  readonly tip: bigint;
   /** First block that may no longer include it; null when it never dies. */
   readonly diesAt: BlockNumber | null;
   readonly call: Call;
@@ -29,7 +31,6 @@ export interface SignedExtrinsic {
 export interface SigningContext {
   readonly runtimeVersion: RuntimeVersion;
   readonly head: BlockNumber;
-  readonly genesisHash: BlockHash;
   blockHash(block: BlockNumber): BlockHash | null;
 }
 
@@ -39,13 +40,18 @@ const ACCOUNT_BYTES = 32;
 /** Longer payloads are signed by their hash. */
 const MAX_PLAIN_PAYLOAD_BYTES = 256;
 
+/** Hash of an extrinsic's bytes, which may be any; null for what is no bytes. */
+export function extrinsicHash(hex: unknown): string | null {
+  return isHex(hex) ? blake2AsHex(hexToU8a(hex), 256) : null;
+}
+
 /** Decodes an extrinsic and checks its signature over the payload that this chain would have signed. */
 export function readSignedExtrinsic(codec: RuntimeCodec, hex: unknown, context: SigningContext): SignedExtrinsic {
   const extrinsic = decode(codec, hex);
   if (!extrinsic.isSigned) throw invalidTransaction("Transaction call is not expected");
   const { era } = extrinsic;
   const birth = era.isMortalEra ? era.asMortalEra.birth(context.head) : null;
-  const checkpoint = birth === null ? context.genesisHash : context.blockHash(birth);
+  const checkpoint = context.blockHash(birth ?? 0);
   if (checkpoint === null) throw invalidTransaction("Transaction birth block ancient");
   if (!isSignatureValid(extrinsic, signedPayload(codec, extrinsic, checkpoint, context))) {
     throw invalidTransaction("Transaction has a bad signature");
@@ -55,6 +61,7 @@ export function readSignedExtrinsic(codec: RuntimeCodec, hex: unknown, context: 
     hash: blake2AsHex(extrinsic.toU8a(), 256),
     signer: extrinsic.signer.toString(),
     nonce: extrinsic.nonce.toNumber(),
+    tip: extrinsic.tip.toBigInt(),
     diesAt: birth === null ? null : era.asMortalEra.death(context.head),
     call: extrinsic.method as Call,
   };
@@ -78,7 +85,7 @@ function signedPayload(
   codec: RuntimeCodec,
   extrinsic: GenericExtrinsic,
   checkpoint: BlockHash,
-  { runtimeVersion, genesisHash }: SigningContext,
+  { runtimeVersion, blockHash }: SigningContext,
 ): Uint8Array {
   const payload = codec.registry.createType(
     "ExtrinsicPayload",
@@ -89,7 +96,7 @@ function signedPayload(
       tip: extrinsic.tip,
       specVersion: runtimeVersion.specVersion,
       transactionVersion: runtimeVersion.transactionVersion,
-      genesisHash,
+      genesisHash: blockHash(0),
       blockHash: checkpoint,
       mode: 0,
       metadataHash: null,

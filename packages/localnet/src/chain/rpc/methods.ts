@@ -1,10 +1,9 @@
 import { hexToU8a } from "@assay/chain/polkadot/library";
 import type { BlockHash } from "@assay/core/units";
-import type { BlockProducer } from "../block-producer.ts";
 import type { Block } from "../blocks/block.ts";
 import type { Chain } from "../chain.ts";
 import { SS58_PREFIX } from "../metadata/system-pallet.ts";
-import { invalid, type Params } from "./params.ts";
+import type { Params } from "./params.ts";
 import { callRuntime } from "./runtime-calls.ts";
 
 export type RpcMethod = (params: Params) => unknown;
@@ -13,9 +12,9 @@ export type RpcMethods = Readonly<Record<string, RpcMethod>>;
 const CHAIN_NAME = "Bittensor development chain";
 const MAX_KEYS_PER_PAGE = 1000;
 
-/** Every method that answers once. */
-export function rpcMethods(chain: Chain, producer: BlockProducer): RpcMethods {
-  return { ...systemMethods(chain), ...chainMethods(chain), ...stateMethods(chain), ...devMethods(chain, producer) };
+/** Every method that answers once, as on a real node. */
+export function rpcMethods(chain: Chain): RpcMethods {
+  return { ...systemMethods(chain), ...chainMethods(chain), ...stateMethods(chain) };
 }
 
 function systemMethods(chain: Chain): RpcMethods {
@@ -30,7 +29,7 @@ function systemMethods(chain: Chain): RpcMethods {
     system_accountNextIndex: nextIndex,
     account_nextIndex: nextIndex,
     author_pendingExtrinsics: () => chain.pool.pending.map(({ hex }) => hex),
-    author_submitExtrinsic: (params) => chain.submit(params.at(0), null),
+    author_submitExtrinsic: (params) => chain.admission.submit(params.at(0), null),
     payment_queryInfo: () => ({ weight: { refTime: 0, proofSize: 0 }, class: "Normal", partialFee: "0" }),
   };
 }
@@ -57,7 +56,7 @@ function signedBlock(block: Block | null): unknown {
 }
 
 function stateMethods(chain: Chain): RpcMethods {
-  const runtime = (params: Params) => chain.runtimes.at(chain.stateAt(params.stringOrNull(0)).block.number);
+  const runtime = (params: Params) => chain.stateAt(params.stringOrNull(0)).runtime;
   const version: RpcMethod = (params) => runtime(params).version;
   const storage: RpcMethod = (params) => chain.stateAt(params.stringOrNull(1)).get(params.string(0));
   return {
@@ -87,19 +86,4 @@ function stateMethods(chain: Chain): RpcMethods {
 function keysAfter(chain: Chain, prefix: string, start: string | null, hash: BlockHash | null): readonly string[] {
   const keys = chain.stateAt(hash).keys(prefix);
   return start === null ? keys : keys.filter((key) => key > start);
-}
-
-/** Methods that only a development chain has. Storage set here is written by the next block. */
-function devMethods(chain: Chain, producer: BlockProducer): RpcMethods {
-  return {
-    dev_newBlock: () => producer.buildBlock().hash,
-    dev_pause: () => producer.pause(),
-    dev_resume: () => producer.resume(),
-    dev_setStorage: (params) => {
-      const entries = params.at(0);
-      if (!Array.isArray(entries)) throw invalid("storage is not a list of keys and values");
-      for (const [key, value] of entries) chain.inject(String(key), value === null ? null : String(value));
-      return chain.head.hash;
-    },
-  };
 }

@@ -9,6 +9,10 @@ export class Params {
     this.#values = values;
   }
 
+  get length(): number {
+    return this.#values.length;
+  }
+
   at(position: number): unknown {
     return this.#values[position] ?? null;
   }

@@ -21,6 +21,7 @@ export const RpcErrorCode = {
   Verification: 1002,
   /** Bad signature, stale nonce, and the like. */
   InvalidTransaction: 1010,
+  TemporarilyBanned: 1012,
   AlreadyImported: 1013,
   PriorityTooLow: 1014,
   PoolFull: 1016,

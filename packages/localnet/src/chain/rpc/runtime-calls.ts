@@ -41,10 +41,9 @@ export function callRuntime(chain: Chain, state: BlockState, method: string, inp
   return call(chain, state, input);
 }
 
-function metadataAtVersion({ runtimes }: Chain, { block }: BlockState, input: Uint8Array): string {
+function metadataAtVersion(_chain: Chain, { runtime }: BlockState, input: Uint8Array): string {
   if (input[0] !== METADATA_VERSION) return "0x00";
-  const { codec } = runtimes.at(block.number);
-  return u8aToHex(u8aConcat(new Uint8Array([1]), compactAddLength(hexToU8a(codec.metadataHex))));
+  return u8aToHex(u8aConcat(new Uint8Array([1]), compactAddLength(hexToU8a(runtime.codec.metadataHex))));
 }
 
 function accountNonce({ codec }: Chain, state: BlockState, input: Uint8Array): string {

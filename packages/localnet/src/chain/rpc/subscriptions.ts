@@ -1,3 +1,4 @@
+import type { Block } from "../blocks/block.ts";
 import type { Chain } from "../chain.ts";
 import type { Params } from "./params.ts";
 
@@ -12,11 +13,11 @@ export interface SubscriptionKind {
 
 /** Every method that answers again and again, by its name. */
 export function rpcSubscriptions(chain: Chain): ReadonlyMap<string, SubscriptionKind> {
-  const newHeads = heads(chain, "chain_newHead", ["chain_unsubscribeNewHead", "chain_unsubscribeNewHeads"]);
+  const newHeads = heads(chain, "onHead", "chain_newHead", ["chain_unsubscribeNewHead", "chain_unsubscribeNewHeads"]);
   return new Map<string, SubscriptionKind>([
     ["chain_subscribeNewHeads", newHeads],
     ["chain_subscribeNewHead", newHeads],
-    ["chain_subscribeAllHeads", heads(chain, "chain_allHead", ["chain_unsubscribeAllHeads"])],
+    ["chain_subscribeAllHeads", heads(chain, "onBlock", "chain_allHead", ["chain_unsubscribeAllHeads"])],
     ["chain_subscribeFinalizedHeads", finalizedHeads(chain)],
     ["state_subscribeRuntimeVersion", runtimeVersion(chain)],
     ["state_subscribeStorage", storage(chain)],
@@ -24,13 +25,18 @@ export function rpcSubscriptions(chain: Chain): ReadonlyMap<string, Subscription
   ]);
 }
 
-function heads(chain: Chain, notification: string, endedBy: readonly string[]): SubscriptionKind {
+function heads(
+  chain: Chain,
+  kind: "onHead" | "onBlock",
+  notification: string,
+  endedBy: readonly string[],
+): SubscriptionKind {
   return {
     notification,
     endedBy,
     start(_params, push) {
       push(chain.head.header);
-      return chain.listen({ onHead: ({ header }) => push(header) });
+      return chain.listen({ [kind]: ({ header }: Block) => push(header) });
     },
   };
 }
@@ -86,7 +92,7 @@ function watchedExtrinsic(chain: Chain): SubscriptionKind {
     endedBy: ["author_unwatchExtrinsic"],
     start(params, push) {
       let isWatched = true;
-      chain.submit(params.at(0), (status) => {
+      chain.admission.submit(params.at(0), (status) => {
         if (isWatched) push(status);
       });
       return () => {

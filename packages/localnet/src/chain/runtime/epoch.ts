@@ -1,18 +1,49 @@
 import type { BlockNumber, Netuid } from "@assay/core/units";
 import type { PalletStorage } from "../state/pallet-storage.ts";
+import { stakeWeight } from "./stake.ts";
+
+interface EpochTerms {
+  readonly netuid: Netuid;
+  readonly block: BlockNumber;
+  /** Whether the epoch gives permits to those with the most stake, or leaves them as they are. */
+  readonly permitsByStake: boolean;
+}
 
 /**
- * Counts the subnet's blocks and starts a new epoch `Tempo` blocks after the last one.
+ * Counts the subnet's blocks and starts a new epoch when it is due, as since spec 407: `Tempo` blocks after the last one,
+ * or at `PendingEpochAt` where that is earlier.
  *
- * Nothing is computed at an epoch: consensus, incentives and permits stay what the genesis wrote.
+ * Consensus and incentives are not computed.
  */
-export function advanceEpoch(subtensor: PalletStorage, netuid: Netuid, block: BlockNumber): void {
-  const next = subtensor.number("LastEpochBlock", netuid) + subtensor.number("Tempo", netuid);
-  if (block < next) {
+export function advanceEpoch(subtensor: PalletStorage, { netuid, block, permitsByStake }: EpochTerms): void {
+  if (block < nextEpochBlock(subtensor, netuid)) {
     subtensor.put("BlocksSinceLastStep", [netuid], subtensor.number("BlocksSinceLastStep", netuid) + 1);
     return;
   }
   subtensor.put("SubnetEpochIndex", [netuid], subtensor.number("SubnetEpochIndex", netuid) + 1);
   subtensor.put("LastEpochBlock", [netuid], block);
   subtensor.put("BlocksSinceLastStep", [netuid], 0);
+  if (subtensor.number("PendingEpochAt", netuid) > 0) subtensor.remove("PendingEpochAt", [netuid]);
+  if (permitsByStake) givePermits(subtensor, netuid);
+}
+
+function nextEpochBlock(subtensor: PalletStorage, netuid: Netuid): BlockNumber {
+  const regular = subtensor.number("LastEpochBlock", netuid) + subtensor.number("Tempo", netuid);
+  const pending = subtensor.number("PendingEpochAt", netuid);
+  return pending > 0 ? Math.min(regular, pending) : regular;
+}
+
+/** Permits for the `MaxAllowedValidators` neurons of most stake, the lower uid first where it is equal; none without stake. */
+function givePermits(subtensor: PalletStorage, netuid: Netuid): void {
+  const size = subtensor.number("SubnetworkN", netuid);
+  const permitted = Array.from({ length: size }, (_, uid) => {
+    return { uid, stake: stakeWeight(subtensor, netuid, subtensor.address("Keys", netuid, uid)) };
+  })
+    .filter(({ stake }) => stake > 0n)
+    .sort((left, right) => (left.stake === right.stake ? left.uid - right.uid : left.stake < right.stake ? 1 : -1))
+    .slice(0, subtensor.number("MaxAllowedValidators", netuid))
+    .map(({ uid }) => uid);
+  const places = new Set(permitted);
+  const permits = Array.from({ length: size }, (_, uid) => places.has(uid));
+  subtensor.put("ValidatorPermit", [netuid], permits);
 }

@@ -1,10 +1,9 @@
 import type { Netuid, Uid } from "@assay/core/units";
 import type { CallContext, CallHandler } from "./call.ts";
+import { ROOT_NETUID, stakeWeight } from "./stake.ts";
 import { ensure, isWeightsRateOpen, signerUid, touchLastUpdate } from "./subtensor-check.ts";
 
 const MAX_U16 = 65_535;
-const MAX_U64 = (1n << 64n) - 1n;
-const ROOT_NETUID = 0;
 
 export interface WeightVector {
   readonly netuid: Netuid;
@@ -60,7 +59,8 @@ function checkSigner(context: CallContext, { netuid, uids, values, versionKey }:
   ensure(subtensor.flag("NetworksAdded", netuid), "SubnetNotExists");
   ensure(uids.length <= subtensor.number("SubnetworkN", netuid), "UidsLengthExceedUidsInSubNet");
   const uid = signerUid(context, netuid);
-  const hasStake = isOwner(context, netuid) || stakeWeight(context, netuid) >= subtensor.bigint("StakeThreshold");
+  const hasStake =
+    isOwner(context, netuid) || stakeWeight(subtensor, netuid, context.signer) >= subtensor.bigint("StakeThreshold");
   ensure(hasStake, "NotEnoughStakeToSetWeights");
   const requiredKey = subtensor.bigint("WeightsVersionKey", netuid);
   ensure(requiredKey === 0n || versionKey >= requiredKey, "IncorrectWeightVersionKey");
@@ -84,13 +84,6 @@ function checkVector(context: CallContext, vector: WeightVector, uid: Uid): read
   const scaled = upscale(values);
   ensure(isSelfWeight || isWithinShare(scaled, subtensor.number("MaxWeightsLimit", netuid)), "MaxWeightExceeded");
   return scaled;
-}
-
-/** Stake on the subnet plus the weighted stake on the root; stake of children is not simulated. */
-function stakeWeight({ subtensor, signer }: CallContext, netuid: Netuid): bigint {
-  const alpha = subtensor.bigint("TotalHotkeyAlpha", signer, netuid);
-  const tao = subtensor.bigint("TotalHotkeyAlpha", signer, ROOT_NETUID);
-  return alpha + (tao * subtensor.bigint("TaoWeight")) / MAX_U64;
 }
 
 function isOwner({ subtensor, signer }: CallContext, netuid: Netuid): boolean {

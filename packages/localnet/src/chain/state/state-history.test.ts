@@ -54,6 +54,46 @@ describe("the state's history", () => {
     history.commit(3, new Map([[key("old"), "0x03"]]));
     expect([2, 3].map((block) => history.get(key("old"), block))).toEqual([null, "0x03"]);
   });
+
+  test("takes back the newest blocks, and what they removed is there again", () => {
+    const history = written(
+      [[key("01"), "0x01"]],
+      [
+        [key("01"), null],
+        [key("02"), "0x02"],
+      ],
+      [[key("01"), "0x03"]],
+    );
+    expect([...history.takeBack(2)]).toEqual([[key("01"), "0x03"]]);
+    expect([...history.takeBack(1)]).toEqual([
+      [key("01"), null],
+      [key("02"), "0x02"],
+    ]);
+    expect(history.keys(ITEM, 1)).toEqual([key("01")]);
+    history.commit(1, new Map([[key("01"), "0x09"]]));
+    expect([0, 1].map((block) => history.get(key("01"), block))).toEqual(["0x01", "0x09"]);
+  });
+
+  test("keeps as much after 20,000 blocks as after 200 when older blocks are discarded", () => {
+    const history = new StateHistory();
+    const grow = (from: number, to: number) => {
+      for (let block = from; block < to; block += 1) {
+        history.commit(
+          block,
+          new Map([
+            [key("01"), `0x${block}`],
+            [key(`b${block}`), "0x"],
+            [key(`b${block - 50}`), null],
+          ]),
+        );
+        history.discardBefore(block - 100);
+      }
+      return history.versionCount;
+    };
+    const early = grow(0, 200);
+    expect(early).toBe(352);
+    expect(grow(200, 20_000)).toBe(early);
+  });
 });
 
 test("an overlay shows its own writes and leaves what is below alone", () => {

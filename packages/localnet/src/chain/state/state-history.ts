@@ -35,6 +35,13 @@ export class StateHistory {
     return this.#oldestBlock;
   }
 
+  /** Values kept, of all keys and blocks: what its memory grows with. */
+  get versionCount(): number {
+    let count = 0;
+    for (const item of this.#items.values()) for (const versions of item.values()) count += versions.length;
+    return count;
+  }
+
   get(key: StorageKey, block: BlockNumber): StorageValue | null {
     const versions = this.#items.get(key.slice(0, ITEM_PREFIX_LENGTH))?.get(key);
     return versions === undefined ? null : valueAt(versions, block);
@@ -61,6 +68,19 @@ export class StateHistory {
   commit(block: BlockNumber, changes: StateChanges): void {
     for (const [key, value] of changes) this.#versions(key).push({ block, value });
     this.#written.set(block, [...changes.keys()]);
+  }
+
+  /** Removes what `block`, the newest one, wrote, and returns it. */
+  takeBack(block: BlockNumber): StateChanges {
+    const changes = new Map<StorageKey, StorageValue | null>();
+    for (const key of this.#written.get(block) ?? []) {
+      const item = this.#items.get(key.slice(0, ITEM_PREFIX_LENGTH));
+      const versions = item?.get(key) ?? [];
+      changes.set(key, versions.pop()?.value ?? null);
+      if (versions.length === 0) item?.delete(key);
+    }
+    this.#written.delete(block);
+    return changes;
   }
 
   /** Forgets the state of all blocks before `block`. */
