@@ -13,7 +13,7 @@ export type PoolNews =
  * Hands an extrinsic to the pool and passes its news on, in order, until the session ends.
  *
  * News are hints: they stop with the session and may be wrong about a fork. What counts is which final block holds
- * the extrinsic. `Retracted` means that its block was forked away while it stays in the pool, so it is as `ready`.
+ * the extrinsic. `Retracted` means that its block was forked away: unless the pool says more, it may have lost it.
  */
 export async function sendToPool(
   session: ChainSession,
@@ -30,7 +30,6 @@ function newsOf(status: ExtrinsicStatus): PoolNews | null {
   switch (status.type) {
     case "Ready":
     case "Broadcast":
-    case "Retracted":
       return { kind: "ready" };
     case "InBlock":
       return { kind: "in_block", blockHash: status.asInBlock.toHex() };
@@ -38,6 +37,7 @@ function newsOf(status: ExtrinsicStatus): PoolNews | null {
     case "Dropped":
     case "Usurped":
     case "FinalityTimeout":
+    case "Retracted":
       return { kind: "lost", why: status.type };
     default:
       return null;

@@ -19,6 +19,9 @@ export type Verdict =
   | { readonly kind: "gone"; readonly error: ChainError }
   | { readonly kind: "expired" };
 
+/** JSON-RPC code of a pool that refuses to look at an extrinsic again for a while. */
+const TEMPORARILY_BANNED = 1012;
+
 interface Components {
   readonly connection: ChainConnection;
   readonly heads: HeadFollower;
@@ -130,7 +133,8 @@ export class Submission {
 
   async #readNews(session: ChainSession): Promise<void> {
     for (let news = this.#news.shift(); news !== undefined; news = this.#news.shift()) {
-      if (news.kind === "lost") this.#lost = true;
+      // The newest word counts: an abandoned block's extrinsic may be in the pool or in a block again.
+      this.#lost = news.kind === "lost";
       if (news.kind === "ready") this.report("ready");
       if (news.kind === "in_block") {
         const header = await session.request<{ readonly number: string } | null>("chain_getHeader", [news.blockHash]);
@@ -197,11 +201,13 @@ export function isConnectionFailure(error: unknown): boolean {
 }
 
 /**
- * Whether the pool's word can mean that a block holds the extrinsic already: a used nonce does, and so does a bad
- * signature, which an extrinsic gets once its era is over. Final blocks then decide.
+ * Whether the pool's word can mean that a block holds the extrinsic already: a used nonce does, so does a bad signature,
+ * which an extrinsic gets once its era is over, and so does a ban, as nodes ban what they saw in a block. Final blocks
+ * then decide.
  */
-function meansUsedUp({ code }: ChainError): boolean {
-  return code === ChainErrorCode.NonceConflict || code === ChainErrorCode.BadSignature;
+function meansUsedUp({ code, fields: { rpcCode } }: ChainError): boolean {
+  const { NonceConflict, BadSignature } = ChainErrorCode;
+  return code === NonceConflict || code === BadSignature || rpcCode === TEMPORARILY_BANNED;
 }
 
 function gone(error: ChainError): Verdict {
