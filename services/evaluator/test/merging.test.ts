@@ -161,7 +161,7 @@ describe("a merge", () => {
     expect(await stage.store.versions()).toEqual([0, 1]);
   });
 
-  test("passes over a version that was made from other submissions and never became current", async () => {
+  test("replaces a version that was made from other submissions and never became current", async () => {
     const stage = await openStage({ model: true });
     const round = await openRound(stage);
     await submit(stage, round, stage.miner(1), [4, 3]);
@@ -171,9 +171,9 @@ describe("a merge", () => {
     await writeFile(stage.layout.current, base);
     stage.chain.buildUntil(38);
     await merger(stage)();
-    expect(await stage.ledger.merges.get(0)).toMatchObject({ version: 2, groups: [{ group: 0, uid: 1 }] });
-    expect(await stage.store.manifest(2)).toMatchObject({ parent: 0, cycle: 0 });
-    expect(await stage.store.current()).toMatchObject({ version: 2 });
+    expect(await stage.ledger.merges.get(0)).toMatchObject({ version: 1, groups: [{ group: 0, uid: 1 }] });
+    expect(await stage.store.manifest(1)).toMatchObject({ parent: 0, cycle: 0, block: 38 });
+    expect(await stage.store.current()).toMatchObject({ version: 1 });
   });
 });
 

@@ -31,9 +31,13 @@ async function importedStore() {
 }
 
 /** A version on top of `parent` in which group 0 has this value everywhere. */
-async function publishValue(store: CheckpointStore, folder: string, version: number, parent: number, value: number) {
+async function publicationOf(folder: string, version: number, parent: number, value: number) {
   const path = await writeGroupFile(join(folder, `v${version}-${value}-${parent}`), [0, 1], value);
-  return await store.publish({ version, parent, ...block, groupFiles: new Map([[0, path]]) });
+  return { version, parent, ...block, groupFiles: new Map([[0, path]]) };
+}
+
+async function publishValue(store: CheckpointStore, folder: string, version: number, parent: number, value: number) {
+  return await store.publish(await publicationOf(folder, version, parent, value));
 }
 
 /** A part of a version written to a file, as whoever downloads it gets it. */
@@ -202,6 +206,22 @@ describe("a publication", () => {
     expect(await publishValue(store, await temporaryFolder(), 1, 0, 7)).toEqual(manifest);
     await expect(publishValue(store, folder, 1, 0, 8)).rejects.toMatchObject({ code: "CHECKPOINT_VERSION_CONFLICT" });
     expect(await store.current()).toEqual({ version: 1, digest: manifest.digest });
+  });
+
+  test("can be made out of sight, shown later, or discarded as if it had never been", async () => {
+    const { root, store, folder } = await importedStore();
+    const { digest } = await store.manifest(0);
+    const publication = await publicationOf(folder, 1, 0, 7);
+    const manifest = await store.prepare(publication);
+    expect(await store.current()).toEqual({ version: 0, digest });
+    await store.discard(1);
+    expect(await store.versions()).toEqual([0]);
+    await store.retain();
+    expect(await readdir(join(root, "objects"))).toEqual([]);
+    expect(await store.prepare(publication)).toEqual(manifest);
+    expect(await store.makeCurrent(1)).toEqual({ version: 1, digest: manifest.digest });
+    await store.discard(1);
+    expect(await store.versions()).toEqual([0, 1]);
   });
 
   test("whose process died before it became current is completed by repeating it", async () => {

@@ -122,14 +122,30 @@ export class CheckpointStore extends CheckpointReader implements Startable {
    *   exactly its group's tensors; `CHECKPOINT_VOLUME_FULL`.
    */
   async publish(publication: Publication, signal?: AbortSignal): Promise<ModelManifest> {
-    if (publication.version <= publication.parent) throw new RangeError("A version must be newer than its parent");
     return await this.#writing.run(WRITING, async () => {
-      const parent = await this.manifest(publication.parent);
-      await this.#checkGroupFiles(publication);
-      await ensureFreeSpace(this.layout.tmp, await sizeOf(publication.groupFiles.values()), this.#options.minFreeBytes);
-      const manifest = await inScratch(this.layout, (scratch) => this.#assemble(publication, parent, scratch, signal));
+      const manifest = await this.#prepare(publication, signal);
       await this.#moveCurrent(manifest);
       return manifest;
+    });
+  }
+
+  /** Makes a version as {@link publish} does, and leaves the current one as it is. */
+  async prepare(publication: Publication, signal?: AbortSignal): Promise<ModelManifest> {
+    return await this.#writing.run(WRITING, () => this.#prepare(publication, signal));
+  }
+
+  /** Makes a prepared version the current one, unless a newer one is. */
+  async makeCurrent(version: ModelVersion): Promise<CurrentVersion> {
+    return await this.#writing.run(WRITING, async () => await this.#moveCurrent(await this.manifest(version)));
+  }
+
+  /** Removes a prepared version that never became current, and its momentum; a version that was is left alone. */
+  async discard(version: ModelVersion): Promise<void> {
+    await this.#writing.run(WRITING, async () => {
+      const current = await this.current();
+      if (current !== null && version <= current.version) return;
+      if ((await this.versions()).includes(version)) await this.#removeVersion(version);
+      await rm(this.layout.momentumFolder(version), { recursive: true, force: true });
     });
   }
 
@@ -235,6 +251,14 @@ export class CheckpointStore extends CheckpointReader implements Startable {
     const { model, shared } = parent;
     const parts = { version, parent: parentVersion, cycle, block, model, shared, groups, full };
     return await commitVersion(this.layout, scratch, parts, await linkedCompanions(this.layout, parent));
+  }
+
+  async #prepare(publication: Publication, signal: AbortSignal | undefined): Promise<ModelManifest> {
+    if (publication.version <= publication.parent) throw new RangeError("A version must be newer than its parent");
+    const parent = await this.manifest(publication.parent);
+    await this.#checkGroupFiles(publication);
+    await ensureFreeSpace(this.layout.tmp, await sizeOf(publication.groupFiles.values()), this.#options.minFreeBytes);
+    return await inScratch(this.layout, (scratch) => this.#assemble(publication, parent, scratch, signal));
   }
 
   async #describeFull(

@@ -20,7 +20,7 @@ import type { EvaluatorMetrics } from "../metrics.ts";
 import { agreementRate, NOT_AGREED_STEP } from "./agreement-rate.ts";
 import { type Best, bestOfEachGroup } from "./best-of-group.ts";
 import { writeLocalGradients } from "./local-gradients.ts";
-import { publishMerge } from "./publish-merge.ts";
+import { prepareMerge } from "./prepare-merge.ts";
 
 /** Step under which a cycle's merge is marked as done, whatever came of it. */
 export const MERGE_STEP = "merge";
@@ -118,7 +118,8 @@ export class MergeDuty implements Duty {
       const local = await writeLocalGradients({ round, best, submissions, folder }, { store, merge, logger }, signal);
       if (local.size === 0) return null;
       const gradients = new Map([...local].map(([group, { path }]) => [group, path]));
-      const manifest = await publishMerge({ round, gradients, block: head.number }, { store, merge }, signal);
+      const manifest = await prepareMerge({ round, gradients, block: head.number }, { store, merge }, signal);
+      await store.makeCurrent(manifest.version);
       return { manifest, uids: [...local].flatMap(([group, { uids }]) => uids.map((uid) => ({ group, uid }))) };
     } catch (error) {
       if (!(error instanceof CheckpointError) || error.code !== CheckpointErrorCode.MergeNonFinite) throw error;
