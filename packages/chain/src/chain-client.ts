@@ -77,6 +77,18 @@ export type ChainCall =
   | SetCommitmentCall
   | ServeAxonCall;
 
+/** What one block shows of the doings of a hotkey on one subnet. */
+export interface HotkeyTrace {
+  /** Extrinsics that the hotkey signed up to this block, failed ones included. */
+  readonly nonce: number;
+  /** Null without a slot, else the block of the neuron's last weights or commit of weights, or of its registration. */
+  readonly lastUpdate: BlockNumber | null;
+  /** Block in which the hotkey got its slot; null without one. */
+  readonly registeredAt: BlockNumber | null;
+  /** Block of the stored commitment; null without one. */
+  readonly committedAt: BlockNumber | null;
+}
+
 /** How far an extrinsic has come. `in_block` can happen again after a fork took its block away. */
 export type SubmissionState = "signed" | "ready" | "in_block" | "finalized";
 
@@ -133,6 +145,10 @@ export interface ChainClient extends Startable {
   weightRules(netuid: Netuid, at: BlockHash): Promise<WeightRules>;
   /** Hashes of a hotkey's commits of weights that are neither revealed nor dropped, at one block. */
   pendingCommits(netuid: Netuid, hotkey: Hotkey, at: BlockHash): Promise<readonly string[]>;
+  /** What a hotkey has done, as of one block. */
+  hotkeyTrace(netuid: Netuid, hotkey: Hotkey, at: BlockHash): Promise<HotkeyTrace>;
+  /** Hashes of all extrinsics that one block contains, in its order. */
+  extrinsicHashes(at: BlockHash): Promise<readonly string[]>;
   /** Signs and sends a call. Resolves once it is final and was dispatched without error. */
   submit(call: ChainCall, options: SubmitOptions): Promise<ExtrinsicReceipt>;
 }

@@ -40,6 +40,8 @@ export const ChainErrorCode = {
   NonceConflict: "CHAIN_NONCE_CONFLICT",
   /** The chain does not accept our signature. */
   BadSignature: "CHAIN_BAD_SIGNATURE",
+  /** Another process signs with our hotkey, so we do not; an operator must end one of them. */
+  SigningLocked: "CHAIN_SIGNING_LOCKED",
 
   /** Too soon after the hotkey's previous call of this kind, or its space for this epoch is used up. */
   RateLimited: "CHAIN_RATE_LIMITED",

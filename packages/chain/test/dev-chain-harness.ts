@@ -1,6 +1,7 @@
 import type { ConnectionObserver } from "@assay/chain/connection-observer";
 import { loadHotkey } from "@assay/chain/hotkey";
 import { PolkadotChainClient, type PolkadotChainClientOptions } from "@assay/chain/polkadot/polkadot-chain-client";
+import type { SigningGuard } from "@assay/chain/signing-guard";
 import type { SubnetHyperparameters } from "@assay/core/round/snapshot";
 import type { DevChain } from "@assay/localnet/chain/dev-chain";
 import { startDevChain } from "@assay/localnet/chain/dev-chain";
@@ -31,8 +32,8 @@ export async function startDevChainHarness(setup: ChainSetup): Promise<ChainHarn
       return chain.head;
     },
     buildBlock: () => chain.buildBlock(),
-    openClient: async (uri) => {
-      const client = await openClient(uri, [chain.url]);
+    openClient: async (uri, guard) => {
+      const client = await openClient(uri, [chain.url], guard && { guard });
       clients.push(client);
       return client;
     },
@@ -62,16 +63,17 @@ async function startContractChain({ netuid, neurons, hyperparameters, finalityLa
 interface ClientSurroundings {
   readonly logger?: Logger;
   readonly observer?: ConnectionObserver;
+  readonly guard?: SigningGuard;
 }
 
 export async function openClient(
   uri: string | null,
   endpoints: readonly string[],
-  { logger = createMemoryLogger(), observer, ...options }: Partial<ClientOptions> & ClientSurroundings = {},
+  { logger = createMemoryLogger(), observer, guard, ...options }: Partial<ClientOptions> & ClientSurroundings = {},
 ): Promise<PolkadotChainClient> {
   const signer = uri === null ? null : await loadHotkey({ uri });
   const client = new PolkadotChainClient(
-    { logger, signer, ...(observer && { observer }) },
+    { logger, signer, ...(observer && { observer }), ...(guard && { guard }) },
     { ...CLIENT_OPTIONS, endpoints, ...options },
   );
   await client.start(AbortSignal.timeout(10_000));

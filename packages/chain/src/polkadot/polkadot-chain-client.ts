@@ -1,15 +1,24 @@
 import type { ChainCommitment, ChainSnapshot } from "@assay/core/round/snapshot";
 import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
-import type { ChainCall, ChainClient, ChainHead, ExtrinsicReceipt, SubmitOptions } from "../chain-client.ts";
+import type {
+  ChainCall,
+  ChainClient,
+  ChainHead,
+  ExtrinsicReceipt,
+  HotkeyTrace,
+  SubmitOptions,
+} from "../chain-client.ts";
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
 import { type ConnectionObserver, NO_OBSERVER } from "../connection-observer.ts";
 import type { Signer } from "../hotkey.ts";
+import type { SigningGuard } from "../signing-guard.ts";
 import type { WeightRules } from "../weight-rules.ts";
 import { readCommitments } from "./commitments.ts";
 import { ChainConnection } from "./connection.ts";
 import type { ChainIdentity } from "./fit-session.ts";
 import { HeadFollower } from "./heads.ts";
+import { readExtrinsicHashes, readHotkeyTrace } from "./hotkey-trace.ts";
 import { unsupportedRuntime } from "./runtime-support.ts";
 import type { ChainSession } from "./session.ts";
 import { readSnapshot, readWeights } from "./snapshot.ts";
@@ -46,6 +55,8 @@ interface Components {
   /** Null for a client that only reads. */
   readonly signer: Signer | null;
   readonly observer?: ConnectionObserver;
+  /** Asked before every signature; everything is signed without one. */
+  readonly guard?: SigningGuard;
 }
 
 /** The chain over JSON-RPC, through @polkadot/api. */
@@ -58,7 +69,7 @@ export class PolkadotChainClient implements ChainClient {
   readonly #heads: HeadFollower;
   readonly #submitter: ExtrinsicSubmitter | null;
 
-  constructor({ logger, signer, observer = NO_OBSERVER }: Components, options: PolkadotChainClientOptions) {
+  constructor({ logger, signer, guard, observer = NO_OBSERVER }: Components, options: PolkadotChainClientOptions) {
     const { light, archive } = createConnections({ logger, observer, identity: { genesis: null } }, options);
     const heads = new HeadFollower({ logger, connection: light }, options);
     const finalityStallMillis = options.finalityStallMillis ?? STALL_SILENCES * options.headSilenceMillis;
@@ -71,7 +82,7 @@ export class PolkadotChainClient implements ChainClient {
     this.#submitter =
       signer === null
         ? null
-        : new ExtrinsicSubmitter({ logger, connection: light, heads, signer }, { finalityStallMillis });
+        : new ExtrinsicSubmitter({ logger, connection: light, heads, signer, guard }, { finalityStallMillis });
   }
 
   /**
@@ -143,6 +154,14 @@ export class PolkadotChainClient implements ChainClient {
 
   async pendingCommits(netuid: Netuid, hotkey: Hotkey, at: BlockHash): Promise<readonly string[]> {
     return await readPendingCommits(await this.#connection.session(), { netuid, hotkey, at });
+  }
+
+  async hotkeyTrace(netuid: Netuid, hotkey: Hotkey, at: BlockHash): Promise<HotkeyTrace> {
+    return await this.#reads.run((session) => readHotkeyTrace(session, { netuid, hotkey, at }));
+  }
+
+  async extrinsicHashes(at: BlockHash): Promise<readonly string[]> {
+    return await this.#reads.run((session) => readExtrinsicHashes(session, at));
   }
 
   async submit(call: ChainCall, options: SubmitOptions): Promise<ExtrinsicReceipt> {

@@ -3,6 +3,7 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import type { ChainCall, ExtrinsicReceipt, SubmitOptions } from "../chain-client.ts";
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
 import type { Signer } from "../hotkey.ts";
+import type { SigningGuard } from "../signing-guard.ts";
 import { Bell } from "./bell.ts";
 import type { ChainConnection } from "./connection.ts";
 import type { HeadFollower } from "./heads.ts";
@@ -24,6 +25,7 @@ interface Components {
   readonly connection: ChainConnection;
   readonly heads: HeadFollower;
   readonly signer: Signer;
+  readonly guard?: SigningGuard | undefined;
 }
 
 /**
@@ -76,6 +78,7 @@ export class ExtrinsicSubmitter {
 
   /** One signature, from the turn in the queue to its end. */
   async #attempt(call: ChainCall, options: SubmitOptions): Promise<Verdict> {
+    await this.#components.guard?.admit(options);
     const turn = await this.#queue.run(() => this.#signAndHandIn(call, options));
     if ("kind" in turn) return turn;
     try {
@@ -90,7 +93,7 @@ export class ExtrinsicSubmitter {
     options: SubmitOptions,
   ): Promise<{ readonly submission: Submission; readonly nonce: number } | Verdict> {
     options.signal.throwIfAborted();
-    const { connection, heads, signer } = this.#components;
+    const { connection, heads, signer, guard } = this.#components;
     const { deadlineBlock } = options;
     if (heads.head().number >= deadlineBlock) throw tooLate(call, deadlineBlock);
     const session = await connection.session();
@@ -98,6 +101,8 @@ export class ExtrinsicSubmitter {
     try {
       const finalized = heads.finalizedHead();
       const signed = await signExtrinsic(session, signer, call, { nonce, finalized, deadlineBlock });
+      const { hash, lastBlock } = signed;
+      await guard?.record({ hash, nonce, kind: call.kind, signedBlock: heads.head().number, lastBlock });
       const submission = new Submission(
         { connection, heads, onState: options.onState },
         { signed, signer: signer.address, searchAfter: finalized.number, ...this.#options },

@@ -1,5 +1,6 @@
 import type { ChainCall, ChainClient, ChainHead, ExtrinsicReceipt, SubmissionState } from "@assay/chain/chain-client";
 import { loadHotkey } from "@assay/chain/hotkey";
+import type { SigningGuard } from "@assay/chain/signing-guard";
 import type { SubnetHyperparameters } from "@assay/core/round/snapshot";
 import type { BlockNumber, Hotkey } from "@assay/core/units";
 import { expect } from "vitest";
@@ -22,7 +23,7 @@ export interface ChainHarness {
   readonly head: ChainHead;
   buildBlock(): ChainHead;
   /** A started client that signs with the secret URI, or one that only reads. The harness stops it. */
-  openClient(hotkeyUri: string | null): Promise<ChainClient>;
+  openClient(hotkeyUri: string | null, guard?: SigningGuard): Promise<ChainClient>;
   /** Changes a rule from the next block on. */
   setRules(rules: Partial<SubnetHyperparameters>): void;
   /** Version of time-locked commits from the next block on; 4 until then. */

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { chainClientContract } from "../contracts/chain-client-contract.ts";
 import type { ChainHarness, ChainSetup } from "../contracts/chain-client-scenario.ts";
 import { hiddenWeightsContract } from "../contracts/hidden-weights-contract.ts";
+import { signingGuardContract } from "../contracts/signing-guard-contract.ts";
 import { FakeChain } from "./fake-chain.ts";
 import { FakeChainClient } from "./fake-chain-client.ts";
 
@@ -17,9 +18,9 @@ async function startHarness(setup: ChainSetup): Promise<ChainHarness> {
       return chain.head;
     },
     buildBlock: () => chain.buildBlock(),
-    openClient: async (uri) => {
+    openClient: async (uri, guard) => {
       const hotkey = uri === null ? null : (await loadHotkey({ uri })).address;
-      const client = new FakeChainClient({ chain, hotkey });
+      const client = new FakeChainClient({ chain, hotkey, guard });
       clients.push(client);
       await client.start(running);
       return client;
@@ -40,6 +41,7 @@ async function startHarness(setup: ChainSetup): Promise<ChainHarness> {
 
 chainClientContract("FakeChainClient", startHarness);
 hiddenWeightsContract("FakeChainClient", startHarness);
+signingGuardContract("FakeChainClient", startHarness);
 
 async function startClient(): Promise<{ readonly chain: FakeChain; readonly client: FakeChainClient }> {
   const chain = new FakeChain({ netuid: 2, neurons: [{ hotkey: "validator", stakeRao: 1n, permit: true }] });

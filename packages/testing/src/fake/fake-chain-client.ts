@@ -1,19 +1,27 @@
-import { createHash } from "node:crypto";
 import {
   type ChainCall,
   type ChainClient,
   type ChainHead,
   type ExtrinsicReceipt,
+  type HotkeyTrace,
   MAX_COMMITMENT_BYTES,
   type SubmissionProgress,
   type SubmissionState,
   type SubmitOptions,
 } from "@assay/chain/chain-client";
 import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
+import type { SigningGuard } from "@assay/chain/signing-guard";
 import type { WeightRules } from "@assay/chain/weight-rules";
 import type { ChainCommitment, ChainSnapshot } from "@assay/core/round/snapshot";
 import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/units";
 import { type FakeChain, type PendingCall, sortedCommitments } from "./fake-chain.ts";
+import { neuronOf } from "./fake-subnet.ts";
+
+interface FakeChainClientOptions {
+  readonly chain: FakeChain;
+  readonly hotkey: Hotkey | null;
+  readonly guard?: SigningGuard | undefined;
+}
 
 /**
  * The port on a {@link FakeChain}: for tests of what stands on a chain client.
@@ -23,6 +31,7 @@ import { type FakeChain, type PendingCall, sortedCommitments } from "./fake-chai
 export class FakeChainClient implements ChainClient {
   readonly hotkey: Hotkey | null;
   readonly #chain: FakeChain;
+  readonly #guard: SigningGuard | undefined;
   readonly #listeners = new Set<(head: ChainHead) => void>();
   #head: ChainHead;
   #finalized: ChainHead;
@@ -30,8 +39,9 @@ export class FakeChainClient implements ChainClient {
   #leave: (() => void) | null = null;
   #submissions = 0;
 
-  constructor({ chain, hotkey }: { readonly chain: FakeChain; readonly hotkey: Hotkey | null }) {
+  constructor({ chain, hotkey, guard }: FakeChainClientOptions) {
     this.#chain = chain;
+    this.#guard = guard;
     this.hotkey = hotkey;
     this.#head = chain.head;
     this.#finalized = chain.finalized;
@@ -109,6 +119,21 @@ export class FakeChainClient implements ChainClient {
     return subnet.commits.filter(({ signer }) => signer === hotkey).map(({ hash }) => hash);
   }
 
+  async hotkeyTrace(netuid: Netuid, hotkey: Hotkey, at: BlockHash): Promise<HotkeyTrace> {
+    const { subnet } = this.#connected().subnetAt(at);
+    const neuron = netuid === subnet.netuid ? neuronOf(subnet, hotkey) : undefined;
+    return {
+      nonce: subnet.nonces.get(hotkey) ?? 0,
+      lastUpdate: neuron?.lastUpdate ?? null,
+      registeredAt: neuron === undefined ? null : 0,
+      committedAt: netuid === subnet.netuid ? (subnet.commitments.get(hotkey)?.block ?? null) : null,
+    };
+  }
+
+  async extrinsicHashes(at: BlockHash): Promise<readonly string[]> {
+    return this.#connected().extrinsicsAt(at);
+  }
+
   async submit(call: ChainCall, options: SubmitOptions): Promise<ExtrinsicReceipt> {
     const { hotkey } = this;
     if (hotkey === null) {
@@ -119,14 +144,22 @@ export class FakeChainClient implements ChainClient {
     }
     if (options.signal.aborted) throw aborted(options.signal);
     if (this.#head.number >= options.deadlineBlock) throw tooLate(options.deadlineBlock);
-    return await this.#land(this.#connected(), { hotkey, call, options });
+    if (this.#guard !== undefined) await this.#guard.admit(options);
+    const progress = this.#nextProgress(hotkey);
+    if (this.#guard !== undefined) await this.#record(this.#guard, progress, call.kind, options);
+    return await this.#land(this.#connected(), { hotkey, call, options, progress });
   }
 
-  #land(
-    chain: FakeChain,
-    { hotkey, call, options }: { readonly hotkey: Hotkey; readonly call: ChainCall; readonly options: SubmitOptions },
-  ): Promise<ExtrinsicReceipt> {
-    const progress = this.#nextProgress(hotkey);
+  async #record(
+    guard: SigningGuard,
+    { extrinsicHash: hash, nonce }: SubmissionProgress,
+    kind: ChainCall["kind"],
+    { deadlineBlock: lastBlock }: SubmitOptions,
+  ): Promise<void> {
+    await guard.record({ hash, nonce, kind, signedBlock: this.#head.number, lastBlock });
+  }
+
+  #land(chain: FakeChain, { hotkey, call, options, progress }: FakeSubmission): Promise<ExtrinsicReceipt> {
     const report = (state: SubmissionState, block?: ChainHead) =>
       options.onState?.(
         state,
@@ -135,6 +168,7 @@ export class FakeChainClient implements ChainClient {
     const result = Promise.withResolvers<ExtrinsicReceipt>();
     let included: { readonly block: ChainHead; readonly refusal: ChainError | null } | null = null;
     const pending: PendingCall = {
+      hash: progress.extrinsicHash,
       signer: hotkey,
       call,
       deadlineBlock: options.deadlineBlock,
@@ -180,8 +214,7 @@ export class FakeChainClient implements ChainClient {
   #nextProgress(hotkey: Hotkey): SubmissionProgress {
     const nonce = this.#submissions;
     this.#submissions += 1;
-    const extrinsicHash = `0x${createHash("sha256").update(`${hotkey} ${nonce}`).digest("hex")}`;
-    return { extrinsicHash, nonce };
+    return { extrinsicHash: this.#chain.signNext(hotkey), nonce };
   }
 
   #follow(): void {
@@ -197,6 +230,13 @@ export class FakeChainClient implements ChainClient {
     if (this.#isConnected) return this.#chain;
     throw new ChainError(ChainErrorCode.Disconnected, "The chain is not connected", { retryable: true });
   }
+}
+
+interface FakeSubmission {
+  readonly hotkey: Hotkey;
+  readonly call: ChainCall;
+  readonly options: SubmitOptions;
+  readonly progress: SubmissionProgress;
 }
 
 function tooLate(deadlineBlock: BlockNumber): ChainError {

@@ -29,6 +29,8 @@ export interface FakeChainOptions {
 
 /** A call that waits for the next block, and who wants to know what becomes of it. */
 export interface PendingCall {
+  /** Hash of the extrinsic. */
+  readonly hash: string;
   readonly signer: Hotkey;
   readonly call: ChainCall;
   readonly deadlineBlock: BlockNumber;
@@ -37,6 +39,8 @@ export interface PendingCall {
 
 interface FakeBlock extends ChainHead {
   readonly subnet: FakeSubnet;
+  /** Hashes, in the order of execution. */
+  readonly extrinsics: readonly string[];
 }
 
 const SECONDS_PER_BLOCK = 12;
@@ -66,6 +70,7 @@ export class FakeChain {
   #refusals: ChainError[] = [];
   #oldestState: BlockNumber = 0;
   #isIncluding = true;
+  #signed = 0;
 
   constructor(options: FakeChainOptions) {
     this.finalityLag = options.finalityLag ?? 2;
@@ -88,7 +93,10 @@ export class FakeChain {
     this.#pending = this.#pending.filter((call) => !calls.includes(call) && number < call.deadlineBlock);
     this.#next = beginBlock(this.#next, number, number * SECONDS_PER_BLOCK, BEACON);
     const refusals = calls.map((pending) => this.#execute(pending, number));
-    const block = this.#append(number);
+    const block = this.#append(
+      number,
+      calls.map(({ hash }) => hash),
+    );
     for (const [index, pending] of calls.entries()) pending.onIncluded(block, refusals[index] ?? null);
     for (const listener of [...this.#listeners]) listener();
     return block;
@@ -151,6 +159,18 @@ export class FakeChain {
     return this.#blocks.find(({ number }) => number === block)?.hash ?? null;
   }
 
+  extrinsicsAt(hash: BlockHash): readonly string[] {
+    const block = this.#blocks.find((candidate) => candidate.hash === hash);
+    if (block === undefined) throw new ChainError(ChainErrorCode.BlockUnknown, "The chain does not know that block");
+    return block.extrinsics;
+  }
+
+  /** Hash of the next extrinsic of a hotkey; no two are equal, whichever client signs them. */
+  signNext(signer: Hotkey): string {
+    this.#signed += 1;
+    return `0x${createHash("sha256").update(`${signer} ${this.#signed}`).digest("hex")}`;
+  }
+
   subnetAt(hash: BlockHash): { readonly block: BlockNumber; readonly subnet: FakeSubnet } {
     const block = this.#blocks.find((candidate) => candidate.hash === hash);
     if (block === undefined) throw new ChainError(ChainErrorCode.BlockUnknown, "The chain does not know that block");
@@ -206,6 +226,8 @@ export class FakeChain {
   }
 
   #execute({ signer, call }: PendingCall, block: BlockNumber): ChainError | null {
+    const { nonces } = this.#next;
+    this.#next = { ...this.#next, nonces: new Map(nonces).set(signer, (nonces.get(signer) ?? 0) + 1) };
     const result = applyCall(this.#next, { signer, call, block });
     if (result instanceof ChainError) return result;
     const scripted = this.#refusals.shift();
@@ -214,8 +236,8 @@ export class FakeChain {
     return null;
   }
 
-  #append(number: BlockNumber): FakeBlock {
-    const block = { number, hash: hashOfBlock(number), subnet: this.#next };
+  #append(number: BlockNumber, extrinsics: readonly string[] = []): FakeBlock {
+    const block = { number, hash: hashOfBlock(number), subnet: this.#next, extrinsics };
     this.#blocks.push(block);
     return block;
   }
@@ -238,6 +260,7 @@ function firstSubnet(options: FakeChainOptions): FakeSubnet {
     epoch: { index: 0, firstBlock },
     commitReveal: { version: TIMELOCK_VERSION, periodEpochs: 1 },
     commits: [],
+    nonces: new Map(),
     lastRound: 0,
   };
 }

@@ -14,6 +14,8 @@ export interface FakeSubnet {
   readonly commitReveal: { readonly version: number; readonly periodEpochs: number };
   /** Weights that are committed and not shown, oldest first. */
   readonly commits: readonly FakeCommit[];
+  /** Extrinsics that blocks contain, by signer. */
+  readonly nonces: ReadonlyMap<Hotkey, number>;
   /** Newest round of the beacon that the subnet follows. */
   readonly lastRound: number;
 }
