@@ -10,8 +10,10 @@ import { MergeRepository } from "./merges.ts";
 import { RevealRepository } from "./reveals.ts";
 import { RoundRepository } from "./rounds.ts";
 import { ScoreRepository } from "./scores.ts";
+import { SignedExtrinsicRepository } from "./signed-extrinsics.ts";
 import { StepRepository } from "./steps.ts";
 import { SubmissionRepository } from "./submissions.ts";
+import { VerifiedWeightsRepository } from "./verified-weights.ts";
 
 export interface LedgerOptions {
   /** The SQLite file; its folder is created. */
@@ -32,6 +34,8 @@ export class Ledger {
   readonly groups: GroupRepository;
   readonly merges: MergeRepository;
   readonly events: EventRepository;
+  readonly signedExtrinsics: SignedExtrinsicRepository;
+  readonly verifiedWeights: VerifiedWeightsRepository;
   readonly #database: LedgerDatabase;
 
   constructor(database: LedgerDatabase) {
@@ -48,6 +52,8 @@ export class Ledger {
     this.groups = new GroupRepository(database);
     this.merges = new MergeRepository(database);
     this.events = new EventRepository(database);
+    this.signedExtrinsics = new SignedExtrinsicRepository(database);
+    this.verifiedWeights = new VerifiedWeightsRepository(database);
   }
 
   /** Opens or creates the file and migrates it. A damaged one is refused with `LEDGER_CORRUPT` and kept. */

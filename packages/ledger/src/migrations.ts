@@ -9,6 +9,7 @@ function migrations(): Readonly<Record<string, Migration>> {
     "0001_validator_memory": validatorMemory,
     "0003_evaluation_stages": evaluationStages,
     "0004_weight_reveals": weightReveals,
+    "0006_signed_extrinsics": signedExtrinsics,
   };
 }
 
@@ -43,6 +44,27 @@ const weightReveals: Migration = {
            sent_block INTEGER NOT NULL, deadline_block INTEGER NOT NULL, state TEXT NOT NULL,
            PRIMARY KEY (intent_id, attempt)
          ) STRICT, WITHOUT ROWID`,
+      )
+      .execute(db);
+  },
+};
+
+const signedExtrinsics: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await sql
+      .raw(
+        `CREATE TABLE signed_extrinsics (
+           hash TEXT PRIMARY KEY, nonce INTEGER NOT NULL, kind TEXT NOT NULL,
+           signed_block INTEGER NOT NULL, last_block INTEGER NOT NULL
+         ) STRICT, WITHOUT ROWID`,
+      )
+      .execute(db);
+    // What the release before signed and left under way when it was replaced is ours too.
+    await sql
+      .raw(
+        `INSERT OR IGNORE INTO signed_extrinsics
+         SELECT extrinsic_hash, 0, 'weights', planned_block, deadline_block FROM intents
+         WHERE extrinsic_hash IS NOT NULL AND extrinsic_hash <> ''`,
       )
       .execute(db);
   },

@@ -15,6 +15,7 @@ export interface LedgerSchema {
   readonly groups: GroupRow;
   readonly merges: MergeRow;
   readonly events: EventRow;
+  readonly signed_extrinsics: SignedExtrinsicRow;
 }
 
 export interface RoundRow {
@@ -126,4 +127,12 @@ interface EventRow {
   readonly block: number | null;
   readonly kind: string;
   readonly fields: string;
+}
+
+interface SignedExtrinsicRow {
+  readonly hash: string;
+  readonly nonce: number;
+  readonly kind: string;
+  readonly signed_block: number;
+  readonly last_block: number;
 }
