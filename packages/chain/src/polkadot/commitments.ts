@@ -9,13 +9,14 @@ import { field, listOf, numberOf, type StorageAt, type StorageItem } from "./sto
 /** Keys per request; nodes refuse more than 1000. */
 const PAGE = 512;
 
-const NOTHING: Omit<ChainCommitment, "hotkey"> = { block: 0, bytes: new Uint8Array(0) };
+const NO_BYTES = new Uint8Array(0);
+const UNDECODABLE: Omit<ChainCommitment, "hotkey"> = { block: 0, bytes: NO_BYTES, fault: "undecodable" };
 
 /**
  * What every hotkey last committed, sorted by hotkey.
  *
  * Each entry is decoded by itself and never throws: one that is not plain bytes (a hash, a time lock, something this
- * version does not know) has no bytes, so that nobody can stop a validator by what they commit.
+ * version does not know) has no bytes and says why, so that nobody can stop a validator by what they commit.
  */
 export async function readCommitments(
   session: ChainSession,
@@ -75,9 +76,11 @@ function decodeRegistration(item: StorageItem, value: string): Omit<ChainCommitm
       meta.registry.createLookupType(meta.type.asMap.value),
       hexToU8a(value),
     );
-    return { block: blockOf(registration), bytes: bytesOf(registration) };
+    const bytes = bytesOf(registration);
+    const block = blockOf(registration);
+    return bytes === null ? { block, bytes: NO_BYTES, fault: "wrong_type" } : { block, bytes };
   } catch {
-    return NOTHING;
+    return UNDECODABLE;
   }
 }
 
@@ -85,10 +88,10 @@ function blockOf(registration: Codec): BlockNumber {
   return numberOf(field(registration, "block"));
 }
 
-/** Bytes of the first field, which alone counts; none unless it is of a variant `Raw…` or `BigRaw`. */
-function bytesOf(registration: Codec): Uint8Array {
+/** Bytes of the first field, which alone counts; null unless it is of a variant `Raw…` or `BigRaw`. */
+function bytesOf(registration: Codec): Uint8Array | null {
   const [first] = listOf(field(field(registration, "info"), "fields"));
-  if (first === undefined || !("type" in first) || !("value" in first)) return NOTHING.bytes;
+  if (first === undefined || !("type" in first) || !("value" in first)) return null;
   const { type, value } = first as Codec & { readonly type: string; readonly value: Codec };
-  return /^(Raw\d+|BigRaw)$/.test(type) ? Uint8Array.from(value.toU8a(true)) : NOTHING.bytes;
+  return /^(Raw\d+|BigRaw)$/.test(type) ? Uint8Array.from(value.toU8a(true)) : null;
 }

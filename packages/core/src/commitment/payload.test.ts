@@ -1,6 +1,7 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import vectors from "../../../testing/golden/vectors.json" with { type: "json" };
-import { type CommitmentPayload, encodeCommitment, parseCommitment } from "./payload.ts";
+import { CommitmentError, type CommitmentPayload, encodeCommitment, parseCommitment } from "./payload.ts";
 
 const sha256 = "0123456789abcdef".repeat(4);
 const tensorsHash = "ba4bf00f21f929f4a70b88db55209c633fa97b0de494572e";
@@ -119,3 +120,53 @@ function text(encoded: Uint8Array): string {
 function bytes(written: string): Uint8Array {
   return new TextEncoder().encode(written);
 }
+
+describe("128 bytes are never exceeded", () => {
+  const hex = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`));
+  const hashes = fc.oneof(hex(48), hex(64));
+  const signatures = fc.stringMatching(/^[A-Za-z0-9_-]{86}$/);
+  const naturals = fc.oneof(fc.nat(), fc.maxSafeNat());
+  const groups = fc.nat(65_535);
+
+  test("by either commitment of a validator, whatever its version", () => {
+    fc.assert(
+      fc.property(signatures, hex(64), naturals, (signed, hash, version) => {
+        expect(encodeCommitment({ signature: signed }, "validator")).toHaveLength(94);
+        expect(encodeCommitment({ hash, version }, "validator").length).toBeLessThanOrEqual(94);
+      }),
+    );
+    const longest = encodeCommitment({ hash: sha256, version: Number.MAX_SAFE_INTEGER }, "validator");
+    expect(longest).toHaveLength(93);
+  });
+
+  test("by any payload of either author: it fits, or it is not encoded, and what fits reads back the same", () => {
+    const payloads: fc.Arbitrary<CommitmentPayload> = fc.record(
+      {
+        group: groups,
+        signature: signatures,
+        hash: hashes,
+        version: naturals,
+        block: naturals,
+        innerSteps: naturals,
+        seed: naturals,
+        repository: fc.stringMatching(/^[\w.-]{1,20}\/[\w.-]{1,20}$/),
+        revision: fc.stringMatching(/^[0-9A-Za-z._-]{1,40}$/),
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(payloads, fc.constantFrom("miner" as const, "validator" as const), (payload, author) => {
+        let bytes: Uint8Array;
+        try {
+          bytes = encodeCommitment(payload, author);
+        } catch (error) {
+          expect(error).toBeInstanceOf(CommitmentError);
+          return;
+        }
+        expect(bytes.length).toBeLessThanOrEqual(128);
+        expect(parseCommitment(bytes)).toEqual({ ok: true, value: payload });
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});

@@ -35,6 +35,8 @@ export interface ChainCommitment {
   /** Block in which the commitment was made. */
   readonly block: BlockNumber;
   readonly bytes: Uint8Array;
+  /** Why there are no bytes: something else than plain bytes was committed, or nothing that decodes. */
+  readonly fault?: "wrong_type" | "undecodable";
 }
 
 /** Everything read at one block hash. */

@@ -181,6 +181,11 @@ export class DevControls {
     });
   }
 
+  /** The same with bytes that need not be a value of the item's type. */
+  writeBytes(pallet: string, item: string, keys: readonly unknown[], bytes: StorageValue): void {
+    this.#act(({ codec, state }) => state.set(codec.storageKey(pallet, item, keys), bytes));
+  }
+
   /** The same by the raw key, with the value's SCALE bytes. */
   writeKey(key: StorageKey, value: StorageValue | null): void {
     this.#act(({ state }) => state.set(key, value));

@@ -148,6 +148,7 @@ export class LocalSubnet {
       DOWNLOADS_ALLOW_PRIVATE_ADDRESSES: "true",
       ADMIN_PORT: String(this.#ports.evaluatorAdmin),
       STATUS_EVERY_BLOCKS: "25",
+      DOPPELGANGER_BLOCKS: "2", // the longer the safer, but here each block counts
       ...this.#sharedEnv(),
       ...evaluatorEnv,
     });
