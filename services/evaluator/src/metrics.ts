@@ -1,4 +1,5 @@
 import { AgeGauge } from "@assay/runtime/metrics/age-gauge";
+import { FreshGauge } from "@assay/runtime/metrics/fresh-gauge";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 /** Everything the evaluator measures, in the order a cycle passes through it. */
@@ -48,11 +49,19 @@ export function createEvaluatorMetrics(registry: Registry) {
       registers,
     }),
     roundsOpen: new Gauge({ name: "evaluator_rounds_open", help: "Rounds planned and not closed", registers }),
-    submissionsPerCycle: new Gauge({
-      name: "eval_submissions_per_cycle",
-      help: "Miners whose submission arrived in the newest round (published name eval/submissions_per_cycle)",
+    unusableCommitments: new Gauge({
+      name: "evaluator_unusable_commitments",
+      help: "Strangers' commitments at the newest planned round that say nothing a validator could use, by reason",
+      labelNames: ["reason"],
       registers,
     }),
+    submissionsPerCycle: unknownAtFirst(
+      new Gauge({
+        name: "eval_submissions_per_cycle",
+        help: "Miners whose submission arrived in the newest round (published name eval/submissions_per_cycle)",
+        registers,
+      }),
+    ),
     downloads: new Counter({
       name: "evaluator_downloads_total",
       help: "Submissions fetched and inspected, by outcome",
@@ -107,20 +116,35 @@ export function createEvaluatorMetrics(registry: Registry) {
       help: "Rounds in which one group was measured on different held-out text",
       registers,
     }),
-    averageW: new Gauge({
-      name: "eval_avg_w_i",
-      help: "Mean w_i of the newest closed round over measured miners (published name eval/avg_w_i)",
-      registers,
-    }),
+    averageW: unknownAtFirst(
+      new Gauge({
+        name: "eval_avg_w_i",
+        help: "Mean w_i of the newest closed round over measured miners (published name eval/avg_w_i)",
+        registers,
+      }),
+    ),
     merges: new Counter({
       name: "evaluator_merges_total",
       help: "Merges, by result",
       labelNames: ["result"],
       registers,
     }),
-    agreementRate: new Gauge({
-      name: "consensus_agreement_rate",
-      help: "Share of merged cycles in which all members agreed (published name consensus/agreement_rate)",
+    agreementRate: unknownAtFirst(
+      new Gauge({
+        name: "consensus_agreement_rate",
+        help: "Share of merged cycles in which all members agreed (published name consensus/agreement_rate)",
+        registers,
+      }),
+    ),
+    commitments: new Counter({
+      name: "evaluator_commitments_total",
+      help: "Our own commitments, by result: committed (read back) or missed (their phase is over)",
+      labelNames: ["step", "result"],
+      registers,
+    }),
+    commitmentAtRisk: new Gauge({
+      name: "evaluator_commitment_at_risk",
+      help: "1 while the open phase of one of our commitments ends soon and the commitment is not final, else 0",
       registers,
     }),
     setWeights: new Counter({
@@ -132,6 +156,11 @@ export function createEvaluatorMetrics(registry: Registry) {
     setWeightsSuccess: new Gauge({
       name: "chain_set_weights_success",
       help: "1 when the newest weights were read back from the chain as intended, else 0 (published name chain/set_weights_success)",
+      registers,
+    }),
+    temposSinceVerifiedWeights: new FreshGauge({
+      name: "evaluator_tempos_since_verified_weights",
+      help: "Epochs of the subnet that began since the block of the newest weights read back as intended; absent before the first, and while the chain is silent",
       registers,
     }),
   };

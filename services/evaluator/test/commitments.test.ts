@@ -6,8 +6,9 @@ import { decodeBase64Url } from "@assay/core/messages/base64url";
 import { committedHashMessage } from "@assay/core/messages/block-message";
 import { expect, test } from "vitest";
 import { CommitmentDuty } from "../src/commitments/commitment-duty.ts";
+import { CommitmentRiskDuty } from "../src/commitments/commitment-risk-duty.ts";
 import { eventually } from "./queues.ts";
-import { NETUID, never, openStage, type Stage, type StageOptions } from "./stage.ts";
+import { metric, NETUID, never, openStage, type Stage, type StageOptions } from "./stage.ts";
 
 const digest = "ef".repeat(32);
 
@@ -21,8 +22,8 @@ async function openMerged(options: StageOptions = {}): Promise<Stage> {
 }
 
 /** A new duty, as after a restart; call the result once per block. */
-function committer({ client, ledger, logger, network, validator }: Stage) {
-  const components = { chain: client, signer: validator.signer, ledger, logger };
+function committer({ client, ledger, metrics, logger, network, validator }: Stage) {
+  const components = { chain: client, signer: validator.signer, ledger, metrics, logger };
   const duty = new CommitmentDuty(components, { netuid: NETUID, network });
   return (signal = never) => duty.run(client.head(), signal);
 }
@@ -140,4 +141,57 @@ test("without a merge, and in a schedule without these phases, nothing is commit
   await committer(seed)();
   expect([(await committed(unmerged)).payload, (await committed(seed)).payload]).toEqual([null, null]);
   expect(await seed.ledger.events.recent(9)).toEqual([]);
+});
+
+/** What an operator sees of the risk, after a look at the newest block. */
+function riskOf(stage: Stage) {
+  const { client, ledger, metrics, logger, network } = stage;
+  const duty = new CommitmentRiskDuty({ chain: client, ledger, metrics, logger }, { netuid: NETUID, network });
+  return async () => {
+    await duty.run(client.head());
+    return await metric(stage, "evaluator_commitment_at_risk");
+  };
+}
+
+test("a commitment that is not final is at risk when fewer blocks are left than finality and one more attempt take", async () => {
+  const stage = await openMerged();
+  stage.chain.setIncluding(false);
+  const risk = riskOf(stage);
+  const seen: (number | undefined)[] = [];
+  for (const block of [39, 40, 41, 42, 43, 45, 46]) {
+    stage.chain.buildUntil(block);
+    seen.push(await risk());
+  }
+  // The second phase began at 46, and the first one is over.
+  expect(seen).toEqual([0, 0, 0, 1, 1, 1, 0]);
+  expect(stage.logger.lines()).toEqual([
+    "[WARN] Commitment at risk: its phase ends and no block has it | step: validatorCommit1 | cycle: 0 | blocks_left: 3 | finality_lag: 2",
+  ]);
+});
+
+test("a commitment in a block that is not final is at risk without a warning", async () => {
+  const stage = await openMerged();
+  const [run, risk] = [committer(stage), riskOf(stage)];
+  stage.chain.buildUntil(41);
+  const running = run();
+  await eventually(() => expect(stage.chain.calls).toBe(1));
+  stage.chain.buildUntil(42);
+  expect(await risk()).toBe(1);
+  stage.chain.buildUntil(44);
+  await running;
+  expect(await risk()).toBe(0);
+  expect(stage.logger.lines().filter((line) => line.includes("WARN"))).toEqual([]);
+});
+
+test("a commitment that became final at the last moment is at risk no longer", async () => {
+  const stage = await openMerged();
+  const [run, risk] = [committer(stage), riskOf(stage)];
+  stage.chain.buildUntil(42);
+  expect(await risk()).toBe(1);
+  await runToEnd(stage, run);
+  expect(stage.chain.head.number).toBe(45);
+  expect(await risk()).toBe(0);
+  expect(await metric(stage, "evaluator_commitments_total", { step: "validatorCommit1", result: "committed" })).toBe(1);
+  // A restart within the phase knows it too.
+  expect(await riskOf({ ...stage, ledger: await stage.reopenLedger() })()).toBe(0);
 });

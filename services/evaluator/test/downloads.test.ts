@@ -50,9 +50,9 @@ async function openDesk(options: StageOptions & { readonly pull?: Partial<typeof
 async function planRound(stage: Stage, commits: readonly Commit[]): Promise<void> {
   playCommits(stage, 0, commits);
   stage.chain.buildUntil(33);
-  const { client, ledger, store, logger, network, validator } = stage;
+  const { client, ledger, store, metrics, logger, network, validator } = stage;
   const duty = new PlanRoundDuty(
-    { chain: client, ledger, store, logger },
+    { chain: client, ledger, store, metrics, logger },
     { netuid: NETUID, network, validatorHotkey: validator.hotkey },
   );
   await duty.run(client.head());

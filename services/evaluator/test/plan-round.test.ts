@@ -10,9 +10,9 @@ import { playCommits } from "./submissions.ts";
 const hash = "ab".repeat(32);
 const other = "cd".repeat(32);
 
-function createDuty({ client, ledger, store, logger, network, validator }: Stage) {
+function createDuty({ client, ledger, store, metrics, logger, network, validator }: Stage) {
   const duty = new PlanRoundDuty(
-    { chain: client, ledger, store, logger },
+    { chain: client, ledger, store, metrics, logger },
     { netuid: NETUID, network, validatorHotkey: validator.hotkey },
   );
   return () => duty.run(client.head());

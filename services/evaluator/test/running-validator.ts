@@ -38,7 +38,7 @@ export async function startValidator(stage: Stage, queues: Queues): Promise<Runn
     evaluations: queues.board("evaluations"),
     weights: queues.board("weights"),
   };
-  const components = { chain: client, signer: validator.signer, ledger, store, inbox, boards };
+  const components = { chain: client, signer: validator.signer, ledger, store, inbox, boards, silenceMillis: 60_000 };
   const duties = createDuties({ config, network, layout, redis, metrics, logger }, components);
   const runner = new CycleRunner({ chain: client, duties, metrics, logger });
   const options = { concurrency: 1, prefix, logger: createMemoryLogger(), stopGraceMs: 0 };

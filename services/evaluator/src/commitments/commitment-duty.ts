@@ -2,37 +2,29 @@ import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
 import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
 import type { Signer } from "@assay/chain/hotkey";
 import { encodeCommitment } from "@assay/core/commitment/payload";
-import { type PhaseWindow, phaseAt, phaseWindow } from "@assay/core/cycle/phase";
 import { encodeBase64Url } from "@assay/core/messages/base64url";
 import { committedHashMessage } from "@assay/core/messages/block-message";
 import type { Network } from "@assay/core/network";
 import type { ChainCommitment } from "@assay/core/round/snapshot";
 import type { BlockHash, Netuid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
-import type { MergeRecord } from "@assay/ledger/merges";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Duty } from "../cycle/duty.ts";
 import { EvaluatorError, EvaluatorErrorCode } from "../evaluator-error.ts";
+import type { EvaluatorMetrics } from "../metrics.ts";
+import { type DueCommitment, dueCommitments } from "./due-commitments.ts";
 
 export interface CommitmentDutyComponents {
   readonly chain: ChainClient;
   readonly signer: Signer;
   readonly ledger: Ledger;
+  readonly metrics: Pick<EvaluatorMetrics, "commitments">;
   readonly logger: Logger;
 }
 
 export interface CommitmentDutyOptions {
   readonly netuid: Netuid;
   readonly network: Network;
-}
-
-const STEPS = ["validatorCommit1", "validatorCommit2"] as const;
-
-/** One commitment that is due: which, of what, and in which blocks. */
-interface DueCommitment {
-  readonly step: (typeof STEPS)[number];
-  readonly merge: MergeRecord;
-  readonly window: PhaseWindow;
 }
 
 /**
@@ -50,28 +42,11 @@ export class CommitmentDuty implements Duty {
   }
 
   async run(head: ChainHead, signal: AbortSignal): Promise<void> {
-    const { cycle } = phaseAt(head.number, this.#options.network.schedule);
-    // The last phase of a cycle is over when the next cycle runs.
-    for (const each of [cycle - 1, cycle]) {
-      for (const due of await this.#due(each, head)) {
-        if (head.number <= due.window.lastBlock) await this.#commit(due, head, signal);
-        else await this.#lookBack(due, head);
-      }
-    }
-  }
-
-  /** What is not done yet of a cycle whose merge was published, its phase being open or over. */
-  async #due(cycle: number, head: ChainHead): Promise<readonly DueCommitment[]> {
     const { ledger } = this.#components;
-    const due: DueCommitment[] = [];
-    for (const step of STEPS) {
-      const window = phaseWindow(cycle, step, this.#options.network.schedule);
-      const hasBegun = window.lastBlock >= window.firstBlock && head.number >= window.firstBlock;
-      if (!hasBegun || (await ledger.steps.done(cycle, step))) continue;
-      const merge = await ledger.merges.get(cycle);
-      if (merge !== null) due.push({ step, merge, window });
+    for (const due of await dueCommitments(ledger, this.#options.network, head)) {
+      if (head.number <= due.window.lastBlock) await this.#commit(due, head, signal);
+      else await this.#lookBack(due, head);
     }
-    return due;
   }
 
   async #commit(due: DueCommitment, head: ChainHead, signal: AbortSignal): Promise<void> {
@@ -94,7 +69,7 @@ export class CommitmentDuty implements Duty {
 
   /** After the phase the chain says, as of the phase's end, whether we made it. */
   async #lookBack(due: DueCommitment, head: ChainHead): Promise<void> {
-    const { chain, ledger, logger } = this.#components;
+    const { chain, ledger, metrics, logger } = this.#components;
     const { step, merge, window } = due;
     const hash = await chain.finalizedBlockHash(window.lastBlock);
     if (hash === null) return;
@@ -102,11 +77,12 @@ export class CommitmentDuty implements Duty {
     if (stored !== null) return await this.#done(due, stored, "");
     await ledger.events.append({ kind: "commitment_missed", block: head.number, fields: { step, cycle: merge.cycle } });
     await ledger.steps.mark(merge.cycle, step, { block: head.number });
+    metrics.commitments.inc({ step, result: "missed" });
     logger.warn("Commitment missed: its phase is over", { step, cycle: merge.cycle, version: merge.version });
   }
 
   async #done({ step, merge }: DueCommitment, { bytes, block }: ChainCommitment, extrinsicHash: string): Promise<void> {
-    const { ledger, logger } = this.#components;
+    const { ledger, metrics, logger } = this.#components;
     const { cycle, version } = merge;
     await ledger.commitments.record({
       cycle,
@@ -116,6 +92,7 @@ export class CommitmentDuty implements Duty {
       extrinsicHash,
     });
     await ledger.steps.mark(cycle, step, { block });
+    metrics.commitments.inc({ step, result: "committed" });
     logger.info(step === "validatorCommit1" ? "Committed signed model hash" : "Committed model hash", {
       cycle,
       version,

@@ -1,21 +1,24 @@
 import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import { announcedGroups } from "@assay/core/commitment/two-phase";
+import { countUnusable } from "@assay/core/commitment/unusable";
 import { phaseAt, phaseWindow } from "@assay/core/cycle/phase";
 import { groupCount, type Network } from "@assay/core/network";
 import { planRound } from "@assay/core/round/plan";
 import type { Round } from "@assay/core/round/round";
-import type { ChainCommitment } from "@assay/core/round/snapshot";
+import type { ChainCommitment, ChainSnapshot } from "@assay/core/round/snapshot";
 import type { BlockHash, ExpertGroup, Hotkey, Netuid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { currentVersion } from "../current-version.ts";
+import type { EvaluatorMetrics } from "../metrics.ts";
 import type { Duty } from "./duty.ts";
 
 export interface PlanRoundComponents {
   readonly chain: ChainClient;
   readonly ledger: Ledger;
   readonly store: CheckpointStore;
+  readonly metrics: Pick<EvaluatorMetrics, "unusableCommitments">;
   readonly logger: Logger;
 }
 
@@ -53,7 +56,7 @@ export class PlanRoundDuty implements Duty {
     const signaturesHash = await chain.finalizedBlockHash(phaseWindow(cycle, "minerCommit1", schedule).lastBlock);
     if (hash === null || signaturesHash === null) return;
 
-    const round = await this.#plan(cycle, hash, signaturesHash);
+    const { round, snapshot } = await this.#plan(cycle, hash, signaturesHash);
     if (head.number > round.evaluationDeadline) {
       this.#overCycle = cycle;
       return;
@@ -62,6 +65,16 @@ export class PlanRoundDuty implements Duty {
     const committed = round.roster.filter((entry) => entry.commitment !== null).length;
     logger.info(`Submit phase opened at block ${round.submissionFirst}`, { round: round.id, cycle });
     logger.info(`Committed hashes this cycle: ${committed}`, { round: round.id, assigned: round.roster.length });
+    this.#countUnusable(round, snapshot);
+  }
+
+  /** One line a round at most, however much strangers commit. */
+  #countUnusable(round: Round, snapshot: ChainSnapshot): void {
+    const { metrics, logger } = this.#components;
+    const counts = Object.entries(countUnusable(snapshot, { except: this.#options.validatorHotkey }));
+    for (const [reason, count] of counts) metrics.unusableCommitments.set({ reason }, count);
+    const some = counts.filter(([, count]) => count > 0);
+    if (some.length > 0) logger.info("Unusable commitments", { round: round.id, ...Object.fromEntries(some) });
   }
 
   #newestOpenedCycle(head: ChainHead): number {
@@ -70,7 +83,7 @@ export class PlanRoundDuty implements Duty {
     return opened ? cycle : cycle - 1;
   }
 
-  async #plan(cycle: number, snapshotHash: BlockHash, signaturesHash: BlockHash): Promise<Round> {
+  async #plan(cycle: number, snapshotHash: BlockHash, signaturesHash: BlockHash) {
     const { chain, ledger, store } = this.#components;
     const { netuid, network } = this.#options;
     const [snapshot, signatureCommitments, knownGroups, current] = await Promise.all([
@@ -79,7 +92,7 @@ export class PlanRoundDuty implements Duty {
       ledger.groups.known(),
       currentVersion(store),
     ]);
-    return planRound({
+    const round = planRound({
       snapshot,
       signatureCommitments,
       cycle,
@@ -89,6 +102,7 @@ export class PlanRoundDuty implements Duty {
       baseVersion: current.version,
       validatorHotkey: this.#options.validatorHotkey,
     });
+    return { round, snapshot };
   }
 
   /**

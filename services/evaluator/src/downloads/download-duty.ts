@@ -31,6 +31,7 @@ export class DownloadDuty implements Duty {
   readonly #components: DownloadDutyComponents;
   /** Paths of receipts that were complained about. */
   readonly #reported = new Set<unknown>();
+  #started = false;
 
   constructor(components: DownloadDutyComponents) {
     this.#components = components;
@@ -38,6 +39,7 @@ export class DownloadDuty implements Duty {
 
   async run(_head: ChainHead): Promise<void> {
     const { ledger, inbox, metrics } = this.#components;
+    if (!this.#started) await this.#restoreMetric();
     for (const { round } of await ledger.rounds.open()) {
       const found = await readReceipts(round, inbox);
       this.#reportUnreadable(round, found);
@@ -48,6 +50,14 @@ export class DownloadDuty implements Duty {
         if (!settled.has(receipt.uid)) await this.#advance(round, receipt);
       }
     }
+  }
+
+  /** The newest round may be closed, and its inbox emptied. */
+  async #restoreMetric(): Promise<void> {
+    const { ledger, metrics } = this.#components;
+    const newest = await ledger.rounds.latestClosed();
+    if (newest !== null) metrics.submissionsPerCycle.set((await this.#settledUids(newest.round)).size);
+    this.#started = true;
   }
 
   #reportUnreadable(round: Round, { unreadable }: Receipts): void {

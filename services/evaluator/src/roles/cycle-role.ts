@@ -40,7 +40,8 @@ export async function cycleRole(ground: Ground): Promise<Role> {
   const ledger = await Ledger.open({ path: ledgerPath }, { logger });
   const store = new CheckpointStore({ logger }, { root: layout.root, keepVersions: config.max_checkpoints_cached });
   const inbox = new Inbox(layout.inbox);
-  const components: DutyComponents = { chain, signer, ledger, store, inbox, boards: createBoards(ground) };
+  const boards = createBoards(ground);
+  const components: DutyComponents = { chain, signer, ledger, store, inbox, boards, silenceMillis };
   const duties = createDuties(ground, components);
   const runner = new CycleRunner({ chain, duties, metrics: ground.metrics, logger });
   const pulse = new HeadPulse({ chain, clock: new SystemClock(), metrics: ground.metrics }, { silenceMillis });

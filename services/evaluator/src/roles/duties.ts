@@ -5,6 +5,7 @@ import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import type { Ledger } from "@assay/ledger/ledger";
 import { SystemClock } from "@assay/runtime/time/clock";
 import { CommitmentDuty } from "../commitments/commitment-duty.ts";
+import { CommitmentRiskDuty } from "../commitments/commitment-risk-duty.ts";
 import { ChainViewDuty } from "../cycle/chain-view-duty.ts";
 import type { Duty } from "../cycle/duty.ts";
 import { PhaseLogDuty } from "../cycle/phase-log-duty.ts";
@@ -17,6 +18,7 @@ import { MergeDuty } from "../merging/merge-duty.ts";
 import type { JobBoard } from "../queue/job-board.ts";
 import { RetentionDuty } from "../retention/retention-duty.ts";
 import { CloseRoundDuty } from "../scores/close-round-duty.ts";
+import { WeightAgeDuty } from "../weights/weight-age-duty.ts";
 import { WeightDuty } from "../weights/weight-duty.ts";
 import type { Ground } from "./ground.ts";
 
@@ -26,6 +28,8 @@ export interface DutyComponents {
   readonly ledger: Ledger;
   readonly store: CheckpointStore;
   readonly inbox: Inbox;
+  /** Longest time between two blocks before the chain counts as silent. */
+  readonly silenceMillis: number;
   readonly boards: {
     readonly downloads: JobBoard<"downloads">;
     readonly evaluations: JobBoard<"evaluations">;
@@ -34,7 +38,8 @@ export interface DutyComponents {
 }
 
 /** Everything the validator does, in the order of a cycle. */
-export function createDuties(ground: Ground, { chain, signer, ledger, store, inbox, boards }: DutyComponents): Duty[] {
+export function createDuties(ground: Ground, components: DutyComponents): Duty[] {
+  const { chain, signer, ledger, store, inbox, boards, silenceMillis } = components;
   const { config, network, layout, metrics, logger } = ground;
   const { netuid, max_checkpoints_cached: keepVersions } = config;
   const door = new SubmissionDoor(ledger, network);
@@ -42,13 +47,15 @@ export function createDuties(ground: Ground, { chain, signer, ledger, store, inb
     new ChainViewDuty({ chain, ledger, layout, clock: new SystemClock() }, { netuid, network }),
     new PhaseLogDuty({ metrics, logger }, network),
     door,
-    new PlanRoundDuty({ chain, ledger, store, logger }, { netuid, network, validatorHotkey: signer.address }),
+    new PlanRoundDuty({ chain, ledger, store, metrics, logger }, { netuid, network, validatorHotkey: signer.address }),
     new DownloadDuty({ ledger, inbox, downloads: boards.downloads, metrics, logger }),
     new EvaluationDuty({ chain, ledger, inbox, evaluations: boards.evaluations, metrics, logger }, network),
     new CloseRoundDuty({ ledger, inbox, door, metrics, logger }, { network, weightOfOld: config.score_ema_alpha }),
     new MergeDuty({ ledger, store, inbox, metrics, logger }, network),
-    new CommitmentDuty({ chain, signer, ledger, logger }, { netuid, network }),
+    new CommitmentDuty({ chain, signer, ledger, metrics, logger }, { netuid, network }),
+    new CommitmentRiskDuty({ chain, ledger, metrics, logger }, { netuid, network }),
     new WeightDuty({ chain, ledger, weights: boards.weights, metrics, logger }, { netuid, network }),
+    new WeightAgeDuty({ chain, ledger, metrics }, { netuid, silenceMillis }),
     new RetentionDuty({ ledger, store, logger }, { keepVersions }),
     new StatusLineDuty(
       { ledger, inbox, evaluations: boards.evaluations, logger },
