@@ -32,7 +32,8 @@ export async function compose(
   };
   const worker = config.role === "cycle" ? ABSENT : await loadWorkerRole(ground);
   const cycle = config.role === "worker" ? ABSENT : await loadCycleRole(ground);
-  const readiness = new Readiness({ redis: ground.redis, ...(cycle.chain && { chain: cycle.chain }) });
+  const { chain, waiting } = cycle;
+  const readiness = new Readiness({ redis: ground.redis, ...(chain && { chain }), ...(waiting && { waiting }) });
   const admin = new AdminServer({ logger, registry, ready: () => readiness.report() }, config.admin);
   return [admin, ground.redis, ...worker.parts, ...cycle.parts, readiness];
 }

@@ -97,6 +97,15 @@ export const evaluatorSchema = {
       environmentOnly: true,
     },
   },
+  doppelganger: {
+    blocks: {
+      doc: "Final blocks after a start in which the chain is watched for another process with this hotkey before anything is signed; later such activity locks signing as well. 0 watches nothing.",
+      format: "nat",
+      default: 25,
+      env: "DOPPELGANGER_BLOCKS",
+      arg: "doppelganger-blocks",
+    },
+  },
   checkpoint_cache_dir: {
     doc: "Checkpoint directory shared with the model server and the workers.",
     format: String,

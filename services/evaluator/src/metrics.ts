@@ -24,6 +24,18 @@ export function createEvaluatorMetrics(registry: Registry) {
       labelNames: ["list", "cause"],
       registers,
     }),
+    waiting: new Gauge({
+      name: "evaluator_waiting",
+      help: "1 for each thing that the validator waits for; no series while it waits for nothing",
+      labelNames: ["reason"],
+      registers,
+    }),
+    foreignActivity: new Counter({
+      name: "evaluator_foreign_activity_total",
+      help: "What was done with our hotkey and not by us: extrinsics, weights, commitments",
+      labelNames: ["what"],
+      registers,
+    }),
     phase: new Gauge({
       name: "evaluator_phase_index",
       help: "Running phase, 0 distribute to 8 validatorCommit2",

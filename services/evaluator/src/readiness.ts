@@ -6,11 +6,13 @@ export interface ReadinessComponents {
   readonly redis: { readonly ready: boolean };
   /** How long the chain has been silent; only for a process that follows it. */
   readonly chain?: { silentFor(): number | null };
+  /** What keeps the validator from its work, in words; only for a process that follows the chain. */
+  readonly waiting?: { whyNotReady(): string | null };
 }
 
 /**
- * Whether this process can do its work: everything before it in the list of parts has started, Redis answers, and the
- * chain has new blocks.
+ * Whether this process can do its work: everything before it in the list of parts has started, Redis answers, the chain
+ * has new blocks, and the validator waits for nothing that somebody has to see to.
  */
 export class Readiness implements Startable {
   readonly #components: ReadinessComponents;
@@ -29,11 +31,14 @@ export class Readiness implements Startable {
   }
 
   report(): HealthReport {
-    const { redis, chain } = this.#components;
+    const { redis, chain, waiting } = this.#components;
     if (!this.#started) return { ok: false, reason: "Starting or stopping" };
     if (!redis.ready) return { ok: false, reason: "Redis does not answer" };
     const silentFor = chain?.silentFor() ?? null;
-    if (silentFor === null) return { ok: true };
-    return { ok: false, reason: `The chain has had no new block for ${Math.floor(silentFor / 1000)} s` };
+    if (silentFor !== null) {
+      return { ok: false, reason: `The chain has had no new block for ${Math.floor(silentFor / 1000)} s` };
+    }
+    const why = waiting?.whyNotReady() ?? null;
+    return why === null ? { ok: true } : { ok: false, reason: why };
   }
 }

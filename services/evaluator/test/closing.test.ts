@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { StatusLineDuty } from "../src/cycle/status-line-duty.ts";
 import { SubmissionDoor } from "../src/cycle/submission-door.ts";
 import { CloseRoundDuty } from "../src/scores/close-round-duty.ts";
+import { Waiting } from "../src/standing/waiting.ts";
 import { openQueues, useRedis } from "./queues.ts";
 import { onRoster, saveRound, scored } from "./rounds.ts";
 import { metric, openStage, type Stage } from "./stage.ts";
@@ -156,8 +157,14 @@ test("after a restart the mean w_i of the newest closed round is known again", a
 });
 
 describe("the status line", () => {
-  function reporter({ client, ledger, inbox, logger, network }: Stage, evaluations: Queues["board"]) {
-    const components = { ledger, inbox, evaluations: evaluations("evaluations"), logger };
+  function reporter({ client, ledger, inbox, metrics, logger, network }: Stage, evaluations: Queues["board"]) {
+    const components = {
+      ledger,
+      inbox,
+      evaluations: evaluations("evaluations"),
+      waiting: new Waiting({ metrics }),
+      logger,
+    };
     const duty = new StatusLineDuty(components, { network, everyBlocks: 5 });
     return () => duty.run(client.head());
   }

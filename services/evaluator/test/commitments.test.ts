@@ -22,8 +22,8 @@ async function openMerged(options: StageOptions = {}): Promise<Stage> {
 }
 
 /** A new duty, as after a restart; call the result once per block. */
-function committer({ client, ledger, metrics, logger, network, validator }: Stage) {
-  const components = { chain: client, signer: validator.signer, ledger, metrics, logger };
+function committer({ client, ledger, metrics, logger, network, validator }: Stage, maySign = () => true) {
+  const components = { chain: client, signer: validator.signer, ledger, maySign, metrics, logger };
   const duty = new CommitmentDuty(components, { netuid: NETUID, network });
   return (signal = never) => duty.run(client.head(), signal);
 }
@@ -194,4 +194,17 @@ test("a commitment that became final at the last moment is at risk no longer", a
   expect(await metric(stage, "evaluator_commitments_total", { step: "validatorCommit1", result: "committed" })).toBe(1);
   // A restart within the phase knows it too.
   expect(await riskOf({ ...stage, ledger: await stage.reopenLedger() })()).toBe(0);
+});
+
+test("while nothing may be signed it rests, and what it missed so is counted", async () => {
+  const stage = await openMerged();
+  const run = committer(stage, () => false);
+  for (const block of [40, 43, 46, 54]) {
+    stage.chain.buildUntil(block);
+    await run();
+  }
+  expect(stage.chain.calls).toBe(0);
+  for (const step of ["validatorCommit1", "validatorCommit2"]) {
+    expect(await metric(stage, "evaluator_commitments_total", { step, result: "missed" })).toBe(1);
+  }
 });

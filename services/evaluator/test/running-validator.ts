@@ -14,6 +14,8 @@ import { createDownloadProcessor } from "../src/downloads/download-processor.ts"
 import { createEvaluationProcessor } from "../src/evaluations/evaluation-processor.ts";
 import { HeadView } from "../src/head-view.ts";
 import { createDuties } from "../src/roles/duties.ts";
+import { SigningGate } from "../src/signing/signing-gate.ts";
+import { Waiting } from "../src/standing/waiting.ts";
 import { createWeightProcessor } from "../src/weights/weight-processor.ts";
 import type { Queues } from "./queues.ts";
 import { NETUID, never, type Stage } from "./stage.ts";
@@ -29,16 +31,18 @@ export async function startValidator(stage: Stage, queues: Queues): Promise<Runn
   const { chain, ledger, store, inbox, layout, metrics, network, validator } = stage;
   const { redis, prefix } = queues;
   const logger = stage.logger.child({});
-  const client = new FakeChainClient({ chain, hotkey: validator.hotkey });
+  const gate = new SigningGate({ ledger });
+  const client = new FakeChainClient({ chain, hotkey: validator.hotkey, guard: gate });
   const evaluator = new InProcessEvaluator({ logger }, await evaluatorOptions(stage));
-  const args = [`--netuid=${NETUID}`, "--max-checkpoints-cached=5"];
+  const args = [`--netuid=${NETUID}`, "--max-checkpoints-cached=5", "--doppelganger-blocks=1"];
   const { values: config } = loadConfig({ service: "evaluator", schema: evaluatorSchema, args, env: {} });
   const boards = {
     downloads: queues.board("downloads"),
     evaluations: queues.board("evaluations"),
     weights: queues.board("weights"),
   };
-  const components = { chain: client, signer: validator.signer, ledger, store, inbox, boards, silenceMillis: 60_000 };
+  const standing = { gate, waiting: new Waiting({ metrics }), silenceMillis: 60_000 };
+  const components = { chain: client, signer: validator.signer, ledger, store, inbox, boards, ...standing };
   const duties = createDuties({ config, network, layout, redis, metrics, logger }, components);
   const runner = new CycleRunner({ chain: client, duties, metrics, logger });
   const options = { concurrency: 1, prefix, logger: createMemoryLogger(), stopGraceMs: 0 };

@@ -18,6 +18,8 @@ export interface CommitmentDutyComponents {
   readonly chain: ChainClient;
   readonly signer: Signer;
   readonly ledger: Ledger;
+  /** Whether it makes sense to sign now; the duty rests until it does. */
+  readonly maySign: () => boolean;
   readonly metrics: Pick<EvaluatorMetrics, "commitments">;
   readonly logger: Logger;
 }
@@ -50,11 +52,12 @@ export class CommitmentDuty implements Duty {
   }
 
   async #commit(due: DueCommitment, head: ChainHead, signal: AbortSignal): Promise<void> {
-    const { chain } = this.#components;
+    const { chain, maySign } = this.#components;
     const final = await this.#ownCommitment(due, chain.finalizedHead().hash);
     if (final !== null) return await this.#done(due, final, "");
     // Sent by a process that was killed meanwhile: it becomes final by itself.
     if ((await this.#ownCommitment(due, head.hash)) !== null) return;
+    if (!maySign()) return;
     const receipt = await chain.submit(
       { kind: "set_commitment", netuid: this.#options.netuid, bytes: this.#payload(due) },
       { signal, deadlineBlock: due.window.lastBlock },

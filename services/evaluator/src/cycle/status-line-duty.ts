@@ -7,6 +7,7 @@ import type { Ledger } from "@assay/ledger/ledger";
 import type { LogFields } from "@assay/runtime/logging/log-record";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { JobBoard } from "../queue/job-board.ts";
+import type { Waiting } from "../standing/waiting.ts";
 import type { Duty } from "./duty.ts";
 import { readRoundProgress } from "./round-progress.ts";
 
@@ -14,6 +15,7 @@ export interface StatusLineComponents {
   readonly ledger: Ledger;
   readonly inbox: Inbox;
   readonly evaluations: JobBoard<"evaluations">;
+  readonly waiting: Waiting;
   readonly logger: Logger;
 }
 
@@ -37,12 +39,14 @@ export class StatusLineDuty implements Duty {
 
   async run(head: ChainHead): Promise<void> {
     if (head.number - this.#lastBlock < this.#options.everyBlocks) return;
-    const { ledger, logger } = this.#components;
+    const { ledger, waiting, logger } = this.#components;
+    const reasons = waiting.reasons();
+    const waits: LogFields = reasons.length === 0 ? {} : { waiting: reasons.join(",") };
     const newest = (await ledger.rounds.open()).at(-1);
     const at = phaseAt(head.number, this.#options.network.schedule);
     const place = `${at.phase} ${head.number - at.firstBlock + 1}/${at.lastBlock - at.firstBlock + 1}`;
-    if (newest === undefined) logger.info(`Block ${head.number} | ${place} | no open round`);
-    else logger.info(`Round ${newest.round.id} | ${place}`, await this.#standing(newest.round));
+    if (newest === undefined) logger.info(`Block ${head.number} | ${place} | no open round`, waits);
+    else logger.info(`Round ${newest.round.id} | ${place}`, { ...(await this.#standing(newest.round)), ...waits });
     this.#lastBlock = head.number;
   }
 

@@ -16,6 +16,8 @@ import { createDownloadProcessor } from "../downloads/download-processor.ts";
 import { HeadPulse } from "../head-pulse.ts";
 import { ModelImport } from "../model-import.ts";
 import { JobBoard } from "../queue/job-board.ts";
+import { SigningGate } from "../signing/signing-gate.ts";
+import { Waiting } from "../standing/waiting.ts";
 import { createWeightProcessor } from "../weights/weight-processor.ts";
 import { createDuties, type DutyComponents } from "./duties.ts";
 import type { Ground, Role } from "./ground.ts";
@@ -35,13 +37,16 @@ export async function cycleRole(ground: Ground): Promise<Role> {
   const { config, network, layout, logger } = ground;
   const signer = await openHotkey(ground);
   const silenceMillis = headSilenceMillis(ground);
-  const chain = createChain(ground, signer, silenceMillis);
   const ledgerPath = config.ledger_path === "" ? join(layout.root, "ledger.sqlite") : resolve(config.ledger_path);
   const ledger = await Ledger.open({ path: ledgerPath }, { logger });
+  const gate = new SigningGate({ ledger });
+  const waiting = new Waiting(ground);
+  const chain = createChain(ground, { signer, guard: gate }, silenceMillis);
   const store = new CheckpointStore({ logger }, { root: layout.root, keepVersions: config.max_checkpoints_cached });
   const inbox = new Inbox(layout.inbox);
   const boards = createBoards(ground);
-  const components: DutyComponents = { chain, signer, ledger, store, inbox, boards, silenceMillis };
+  const standing = { gate, waiting, silenceMillis };
+  const components: DutyComponents = { chain, signer, ledger, store, inbox, boards, ...standing };
   const duties = createDuties(ground, components);
   const runner = new CycleRunner({ chain, duties, metrics: ground.metrics, logger });
   const pulse = new HeadPulse({ chain, clock: new SystemClock(), metrics: ground.metrics }, { silenceMillis });
@@ -59,6 +64,7 @@ export async function cycleRole(ground: Ground): Promise<Role> {
       runner,
     ],
     chain: pulse,
+    waiting,
   };
 }
 
@@ -81,12 +87,17 @@ function hotkeySource({ wallet }: EvaluatorConfig): HotkeySource {
   return { walletPath, walletName, hotkeyName, password };
 }
 
-function createChain(ground: Ground, signer: Signer, headSilenceMillis: number): PolkadotChainClient {
+interface Signing {
+  readonly signer: Signer;
+  readonly guard: SigningGate;
+}
+
+function createChain(ground: Ground, signing: Signing, headSilenceMillis: number): PolkadotChainClient {
   const { config, logger, metrics } = ground;
   const endpoints = addressesIn(config.chain_endpoint);
   const archiveEndpoints = addressesIn(config.chain_archive_endpoint);
   return new PolkadotChainClient(
-    { logger, signer, observer: observeConnections(metrics) },
+    { logger, ...signing, observer: observeConnections(metrics) },
     { endpoints, archiveEndpoints, requestDeadlineMillis: config.chain_request_seconds * 1000, headSilenceMillis },
   );
 }

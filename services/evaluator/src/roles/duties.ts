@@ -18,6 +18,11 @@ import { MergeDuty } from "../merging/merge-duty.ts";
 import type { JobBoard } from "../queue/job-board.ts";
 import { RetentionDuty } from "../retention/retention-duty.ts";
 import { CloseRoundDuty } from "../scores/close-round-duty.ts";
+import { HotkeyWatch } from "../signing/hotkey-watch.ts";
+import type { SigningGate } from "../signing/signing-gate.ts";
+import { RestingDuty } from "../standing/resting-duty.ts";
+import { StandingDuty } from "../standing/standing-duty.ts";
+import type { Waiting } from "../standing/waiting.ts";
 import { WeightAgeDuty } from "../weights/weight-age-duty.ts";
 import { WeightDuty } from "../weights/weight-duty.ts";
 import type { Ground } from "./ground.ts";
@@ -28,6 +33,8 @@ export interface DutyComponents {
   readonly ledger: Ledger;
   readonly store: CheckpointStore;
   readonly inbox: Inbox;
+  readonly gate: SigningGate;
+  readonly waiting: Waiting;
   /** Longest time between two blocks before the chain counts as silent. */
   readonly silenceMillis: number;
   readonly boards: {
@@ -39,11 +46,16 @@ export interface DutyComponents {
 
 /** Everything the validator does, in the order of a cycle. */
 export function createDuties(ground: Ground, components: DutyComponents): Duty[] {
-  const { chain, signer, ledger, store, inbox, boards, silenceMillis } = components;
+  const { chain, signer, ledger, store, inbox, boards, gate, waiting, silenceMillis } = components;
   const { config, network, layout, metrics, logger } = ground;
   const { netuid, max_checkpoints_cached: keepVersions } = config;
   const door = new SubmissionDoor(ledger, network);
+  const isUnregistered = () => waiting.has("not_registered");
+  const maySign = () => gate.isOpen && !isUnregistered();
+  const weights = new WeightDuty({ chain, ledger, weights: boards.weights, metrics, logger }, { netuid, network });
   return [
+    new HotkeyWatch({ chain, ledger, gate, waiting, metrics, logger }, { netuid, blocks: config.doppelganger.blocks }),
+    new StandingDuty({ chain, waiting, logger }, { netuid }),
     new ChainViewDuty({ chain, ledger, layout, clock: new SystemClock() }, { netuid, network }),
     new PhaseLogDuty({ metrics, logger }, network),
     door,
@@ -52,13 +64,13 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
     new EvaluationDuty({ chain, ledger, inbox, evaluations: boards.evaluations, metrics, logger }, network),
     new CloseRoundDuty({ ledger, inbox, door, metrics, logger }, { network, weightOfOld: config.score_ema_alpha }),
     new MergeDuty({ ledger, store, inbox, metrics, logger }, network),
-    new CommitmentDuty({ chain, signer, ledger, metrics, logger }, { netuid, network }),
+    new CommitmentDuty({ chain, signer, ledger, maySign, metrics, logger }, { netuid, network }),
     new CommitmentRiskDuty({ chain, ledger, metrics, logger }, { netuid, network }),
-    new WeightDuty({ chain, ledger, weights: boards.weights, metrics, logger }, { netuid, network }),
+    new RestingDuty(weights, isUnregistered),
     new WeightAgeDuty({ chain, ledger, metrics }, { netuid, silenceMillis }),
     new RetentionDuty({ ledger, store, logger }, { keepVersions }),
     new StatusLineDuty(
-      { ledger, inbox, evaluations: boards.evaluations, logger },
+      { ledger, inbox, evaluations: boards.evaluations, waiting, logger },
       { network, everyBlocks: config.status_every_blocks },
     ),
   ];

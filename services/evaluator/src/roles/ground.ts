@@ -18,6 +18,6 @@ export interface Ground {
 }
 
 /** A role's parts in the order in which they start, and what of them readiness asks. */
-export interface Role extends Pick<ReadinessComponents, "chain"> {
+export interface Role extends Pick<ReadinessComponents, "chain" | "waiting"> {
   readonly parts: readonly Startable[];
 }
