@@ -59,6 +59,7 @@ export async function startHttpServer(app: RequestListener, options: HttpServerO
     headersTimeout: headersTimeoutMs,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
+    requireHostHeader: false,
     connectionsCheckingInterval: Math.min(headersTimeoutMs, 5_000),
     ...(options.maxHeaderBytes !== undefined && { maxHeaderSize: options.maxHeaderBytes }),
   };
@@ -67,6 +68,8 @@ export async function startHttpServer(app: RequestListener, options: HttpServerO
   limit(server, options);
   // An app that wants the body says so itself, `response.writeContinue()`: a client whose request it refuses sends none.
   server.on("checkContinue", app);
+  // Neither does node answer for the app that it cannot expect something, or that a request names no host.
+  server.on("checkExpectation", app);
   await listen(server, options);
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;
