@@ -1,4 +1,4 @@
-// Writes what operators look up straight from the code: packages/docs/reference/*.md and the two commented sample
+// Writes what operators look up straight from the code: packages/docs/reference/* and the two commented sample
 // configurations. Run by check-references.mjs, which compares; to write, run it yourself:
 // usage: node --conditions=source config/toolchain/generate-references.ts [FOLDER]   FOLDER: the repository by default
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ import {
 } from "./references/config.ts";
 import { errorReference } from "./references/errors.ts";
 import { evaluationBackendReference } from "./references/evaluation-backend.ts";
-import { httpReference } from "./references/http.ts";
+import { httpReference, openApiReference } from "./references/http.ts";
 import { metricsReference } from "./references/metrics.ts";
 import { networksReference } from "./references/networks.ts";
 
@@ -27,8 +27,9 @@ const FILES: Readonly<Record<string, () => string>> = {
   "packages/docs/reference/config-model-server.md": modelServerReference,
   "packages/docs/reference/errors.md": () => errorReference(REPOSITORY),
   "packages/docs/reference/evaluation-backend.md": evaluationBackendReference,
-  "packages/docs/reference/http.md": () => httpReference(REPOSITORY),
+  "packages/docs/reference/http.md": httpReference,
   "packages/docs/reference/metrics.md": metricsReference,
+  "packages/docs/reference/openapi.json": openApiReference,
   "packages/docs/reference/networks.md": () => networksReference(REPOSITORY),
 };
 

@@ -1,93 +1,39 @@
-import { join } from "node:path";
-import ts from "typescript";
+import type { EndpointDeclaration } from "../../../services/model-server/src/api/declaration.ts";
+import { ENDPOINT_IDS, ENDPOINTS } from "../../../services/model-server/src/api/endpoints.ts";
+import { openApiDocument } from "../../../services/model-server/src/api/openapi.ts";
+import { REFUSALS } from "../../../services/model-server/src/refusal-codes.ts";
 import { code, page, table } from "./markdown.ts";
-import { docOf, firstSentence, readSource, type SourceFile, textsOf } from "./source.ts";
 
-const APP = "services/model-server/src/app.ts";
-const REFUSALS = "services/model-server/src/refusal.ts";
+const DECLARED = "services/model-server/src/api/endpoints.ts";
+const CODES = "services/model-server/src/refusal-codes.ts";
 
-interface Route {
-  readonly method: string;
-  readonly path: string;
-  readonly needsToken: boolean;
-  /** What the function that makes the endpoint says of it. */
-  readonly summary: string;
+/** `openapi.json`: the public port for programs, as the running server gives it at `/openapi.json`. */
+export function openApiReference(): string {
+  return `${JSON.stringify(openApiDocument(), null, 2)}\n`;
 }
 
-/** `http.md`: the routes in the order in which express has them, and every refusal code. */
-export function httpReference(repository: string): string {
-  const app = readSource(repository, APP);
-  const routes = routesOf(app, (factory) => summaryOf(repository, app, factory));
-  const refusals = textsOf("RefusalCode", readSource(repository, REFUSALS));
+/** `http.md`: the endpoints in the order in which they are declared, and every refusal code. */
+export function httpReference(): string {
+  const endpoints = ENDPOINT_IDS.map((id): EndpointDeclaration => ENDPOINTS[id]);
   return page("HTTP API of the model server", [
-    "Headers, bodies and rules of each endpoint: [protocol, section 3](../protocol.md#3-http-api-of-the-model-server).",
-    `Routes of [${APP}](../../../${APP}):`,
+    "Headers, bodies and rules of each endpoint: [protocol, section 3](../protocol.md#3-http-api-of-the-model-server). For programs: [openapi.json](openapi.json), OpenAPI 3.1; a running server has the same at `/openapi.json`, and as a page at `/docs`.",
+    `Endpoints of [${DECLARED}](../../../${DECLARED}); a GET answers HEAD too:`,
     table(
-      ["Request", "Bearer token", "What"],
-      routes.map(({ method, path, needsToken, summary }) => [
+      ["Request", "Bearer token", "Validator's signature", "What"],
+      endpoints.map(({ method, path, access, signature = "", summary }) => [
         code(`${method} ${path}`),
-        needsToken ? "yes" : "no",
+        access === "bearer" ? "yes" : "no",
+        signature,
         summary,
       ]),
     ),
     "## Refusals",
-    `A request that is not served is answered by \`{"error": CODE, "detail": TEXT}\`. Codes are stable, the text is not. Source: [${REFUSALS}](../../../${REFUSALS}).`,
+    `A request that is not served is answered by \`{"error": CODE, "detail": TEXT}\`. Codes are stable, the text is not. Which endpoint can answer which: [openapi.json](openapi.json). Source: [${CODES}](../../../${CODES}).`,
     table(
-      ["Code", "Status and meaning"],
-      refusals.map(({ text, comment }) => [code(text), comment]),
+      ["Code", "Status", "Meaning"],
+      Object.entries(REFUSALS).map(([name, { statuses, meaning }]) => [code(name), statuses.join(", "), meaning]),
     ),
     "## Private port",
     "Each service also listens on `admin.host`:`admin.port` (loopback by default): `GET /metrics` (Prometheus), `GET /metrics.json` (the published names with slashes), `GET /health`, `GET /ready`. Source: [packages/runtime/src/metrics/admin-server.ts](../../../packages/runtime/src/metrics/admin-server.ts).",
   ]);
-}
-
-function routesOf({ tree, path: file }: SourceFile, summarise: (factory: string) => string): readonly Route[] {
-  const routes: Route[] = [];
-  let needsToken = false;
-  const visit = (node: ts.Node): void => {
-    if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression)) {
-      const method = node.expression.name.text;
-      const [first, second] = node.arguments;
-      if (method === "use" && first !== undefined && calleesOf(first).includes("requireBearer")) needsToken = true;
-      if ((method === "get" || method === "post") && first !== undefined && ts.isStringLiteral(first) && second) {
-        const summary =
-          calleesOf(second)
-            .map(summarise)
-            .find((text) => text !== "") ?? "";
-        routes.push({ method: method.toUpperCase(), path: first.text, needsToken, summary });
-      }
-    }
-    ts.forEachChild(node, visit);
-  };
-  visit(tree);
-  if (routes.length === 0 || !needsToken) throw new Error(`${file}: no routes behind a token were found`);
-  return routes;
-}
-
-/** Names of the functions called in an expression, outermost first. */
-function calleesOf(expression: ts.Expression): readonly string[] {
-  if (!ts.isCallExpression(expression) || !ts.isIdentifier(expression.expression)) return [];
-  return [expression.expression.text, ...expression.arguments.flatMap(calleesOf)];
-}
-
-/** What an imported function's doc comment says first. `route` itself only adapts and says nothing of an endpoint. */
-function summaryOf(repository: string, app: SourceFile, factory: string): string {
-  if (factory === "route") return "";
-  for (const statement of app.tree.statements.filter(ts.isImportDeclaration)) {
-    const names = statement.importClause?.namedBindings;
-    const isFrom =
-      names !== undefined && ts.isNamedImports(names) && names.elements.some((each) => each.name.text === factory);
-    if (!isFrom || !ts.isStringLiteral(statement.moduleSpecifier)) continue;
-    const source = readSource(repository, join(APP, "..", statement.moduleSpecifier.text));
-    const found = source.tree.statements.filter(ts.isFunctionDeclaration).find((each) => each.name?.text === factory);
-    if (found !== undefined) return firstSentenceAfterPath(docOf(found, source.tree));
-  }
-  return "";
-}
-
-/** The comments begin with the request itself, which has a column of its own. */
-function firstSentenceAfterPath(text: string): string {
-  const rest = text.replace(/^`[A-Z]+ \/\S*`:? */, "");
-  const sentence = firstSentence(rest);
-  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }

@@ -32,12 +32,10 @@ export function topConstants(tree: ts.SourceFile): readonly (readonly [string, t
   );
 }
 
-/** The texts of a constant list or of a union type of texts, each with the comment before it. */
+/** The texts of a constant list, each with the comment before it. */
 export function textsOf(name: string, { path, tree }: SourceFile): readonly CommentedText[] {
   const list = topConstants(tree).find(([constant]) => constant === name)?.[1];
-  const alias = tree.statements.filter(ts.isTypeAliasDeclaration).find((each) => each.name.text === name)?.type;
   if (list !== undefined && ts.isArrayLiteralExpression(list)) return commentedTexts(list.elements, list, tree);
-  if (alias !== undefined && ts.isUnionTypeNode(alias)) return commentedTexts(alias.types, alias, tree);
   throw new Error(`${path} has no list ${name}`);
 }
 
@@ -73,9 +71,4 @@ function lastDocIn(text: string): string {
     .replace(/\{@link (\S+?)\}/g, "`$1`")
     .replace(/\s+/g, " ")
     .trim();
-}
-
-/** The first sentence of a doc comment's text. */
-export function firstSentence(text: string): string {
-  return /^.*?[.:](?=\s|$)/.exec(text)?.[0] ?? text;
 }

@@ -80,7 +80,8 @@ const digest = z.string().regex(/^[0-9a-f]{64}$/);
 /** Larger chunks would not fit the memory that a client sets aside for one. */
 const MAX_CHUNK_BYTES = 64 << 20;
 
-const chunkListSchema: z.ZodType<ChunkList> = z.object({
+/** The shape of a {@link ChunkList}. {@link parseChunkList} looks at what a shape cannot say as well. */
+export const chunkListSchema: z.ZodType<ChunkList> = z.object({
   schema: z.literal(1),
   model_version: z.string().max(64),
   model_digest: digest,

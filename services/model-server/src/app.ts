@@ -4,6 +4,8 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import type { Clock } from "@assay/runtime/time/clock";
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
 import { wasAnsweredAtOnce } from "./answer-at-once.ts";
+import { labelOf } from "./api/find-endpoint.ts";
+import { type Handlers, register } from "./api/register.ts";
 import { requireBearer } from "./auth/bearer.ts";
 import type { ChainViewFile } from "./chain-view-file.ts";
 import type { CurrentVersion } from "./current-version.ts";
@@ -18,9 +20,9 @@ import type { ModelServerMetrics } from "./metrics.ts";
 import { Refusal, refusalOf, sendRefusal } from "./refusal.ts";
 import { reportRefusal } from "./refusal-log.ts";
 import { chunkEndpoint, chunkListEndpoint } from "./routes/chunks.ts";
-import { route } from "./routes/endpoint.ts";
+import { docsEndpoint, openApiEndpoint } from "./routes/docs.ts";
 import { fullEndpoint } from "./routes/full.ts";
-import { healthRoute, liveRoute, readyRoute } from "./routes/health.ts";
+import { healthEndpoint, liveEndpoint, readyEndpoint } from "./routes/health.ts";
 import { partialEndpoint } from "./routes/partial.ts";
 import { submitEndpoint } from "./routes/submit.ts";
 import type { DownloadHint } from "./submissions/download-hint.ts";
@@ -57,61 +59,57 @@ export interface AppOptions {
  * The public endpoints. Everything but health and readiness needs the bearer token; those are never limited either.
  */
 export function createApp(components: AppComponents, options: AppOptions): Express {
-  const limits = {
-    maxBytes: options.maxSubmissionBytes,
-    deadlineMillis: options.uploadDeadlineMillis,
-    minBytesPerSecond: options.uploadMinBytesPerSecond,
-    rateWindowMillis: UPLOAD_RATE_WINDOW_MILLIS,
-    reserveBytes: options.inboxReserveBytes,
-  };
-  const hotkeyRate = new RequestRate(components.clock, options.rate);
   const app = express();
   app.disable("x-powered-by").set("etag", false).set("query parser", "simple");
   // Limits and metrics go by the path as it is written: no other spelling may reach an endpoint.
   app.enable("case sensitive routing").enable("strict routing");
   app.set("trust proxy", [...options.trustedProxies]);
   app.use(measure(components), noteReply(), limitShape(), closeWhenStopping(components.gate));
-  app.get("/livez", liveRoute());
-  app.get("/readyz", readyRoute(components));
-  app.get("/health", healthRoute(components));
-  app.get("/ready", readyRoute(components));
+  const handlers = endpointHandlers(components, options);
+  register(app, handlers, "open");
   app.use(limitAddressRate(new RequestRate(components.clock, options.rate)));
+  register(app, handlers, "counted");
   app.use(requireBearer(options.token));
   app.use(limitTransfers(components, options.reader));
-  app.get("/model/partial", route(partialEndpoint(components, options)));
-  const windowBlocks = options.requestWindowBlocks;
-  app.get("/model/full", route(fullEndpoint(components, { windowBlocks, rate: hotkeyRate })));
-  const chunks = { ...options, windowBlocks, rate: hotkeyRate };
-  app.get("/model/manifest", route(chunkListEndpoint(components, chunks)));
-  app.get("/model/chunks/:digest", route(chunkEndpoint(components, chunks)));
-  app.post("/submit", route(submitEndpoint({ ...components, hotkeyRate }, limits)));
-  app.use(route(() => Promise.resolve(new Refusal(404, "not_found", "No such endpoint"))));
+  register(app, handlers, "bearer");
+  app.use(refuseUnknown());
   app.use(answerFailure(components.logger));
   return app;
+}
+
+function endpointHandlers(components: AppComponents, options: AppOptions): Handlers {
+  const hotkeyRate = new RequestRate(components.clock, options.rate);
+  const signed = { windowBlocks: options.requestWindowBlocks, rate: hotkeyRate };
+  const chunks = { ...options, ...signed };
+  const uploads = {
+    maxBytes: options.maxSubmissionBytes,
+    deadlineMillis: options.uploadDeadlineMillis,
+    minBytesPerSecond: options.uploadMinBytesPerSecond,
+    rateWindowMillis: UPLOAD_RATE_WINDOW_MILLIS,
+    reserveBytes: options.inboxReserveBytes,
+  };
+  const ready = readyEndpoint(components);
+  return {
+    live: liveEndpoint(),
+    readyz: ready,
+    health: healthEndpoint(components),
+    ready,
+    docs: docsEndpoint(),
+    openapi: openApiEndpoint(),
+    partial: partialEndpoint(components, options),
+    full: fullEndpoint(components, signed),
+    manifest: chunkListEndpoint(components, chunks),
+    chunk: chunkEndpoint(components, chunks),
+    submit: submitEndpoint({ ...components, hotkeyRate }, uploads),
+  };
 }
 
 /** An upload's rate is looked at as often as this. */
 const UPLOAD_RATE_WINDOW_MILLIS = 10_000;
 
-/** Paths that may be a metric's label; strangers must not make new series. */
-const ENDPOINTS = new Set([
-  "/livez",
-  "/readyz",
-  "/health",
-  "/ready",
-  "/model/partial",
-  "/model/full",
-  "/model/manifest",
-  "/submit",
-]);
-
-function endpointOf(path: string): string {
-  return path.startsWith("/model/chunks/") ? "/model/chunks" : ENDPOINTS.has(path) ? path : "other";
-}
-
 function measure({ metrics, logger }: Pick<AppComponents, "metrics" | "logger">): RequestHandler {
   return function measureRequest(request, response, next) {
-    const endpoint = endpointOf(request.path);
+    const endpoint = labelOf(request.path);
     const observe = metrics.requestSeconds.startTimer({ endpoint });
     metrics.requestsInFlight.inc();
     response.once("close", () => {
@@ -132,6 +130,12 @@ function closeWhenStopping(gate: Pick<TransferGate, "stopping">): RequestHandler
       response.set("Connection", "close");
     }
     next();
+  };
+}
+
+function refuseUnknown(): RequestHandler {
+  return function answerUnknown(request, response) {
+    sendRefusal(request, response, new Refusal(404, "not_found", "No such endpoint"));
   };
 }
 

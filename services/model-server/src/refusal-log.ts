@@ -1,7 +1,8 @@
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Request, Response } from "express";
 import { shortHotkey } from "./display.ts";
-import { type RefusalCode, refusalOf } from "./refusal.ts";
+import { refusalOf } from "./refusal.ts";
+import type { RefusalCode } from "./refusal-codes.ts";
 
 /** What anybody can cause without a token: a line each would let strangers fill the log. */
 const OF_STRANGERS: ReadonlySet<RefusalCode> = new Set([

@@ -1,11 +1,13 @@
 import type { ChainView } from "@assay/core/chain-view";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { ENDPOINTS, type EndpointId } from "../src/api/endpoints.ts";
 import { distributeView } from "./chain-views.ts";
+import { undocumented } from "./documented.ts";
 import { ALICE, BOB, type Keypair, pullBody, pushHeaders, signedHeaders, VERA } from "./miners.ts";
 import { bytesOf, groupFile, ServerFixture } from "./server-fixture.ts";
 
-const ENDPOINTS = ["health", "ready", "partial", "full", "push", "pull", "nowhere"] as const;
-type Endpoint = (typeof ENDPOINTS)[number];
+/** Every declared endpoint; what it takes in two forms is there twice. */
+type Endpoint = Exclude<EndpointId, "submit"> | "push" | "pull" | "nowhere";
 const TOKENS = ["no token", "a wrong token", "the token"] as const;
 type Token = (typeof TOKENS)[number];
 const SIGNATURES = [
@@ -24,10 +26,15 @@ const PHASES = ["distribute", "train", "submission", "validate"] as const;
 type MatrixPhase = (typeof PHASES)[number];
 
 const UNAUTHORIZED = "401 unauthorized";
+const WITHOUT_TOKEN: readonly Endpoint[] = ["live", "readyz", "health", "ready", "docs", "openapi"];
 /** Status and code with the token, by signature and phase (in the order of {@link PHASES}); one for all phases. */
 const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly string[]>>>> = {
+  live: sameFor(["200"]),
+  readyz: sameFor(["200"]),
   health: sameFor(["200"]),
   ready: sameFor(["200"]),
+  docs: sameFor(["200"]),
+  openapi: sameFor(["200"]),
   nowhere: sameFor(["404 not_found"]),
   partial: sameFor(["200", "200", "503 wrong_phase", "503 wrong_phase"]),
   full: {
@@ -41,6 +48,8 @@ const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly 
     "for this validator": ["200"],
     good: ["200"],
   },
+  manifest: signedOrMiner("200"),
+  chunk: signedOrMiner("404 unknown_chunk"),
   push: {
     unsigned: ["400 header_invalid"],
     forged: ["403 signature_invalid"],
@@ -65,6 +74,21 @@ const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly 
   },
 };
 
+/** For endpoints that miners ask in their phases without a signature, and validators at any time with one. */
+function signedOrMiner(served: string): Record<Signature, readonly string[]> {
+  return {
+    unsigned: [served, served, "503 wrong_phase", "503 wrong_phase"],
+    forged: ["403 signature_invalid"],
+    replayed: ["403 nonce_reused"],
+    stale: ["403 block_window"],
+    future: ["403 block_window"],
+    "for another request": ["403 signature_invalid"],
+    "for another validator": ["403 wrong_target"],
+    "for this validator": [served],
+    good: [served],
+  };
+}
+
 /** For endpoints that no signature changes. */
 function sameFor(answers: readonly string[]): Record<Signature, readonly string[]> {
   return {
@@ -81,7 +105,7 @@ function sameFor(answers: readonly string[]): Record<Signature, readonly string[
 }
 
 function expected(endpoint: Endpoint, token: Token, signature: Signature, phase: MatrixPhase): string {
-  if (token !== "the token" && endpoint !== "health" && endpoint !== "ready") {
+  if (token !== "the token" && !WITHOUT_TOKEN.includes(endpoint)) {
     return UNAUTHORIZED;
   }
   const answers = WITH_TOKEN[endpoint][signature];
@@ -98,6 +122,10 @@ beforeAll(async () => {
   });
   await server.publish(0, [bytesOf("zero", 1_000), bytesOf("one", 1_000)]);
   await server.serve();
+  await server.setView(viewIn("distribute"));
+  // The digests of a version are there a moment after it is loaded.
+  const headers = { "x-hotkey": ALICE.hotkey };
+  await vi.waitUntil(async () => (await server.fetch("/model/manifest", { headers })).status === 200, 5_000);
   content = await groupFile(0, bytesOf("trained", 1_000));
 });
 afterAll(() => server[Symbol.asyncDispose]());
@@ -152,10 +180,9 @@ function requestOf(endpoint: Endpoint, signature: Signature, { block }: ChainVie
     const body = JSON.stringify(without(signature, { ...signed, checkpoint_url: url }));
     return { path: "/submit", method: "POST", headers: { "content-type": "application/json", ...targetHeader }, body };
   }
-  const path = { health: "/health", ready: "/ready", partial: "/model/partial", full: "/model/full", nowhere: "/x" }[
-    endpoint
-  ];
-  const caller = endpoint === "full" ? VERA : ALICE;
+  const path = endpoint === "nowhere" ? "/x" : ENDPOINTS[endpoint].path.replace(":digest", "0".repeat(64));
+  const mayBeSigned = endpoint === "full" || endpoint === "manifest" || endpoint === "chunk";
+  const caller = mayBeSigned ? VERA : ALICE;
   const nonce = `nonce-${block}`;
   const signed = signedHeaders(by(caller), { path: isForThis ? path : "/model/other", blockNumber, nonce, target });
   return { path, headers: { ...without(signature, signed), "x-hotkey": caller.hotkey, "x-expert-group": "0" } };
@@ -177,10 +204,14 @@ async function answerTo({ path, ...init }: RequestInit & { path: string }, token
       : await server.fetch(path, { ...init, headers });
   const text = await response.text();
   const code = response.status >= 400 ? ` ${JSON.parse(text).error}` : "";
+  const { status } = response;
+  const differences = undocumented(init.method ?? "GET", path, { status, headers: response.headers, body: text });
+  expect(differences).toEqual([]);
   return `${response.status}${code}`;
 }
 
-const CASES = ENDPOINTS.flatMap((endpoint) =>
+const ROWS = Object.keys(WITH_TOKEN) as readonly Endpoint[];
+const CASES = ROWS.flatMap((endpoint) =>
   TOKENS.flatMap((token) =>
     SIGNATURES.flatMap((signature) => PHASES.map((phase) => [endpoint, token, signature, phase] as const)),
   ),
@@ -188,7 +219,7 @@ const CASES = ENDPOINTS.flatMap((endpoint) =>
 
 describe("every endpoint, token, signature and phase", () => {
   test("are in the matrix", () => {
-    expect(CASES).toHaveLength(756);
+    expect(CASES).toHaveLength(1_404);
   });
 
   test("a signed target cannot be taken off or put on", async () => {

@@ -25,6 +25,10 @@ const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TR
 const URLS = [
   "/health",
   "/ready",
+  "/docs",
+  "/openapi.json",
+  "/model/manifest",
+  `/model/chunks/${"0".repeat(64)}`,
   "/model/partial",
   "/model/partial?part=shared",
   "/model/partial?part=config&format=framed",

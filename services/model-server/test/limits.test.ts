@@ -166,6 +166,13 @@ describe("what is no request of a client of ours", () => {
       "400",
       "header_invalid",
     ],
+    ["no host", "GET /health HTTP/1.1\r\nConnection: close\r\n\r\n", "400", "header_invalid"],
+    [
+      "an expectation",
+      `GET /health HTTP/1.1\r\n${head}Expect: tea\r\nConnection: close\r\n\r\n`,
+      "417",
+      "expectation_failed",
+    ],
     ["a path that does not decode", `GET /%E0%A4%A HTTP/1.0\r\n${head}\r\n`, "404", "not_found"],
   ])("%s: refused with a code", async (_case, bytes, status, error) => {
     await using server = await serving();

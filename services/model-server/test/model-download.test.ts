@@ -85,6 +85,16 @@ describe("GET /model/partial", () => {
     expect(await refusalIn(response)).toEqual({ status, error });
   });
 
+  test("when Distribute is not served, it says when the next phase begins", async () => {
+    await using server = await serving(["--serve_phases=train"]);
+    await server.setView(distributeView({ block: 136, phaseLastBlock: 139, nextDistributeBlock: 180 }));
+
+    const response = await server.fetch("/model/partial", { headers: alice });
+
+    expect([response.headers.get("retry-after"), response.headers.get("x-retry-block")]).toEqual(["48", "140"]);
+    expect(await refusalIn(response)).toEqual({ status: 503, error: "wrong_phase" });
+  });
+
   test("outside the served phases it says when to come again", async () => {
     await using server = await serving();
     await server.setView(distributeView({ phase: "minerCommit1", block: 170, nextDistributeBlock: 180 }));

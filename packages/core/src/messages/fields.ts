@@ -6,6 +6,9 @@ export const hotkeyText: z.ZodString = z.string().regex(/^5[1-9A-HJ-NP-Za-km-z]{
 /** A 64-byte signature in URL-safe Base64, with or without padding. */
 export const signatureText: z.ZodString = z.string().regex(/^[A-Za-z0-9_-]{86}(==)?$/, "not a 64-byte signature");
 
+/** A text that makes a signed request like no other of its hotkey. */
+export const nonceText: z.ZodString = z.string().regex(/^[A-Za-z0-9_-]{8,64}$/, "not 8 to 64 URL-safe characters");
+
 /** A block number as JSON carries it. */
 export const blockNumberValue: z.ZodNumber = z.int().nonnegative();
 

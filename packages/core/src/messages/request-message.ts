@@ -1,7 +1,6 @@
 import { utf8ToBytes } from "@noble/hashes/utils.js";
-import { z } from "zod";
 import type { BlockNumber, Hotkey, Sha256Hex } from "../units.ts";
-import { blockNumberValue, hasControlCharacter, hotkeyText, signatureText } from "./fields.ts";
+import { hasControlCharacter } from "./fields.ts";
 
 /** What a caller signs to prove that one HTTP request is its own. */
 export interface RequestMessage {
@@ -27,15 +26,6 @@ export interface RequestSignature {
   /** URL-safe Base64 over {@link requestMessageBytes}. */
   readonly signature: string;
 }
-
-/** Reads {@link RequestSignature} and refuses anything else, unknown keys too. */
-export const requestSignatureSchema: z.ZodType<RequestSignature> = z.strictObject({
-  hotkey: hotkeyText,
-  blockNumber: blockNumberValue,
-  nonce: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/, "not 8 to 64 URL-safe characters"),
-  target: hotkeyText.optional(),
-  signature: signatureText,
-});
 
 /**
  * The bytes a signed request's signature covers: seven lines of UTF-8, the first naming the format; eight of version 2

@@ -1,13 +1,11 @@
 import type { ChainView } from "@assay/core/chain-view";
 import { sha256Hex } from "@assay/core/hash/sha256";
 import { isRecentBlock } from "@assay/core/messages/block-window";
-import {
-  type RequestSignature,
-  requestMessageBytes,
-  requestSignatureSchema,
-} from "@assay/core/messages/request-message";
+import { type RequestSignature, requestMessageBytes } from "@assay/core/messages/request-message";
 import type { Hotkey } from "@assay/core/units";
 import type { Request } from "express";
+import { faultyHeaders, readHeaders } from "../api/read-request.ts";
+import { signedHeaders } from "../api/request-fields.ts";
 import { countRequest } from "../limits/limit-rate.ts";
 import type { RequestRate } from "../limits/request-rate.ts";
 import { Refusal } from "../refusal.ts";
@@ -29,22 +27,15 @@ export function signedValidator(
   nonces: NonceBook,
   { windowBlocks, rate }: SignedRequestOptions,
 ): Hotkey | Refusal {
-  const parsed = requestSignatureSchema.safeParse({
-    hotkey: request.get("x-hotkey"),
-    blockNumber: decimal(request.get("x-block")),
-    nonce: request.get("x-nonce"),
-    target: request.get("x-target"),
-    signature: request.get("x-signature"),
-  });
-  if (!parsed.success) {
-    return new Refusal(403, "signature_invalid", "X-Hotkey, X-Block, X-Nonce and X-Signature must sign this request");
+  const signature = signatureOf(request);
+  if (signature instanceof Refusal) {
+    return signature;
   }
-  const signature = parsed.data;
   if (!isSignedBy(signature.hotkey, signature.signature, signedBytes(request, signature))) {
     return new Refusal(403, "signature_invalid", "The signature is not the hotkey's over this request");
   }
   return (
-    checkTarget(request, view) ??
+    checkTarget(signature.target, view) ??
     checkCaller(signature, view) ??
     countRequest(rate, signature.hotkey, request) ??
     checkOnce(signature, view, nonces, windowBlocks) ??
@@ -52,9 +43,19 @@ export function signedValidator(
   );
 }
 
-/** A header's decimal number; NaN, which no schema takes, for anything else. */
-export function decimal(text: string | undefined): number {
-  return text !== undefined && /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN;
+function signatureOf(request: Request): RequestSignature | Refusal {
+  const headers = readHeaders(request, signedHeaders);
+  if (!headers.success) {
+    return new Refusal(403, "signature_invalid", `${faultyHeaders(headers.error)} missing or malformed`);
+  }
+  const { data } = headers;
+  return {
+    hotkey: data["x-hotkey"],
+    blockNumber: data["x-block"],
+    nonce: data["x-nonce"],
+    target: data["x-target"],
+    signature: data["x-signature"],
+  };
 }
 
 function signedBytes(request: Request, { hotkey, blockNumber, nonce, target }: RequestSignature): Uint8Array {

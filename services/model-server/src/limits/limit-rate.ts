@@ -2,11 +2,12 @@ import type { Request, RequestHandler, Response } from "express";
 import { type Refusal, refuseUntil, sendRefusal } from "../refusal.ts";
 import { clientNetwork } from "./client-network.ts";
 import type { RequestRate } from "./request-rate.ts";
+import { transferDirection } from "./transfer-request.ts";
 
 /**
  * Counts a request on a key's account; a refusal when there were too many.
  *
- * A request that moved bytes in bulk is taken back at its end: slots limit those, and a client that fetches a file in
+ * A download that moved bytes in bulk is taken back at its end: slots limit those, and a client that fetches a file in
  * a thousand pieces makes more requests than any other may.
  */
 export function countRequest(rate: RequestRate, key: string, { res: response }: Request): Refusal | null {
@@ -37,6 +38,10 @@ export function limitAddressRate(rate: RequestRate): RequestHandler {
 const BULK_BYTES = 64 * 1024;
 
 function movedInBulk(response: Response): boolean {
-  const isWhole = response.req.method === "GET" && (response.statusCode === 200 || response.statusCode === 206);
-  return isWhole && Number(response.getHeader("Content-Length") ?? 0) >= BULK_BYTES;
+  const isSent = response.statusCode === 200 || response.statusCode === 206;
+  return (
+    isSent &&
+    transferDirection(response.req) === "download" &&
+    Number(response.getHeader("Content-Length") ?? 0) >= BULK_BYTES
+  );
 }

@@ -30,13 +30,20 @@ export function limitShape(smallBodyMillis = SMALL_BODY_MILLIS): RequestHandler 
   };
 }
 
-function shapeRefusal({ url, rawHeaders }: Request): Refusal | null {
+function shapeRefusal({ url, rawHeaders, headers, httpVersion }: Request): Refusal | null {
   if (url.length > MAX_URL_CHARACTERS) {
     return new Refusal(414, "uri_too_long", `A request's path and query have at most ${MAX_URL_CHARACTERS} characters`);
   }
-  return rawHeaders.length / 2 > MAX_HEADERS
-    ? new Refusal(431, "headers_too_large", `A request has at most ${MAX_HEADERS} headers`)
-    : null;
+  if (rawHeaders.length / 2 > MAX_HEADERS) {
+    return new Refusal(431, "headers_too_large", `A request has at most ${MAX_HEADERS} headers`);
+  }
+  if (headers.host === undefined && httpVersion === "1.1") {
+    return new Refusal(400, "header_invalid", "Host is required");
+  }
+  const { expect } = headers;
+  return expect === undefined || expect.toLowerCase() === "100-continue"
+    ? null
+    : new Refusal(417, "expectation_failed", "Nothing but 100-continue can be expected");
 }
 
 function hasBody({ headers }: Request): boolean {
@@ -54,9 +61,7 @@ function limitBodyTime(request: Request, response: Response, millis: number): vo
       sendRefusal(
         request,
         response,
-        new Refusal(408, "request_timeout", `The body did not end within ${millis / 1000} s`, {
-          Connection: "close",
-        }),
+        new Refusal(408, "request_timeout", `The body did not end within ${millis / 1000} s`),
       );
     }
   }, millis);

@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { ModelServerMetrics } from "../metrics.ts";
-import type { RefusalCode } from "../refusal.ts";
+import type { RefusalCode } from "../refusal-codes.ts";
 import { isInReply } from "./reply-progress.ts";
 
 interface RawRefusal {
@@ -44,7 +44,11 @@ export function answerMalformed(metrics: ModelServerMetrics): (error: Error, soc
     }
     const { status, code, detail } = REFUSALS.get(codeOf(error)) ?? MALFORMED;
     const body = JSON.stringify({ error: code, detail });
-    const headers = ["Content-Type: application/json; charset=utf-8", `Content-Length: ${body.length}`];
+    const headers = [
+      "Content-Type: application/json; charset=utf-8",
+      `Content-Length: ${body.length}`,
+      "Cache-Control: no-store",
+    ];
     metrics.requests.inc({ endpoint: "other", status: status.slice(0, 3), refusal: code });
     socket.end(`HTTP/1.1 ${status}\r\n${headers.join("\r\n")}\r\nConnection: close\r\n\r\n${body}`, () =>
       socket.destroy(),

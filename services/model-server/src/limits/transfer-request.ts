@@ -1,25 +1,23 @@
 import type { Request } from "express";
+import type { EndpointDeclaration } from "../api/declaration.ts";
+import { ENDPOINTS } from "../api/endpoints.ts";
+import { endpointAt } from "../api/find-endpoint.ts";
 
-export type TransferDirection = "download" | "upload";
+export type TransferDirection = NonNullable<EndpointDeclaration["transfer"]>;
 
 /** What a request would move in bulk; null when its body and reply are small, and it never waits for a slot. */
 export function transferDirection(request: Request): TransferDirection | null {
-  if (isUpload(request)) {
-    return "upload";
+  const endpoint = endpointAt(request.path);
+  if (endpoint === undefined) {
+    return null;
   }
-  const isBulk = request.path.startsWith("/model/") && !SMALL_PATHS.has(request.path) && !isSmallPart(request);
-  return request.method === "GET" && isBulk ? "download" : null;
+  const { method, transfer }: EndpointDeclaration = ENDPOINTS[endpoint];
+  return transfer === undefined || request.method !== method || isSmall(request) ? null : transfer;
 }
 
-const SMALL_PATHS = new Set(["/model/manifest"]);
-
-/** `config` is a model's `config.json`. */
-function isSmallPart({ query: { part } }: Request): boolean {
-  return part === "config";
-}
-
-/** Whatever is not plainly a signed message. */
-function isUpload(request: Request): boolean {
+/** `config` is a model's `config.json`; what is plainly JSON is a signed message. */
+function isSmall(request: Request): boolean {
   const [type = ""] = (request.get("content-type") ?? "").toLowerCase().split(";");
-  return request.method === "POST" && request.path === "/submit" && type.trim() !== "application/json";
+  const { part } = request.query;
+  return request.method === "POST" ? type.trim() === "application/json" : part === "config";
 }

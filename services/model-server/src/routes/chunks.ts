@@ -2,7 +2,10 @@ import type { ChainView } from "@assay/core/chain-view";
 import type { Phase } from "@assay/core/cycle/phase";
 import type { ExpertGroup, Hotkey } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
-import type { Request } from "express";
+import type { Request, Response } from "express";
+import { ENDPOINTS, type EndpointId } from "../api/endpoints.ts";
+import { labelOf } from "../api/find-endpoint.ts";
+import type { HandlerOf } from "../api/register.ts";
 import { NonceBook } from "../auth/nonce-book.ts";
 import { type SignedRequestOptions, signedValidator } from "../auth/signed-request.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
@@ -10,7 +13,6 @@ import type { CurrentVersion } from "../current-version.ts";
 import type { ModelServerMetrics } from "../metrics.ts";
 import { Refusal } from "../refusal.ts";
 import type { ChunkPlace, VersionChunks } from "../version-chunks.ts";
-import type { Endpoint } from "./endpoint.ts";
 import { checkPhase, registeredCaller } from "./miner-request.ts";
 import { reportDownload } from "./model-log.ts";
 import { type ServedFile, sendFile } from "./serve-file.ts";
@@ -30,8 +32,8 @@ export interface ChunkOptions extends SignedRequestOptions {
 }
 
 /** `GET /model/manifest`: every file of the current version as chunks with their digests, under one Merkle root. */
-export function chunkListEndpoint(components: ChunkComponents, options: ChunkOptions): Endpoint {
-  return servingChunks(components, options, LIST, (_request, _caller, chunks, view) => {
+export function chunkListEndpoint(components: ChunkComponents, options: ChunkOptions): HandlerOf<"manifest"> {
+  return servingChunks<"manifest">(components, options, (_input, _caller, chunks, view) => {
     const { list, json } = chunks;
     const meta = { block_number: view.block, model_version: list.model_version, content_hash: `sha256:${json.sha256}` };
     return { ...json, meta, contentType: "application/json" };
@@ -39,10 +41,9 @@ export function chunkListEndpoint(components: ChunkComponents, options: ChunkOpt
 }
 
 /** `GET /model/chunks/:digest`: one chunk of the current version, by the SHA-256 of its bytes. */
-export function chunkEndpoint(components: ChunkComponents, options: ChunkOptions): Endpoint {
-  return servingChunks(components, options, "/model/chunks", (request, caller, chunks) => {
-    const { digest } = request.params;
-    const sha256 = String(digest);
+export function chunkEndpoint(components: ChunkComponents, options: ChunkOptions): HandlerOf<"chunk"> {
+  return servingChunks<"chunk">(components, options, ({ params }, caller, chunks) => {
+    const sha256 = params.digest;
     const places = chunks.find(sha256);
     if (places.length === 0) {
       return new Refusal(404, "unknown_chunk", "The version that is served has no such chunk");
@@ -55,29 +56,38 @@ export function chunkEndpoint(components: ChunkComponents, options: ChunkOptions
   });
 }
 
-const LIST = "/model/manifest";
-
 /** Whoever signs as a validator may have everything, a miner what `GET /model/partial` would give it. */
 type Caller =
   | { readonly role: "validator"; readonly hotkey: Hotkey }
   | { readonly role: "miner"; readonly hotkey: Hotkey; readonly group: ExpertGroup | null };
 
-type Choose = (request: Request, caller: Caller, chunks: VersionChunks, view: ChainView) => ServedFile | Refusal;
+type InputOf<Id extends EndpointId> = Parameters<HandlerOf<Id>>[2];
 
-function servingChunks(components: ChunkComponents, options: ChunkOptions, endpoint: string, choose: Choose): Endpoint {
+type Choose<Id extends EndpointId> = (
+  input: InputOf<Id>,
+  caller: Caller,
+  chunks: VersionChunks,
+  view: ChainView,
+) => ServedFile | Refusal;
+
+function servingChunks<Id extends "manifest" | "chunk">(
+  components: ChunkComponents,
+  options: ChunkOptions,
+  choose: Choose<Id>,
+): (request: Request, response: Response, input: InputOf<Id>) => Promise<Refusal | undefined> {
   const nonces = new NonceBook();
-  return async function serveChunks(request, response) {
+  return async function serveChunks(request, response, input) {
     const startedAt = performance.now();
     const view = await components.chainView.fresh();
     if (view instanceof Refusal) {
       return view;
     }
-    const caller = callerOf(request, view, nonces, options);
+    const caller = callerOf(request, input.headers["x-hotkey"], view, nonces, options);
     if (caller instanceof Refusal) {
       return caller;
     }
     const chunks = await components.currentVersion.chunks();
-    const file = chunks instanceof Refusal ? chunks : choose(request, caller, chunks, view);
+    const file = chunks instanceof Refusal ? chunks : choose(input, caller, chunks, view);
     const sent = file instanceof Refusal ? file : await sendFile(request, response, file);
     if (sent instanceof Refusal) {
       components.currentVersion.refused(sent);
@@ -88,19 +98,24 @@ function servingChunks(components: ChunkComponents, options: ChunkOptions, endpo
       group: undefined,
       startedAt,
       sent,
-      endpoint,
-      isOneOfMany: endpoint !== LIST,
+      isOneOfMany: labelOf(request.path) !== ENDPOINTS.manifest.path,
     });
     return undefined;
   };
 }
 
-function callerOf(request: Request, view: ChainView, nonces: NonceBook, options: ChunkOptions): Caller | Refusal {
+function callerOf(
+  request: Request,
+  claimed: Hotkey,
+  view: ChainView,
+  nonces: NonceBook,
+  options: ChunkOptions,
+): Caller | Refusal {
   if (request.get("x-signature") !== undefined) {
     const hotkey = signedValidator(request, view, nonces, options);
     return hotkey instanceof Refusal ? hotkey : { role: "validator", hotkey };
   }
-  const entry = registeredCaller(request, view);
+  const entry = registeredCaller(claimed, view);
   if (entry instanceof Refusal) {
     return entry;
   }

@@ -1,11 +1,11 @@
 import type { Logger } from "@assay/runtime/logging/logger";
+import type { HandlerOf } from "../api/register.ts";
 import { NonceBook } from "../auth/nonce-book.ts";
 import { type SignedRequestOptions, signedValidator } from "../auth/signed-request.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion } from "../current-version.ts";
 import type { ModelServerMetrics } from "../metrics.ts";
 import { Refusal } from "../refusal.ts";
-import type { Endpoint } from "./endpoint.ts";
 import { reportDownload } from "./model-log.ts";
 import { modelMeta } from "./model-meta.ts";
 import { sendFile } from "./serve-file.ts";
@@ -18,7 +18,7 @@ export interface FullComponents {
 }
 
 /** `GET /model/full`: the whole model, for peer validators that sign the request. */
-export function fullEndpoint(components: FullComponents, options: SignedRequestOptions): Endpoint {
+export function fullEndpoint(components: FullComponents, options: SignedRequestOptions): HandlerOf<"full"> {
   const nonces = new NonceBook();
   return async function serveFull(request, response) {
     const startedAt = performance.now();

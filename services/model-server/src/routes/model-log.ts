@@ -1,6 +1,7 @@
 import type { Hotkey } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Request, Response } from "express";
+import { labelOf } from "../api/find-endpoint.ts";
 import { displayBytes, displaySeconds, shortHotkey } from "../display.ts";
 import { cutReasonOf } from "../limits/cut-transfer.ts";
 import { bytesTaken } from "../limits/reply-progress.ts";
@@ -13,8 +14,6 @@ export interface Download {
   readonly group: number | string | undefined;
   readonly startedAt: number;
   readonly sent: Sent;
-  /** Path without what a stranger wrote into it; the request's own when absent. */
-  readonly endpoint?: string;
   /** Told only to whoever looks closer. */
   readonly isOneOfMany?: boolean;
 }
@@ -24,8 +23,9 @@ export function reportDownload(
   { logger, metrics }: { readonly logger: Logger; readonly metrics: ModelServerMetrics },
   request: Request,
   response: Response,
-  { hotkey, group, startedAt, sent, endpoint = request.path, isOneOfMany = false }: Download,
+  { hotkey, group, startedAt, sent, isOneOfMany = false }: Download,
 ): void {
+  const endpoint = labelOf(request.path);
   const length = request.method === "HEAD" ? 0 : Number(response.getHeader("Content-Length") ?? 0);
   const bytes = sent === "cut" ? Math.min(length, bytesTaken(request, response)) : length;
   const millis = performance.now() - startedAt;

@@ -1,14 +1,14 @@
 import { ComposedFile } from "@assay/checkpoint/store/composed-file";
 import type { ChainView, ChainViewRosterEntry } from "@assay/core/chain-view";
 import type { Phase } from "@assay/core/cycle/phase";
+import type { ExpertGroup } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Request, Response } from "express";
-import { decimal } from "../auth/signed-request.ts";
+import type { HandlerOf } from "../api/register.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion, LoadedVersion } from "../current-version.ts";
 import type { ModelServerMetrics } from "../metrics.ts";
 import { Refusal } from "../refusal.ts";
-import type { Endpoint } from "./endpoint.ts";
 import { checkPhase, registeredCaller } from "./miner-request.ts";
 import { reportDownload } from "./model-log.ts";
 import { modelMeta } from "./model-meta.ts";
@@ -29,14 +29,14 @@ export interface PartialOptions {
 }
 
 /** `GET /model/partial`: the caller's expert group, or another part that training it needs. */
-export function partialEndpoint(components: PartialComponents, options: PartialOptions): Endpoint {
-  return async function servePartial(request, response) {
+export function partialEndpoint(components: PartialComponents, options: PartialOptions): HandlerOf<"partial"> {
+  return async function servePartial(request, response, input) {
     const startedAt = performance.now();
     const view = await components.chainView.fresh();
     if (view instanceof Refusal) {
       return view;
     }
-    const wanted = wantedPart(request, view, options);
+    const wanted = wantedPart(input, view, options);
     if (wanted instanceof Refusal) {
       return wanted;
     }
@@ -59,32 +59,27 @@ export function partialEndpoint(components: PartialComponents, options: PartialO
   };
 }
 
-const PARTS = ["group", "shared", "config", "context"] as const;
-type Part = (typeof PARTS)[number];
+type PartialInput = Parameters<HandlerOf<"partial">>[2];
 
 interface Wanted {
   readonly caller: ChainViewRosterEntry;
-  /** NaN when no group was named, which only the part `group` needs. */
-  readonly group: number;
-  readonly part: Part;
+  /** Only the part `group` needs one. */
+  readonly group: ExpertGroup | undefined;
+  readonly part: PartialInput["query"]["part"];
   readonly framed: boolean;
 }
 
-function wantedPart(request: Request, view: ChainView, options: PartialOptions): Wanted | Refusal {
-  const caller = registeredCaller(request, view);
+function wantedPart({ query, headers }: PartialInput, view: ChainView, options: PartialOptions): Wanted | Refusal {
+  const caller = registeredCaller(headers["x-hotkey"], view);
   if (caller instanceof Refusal) {
     return caller;
   }
-  const { part = "group", format = "raw" } = request.query;
-  if (!PARTS.includes(part as Part) || (format !== "raw" && format !== "framed")) {
-    return new Refusal(400, "query_invalid", `part is one of ${PARTS.join(", ")}; format is raw or framed`);
+  const { part, format } = query;
+  const group = headers["x-expert-group"];
+  if (group === undefined && part === "group") {
+    return new Refusal(400, "header_invalid", "X-Expert-Group is required");
   }
-  const header = request.get("x-expert-group");
-  const group = decimal(header);
-  if (Number.isNaN(group) && (part === "group" || header !== undefined)) {
-    return new Refusal(400, "header_invalid", "X-Expert-Group must be a group's number");
-  }
-  const wanted: Wanted = { caller, group, part: part as Part, framed: format === "framed" };
+  const wanted: Wanted = { caller, group, part, framed: format === "framed" };
   return checkOffer(wanted, options) ?? checkPhase(view, options.servePhases) ?? wanted;
 }
 
@@ -97,7 +92,7 @@ function checkOffer({ part }: Wanted, { allowContext }: PartialOptions): Refusal
 function fileOf(wanted: Wanted, version: LoadedVersion, view: ChainView): ServedFile | Refusal {
   const { manifest, parts } = version;
   const slice = manifest.groups.find(({ group }) => group === wanted.group);
-  if (!Number.isNaN(wanted.group)) {
+  if (wanted.group !== undefined) {
     if (slice === undefined) {
       return new Refusal(404, "unknown_group", `The model has no expert group ${wanted.group}`);
     }
@@ -109,12 +104,14 @@ function fileOf(wanted: Wanted, version: LoadedVersion, view: ChainView): Served
   if (wanted.part === "config") {
     return configFile(version, view);
   }
-  const content = { group: parts.groups.get(wanted.group), shared: parts.shared, context: parts.full }[wanted.part];
+  const content = { group: parts.groups.get(wanted.group ?? -1), shared: parts.shared, context: parts.full }[
+    wanted.part
+  ];
   const entry = { group: slice, shared: manifest.shared, context: manifest.full }[wanted.part];
   if (entry === undefined || content === undefined) {
     return new Refusal(404, "unknown_group", "The model has no such expert group");
   }
-  const meta = modelMeta(manifest, view, wanted.part === "group" ? wanted.group : null, entry.sha256);
+  const meta = modelMeta(manifest, view, wanted.part === "group" ? (wanted.group ?? null) : null, entry.sha256);
   return { content, sha256: entry.sha256, meta, contentType: "application/octet-stream" };
 }
 

@@ -2,6 +2,7 @@ import { isSystemError } from "@assay/checkpoint/atomic-write";
 import { CheckpointError, CheckpointErrorCode } from "@assay/checkpoint/checkpoint-error";
 import type { ByteRange, ComposedFile } from "@assay/checkpoint/store/composed-file";
 import type { Request, Response } from "express";
+import type { ModelMeta } from "../api/reply-shapes.ts";
 import { Refusal } from "../refusal.ts";
 import { singleRange } from "./byte-range.ts";
 import { sendBytes, written } from "./send-bytes.ts";
@@ -12,7 +13,7 @@ export interface ServedFile {
   /** Null for a file that no manifest vouches for. */
   readonly sha256: string | null;
   /** Null for bytes that mean the same in every version. */
-  readonly meta: object | null;
+  readonly meta: ModelMeta | null;
   readonly contentType: string;
 }
 

@@ -1,6 +1,8 @@
 import type { SubmissionReceipt } from "@assay/core/submission-receipt";
 import type { Request, Response } from "express";
 import { answerAtOnce } from "../answer-at-once.ts";
+import type { HandlerOf } from "../api/register.ts";
+import type { SubmissionBody } from "../api/reply-shapes.ts";
 import { checkTarget } from "../auth/request-target.ts";
 import { shortHotkey } from "../display.ts";
 import { Refusal } from "../refusal.ts";
@@ -12,18 +14,17 @@ import {
   type SubmissionLimits,
   type SubmissionResult,
 } from "../submissions/submission-door.ts";
-import type { Endpoint } from "./endpoint.ts";
 import { readSmallJson } from "./small-json.ts";
 
 /** `POST /submit`: takes a submission's bytes (`application/octet-stream`) or the signed URL of them (JSON). */
-export function submitEndpoint(components: SubmissionDoorComponents, limits: SubmissionLimits): Endpoint {
+export function submitEndpoint(components: SubmissionDoorComponents, limits: SubmissionLimits): HandlerOf<"submit"> {
   const door = new SubmissionDoor(components, limits);
-  return async function takeSubmission(request, response) {
+  return async function takeSubmission(request, response, { headers }) {
     const view = await components.chainView.fresh();
     if (view instanceof Refusal) {
       return view;
     }
-    const claim = checkTarget(request, view) ?? (await readClaim(request, response));
+    const claim = checkTarget(headers["x-target"], view) ?? (await readClaim(request, response));
     if (claim instanceof Refusal) {
       return claim;
     }
@@ -55,7 +56,7 @@ async function readClaim(request: Request, response: Response): Promise<Submissi
   return new Refusal(400, "content_type_unsupported", "Send application/octet-stream or application/json");
 }
 
-function replyOf({ hotkey, group, signedBlock, submissionId }: SubmissionReceipt): object {
+function replyOf({ hotkey, group, signedBlock, submissionId }: SubmissionReceipt): SubmissionBody {
   return {
     status: "accepted",
     hotkey,

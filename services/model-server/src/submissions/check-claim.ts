@@ -28,7 +28,8 @@ export function checkPhase(view: ChainView): Refusal | null {
     return null;
   }
   const seconds = ((view.nextSubmissionBlock - view.block) * view.blockMillis) / 1000;
-  return refuseUntil(409, "wrong_phase", `Submissions are not taken in phase ${view.phase}`, seconds);
+  const detail = `Submissions are not taken in phase ${view.phase}, but from block ${view.nextSubmissionBlock} on`;
+  return refuseUntil(409, "wrong_phase", detail, seconds, { "X-Retry-Block": String(view.nextSubmissionBlock) });
 }
 
 function checkWindow({ signedBlock }: SubmissionClaim, view: ChainView): Refusal | null {

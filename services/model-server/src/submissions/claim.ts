@@ -1,8 +1,8 @@
-import { blockNumberValue, expertGroupValue, hotkeyText, signatureText } from "@assay/core/messages/fields";
-import { pushLocation, submitMessageBytes, submitMessageSchema } from "@assay/core/messages/submit-message";
+import { pushLocation, submitMessageBytes } from "@assay/core/messages/submit-message";
 import type { BlockNumber, ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
 import type { Request } from "express";
-import { decimal } from "../auth/signed-request.ts";
+import { ENDPOINTS } from "../api/endpoints.ts";
+import { faultyFields, faultyHeaders, readHeaders } from "../api/read-request.ts";
 import { Refusal } from "../refusal.ts";
 
 /** What a miner says it submits, well formed but not yet believed. */
@@ -24,28 +24,23 @@ export function claimBytes({ hotkey, group, signedBlock, source }: SubmissionCla
 
 /** A push: everything but the bytes is in the headers. */
 export function pushClaim(request: Request): SubmissionClaim | Refusal {
-  const sha256 = /^sha256:([0-9a-f]{64})$/.exec(request.get("x-content-hash") ?? "")?.[1];
-  if (sha256 === undefined) {
-    return new Refusal(400, "header_invalid", "X-Content-Hash must be sha256: and 64 lower-case hexadecimal digits");
+  const headers = readHeaders(request, PUSH.headers);
+  if (!headers.success) {
+    return new Refusal(400, "header_invalid", `${faultyHeaders(headers.error)} missing or malformed`);
   }
-  const hotkey = request.get("x-hotkey") ?? "";
-  const group = decimal(request.get("x-expert-group"));
-  const signedBlock = decimal(request.get("x-block-number"));
-  const signature = request.get("x-signature") ?? "";
-  const faulty = [
-    hotkeyText.safeParse(hotkey).success ? [] : ["X-Hotkey"],
-    expertGroupValue.safeParse(group).success ? [] : ["X-Expert-Group"],
-    blockNumberValue.safeParse(signedBlock).success ? [] : ["X-Block-Number"],
-    signatureText.safeParse(signature).success ? [] : ["X-Signature"],
-  ].flat();
-  return faulty.length === 0
-    ? { hotkey, group, signedBlock, signature, source: { kind: "push", sha256 } }
-    : new Refusal(400, "header_invalid", `${faulty.join(", ")} missing or malformed`);
+  const { data } = headers;
+  return {
+    hotkey: data["x-hotkey"],
+    group: data["x-expert-group"],
+    signedBlock: data["x-block-number"],
+    signature: data["x-signature"],
+    source: { kind: "push", sha256: data["x-content-hash"].slice("sha256:".length) },
+  };
 }
 
 /** A pull: the signed message is the JSON body. */
 export function pullClaim(body: unknown): SubmissionClaim | Refusal {
-  const message = submitMessageSchema.safeParse(body);
+  const message = PULL.content.safeParse(body);
   if (!message.success) {
     return new Refusal(400, "body_invalid", `${faultyFields(message.error)} missing, unknown or malformed`);
   }
@@ -54,11 +49,4 @@ export function pullClaim(body: unknown): SubmissionClaim | Refusal {
   return { hotkey, group: expert_group, signedBlock: block_number, signature, source };
 }
 
-interface SchemaError {
-  readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
-}
-
-function faultyFields({ issues }: SchemaError): string {
-  const names = issues.map(({ path, message }) => (path.length === 0 ? message : path.join(".")));
-  return [...new Set(names)].join(", ");
-}
+const { "application/octet-stream": PUSH, "application/json": PULL } = ENDPOINTS.submit.bodies;

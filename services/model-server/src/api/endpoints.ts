@@ -1,0 +1,215 @@
+import { chunkListSchema } from "@assay/core/chunk-list";
+import { submitMessageSchema } from "@assay/core/messages/submit-message";
+import { z } from "zod";
+import type { RefusalCase } from "../refusal-codes.ts";
+import type { EndpointDeclaration } from "./declaration.ts";
+import {
+  fileReplies,
+  healthBody,
+  liveBody,
+  noStore,
+  pageHeaders,
+  publicHeaders,
+  readinessBody,
+  submissionBody,
+} from "./reply-shapes.ts";
+import {
+  chunkParams,
+  minerHeaders,
+  partialHeaders,
+  partialQuery,
+  pushHeaders,
+  targetHeaders,
+} from "./request-fields.ts";
+
+const ready = {
+  method: "GET",
+  path: "/readyz",
+  summary: "Whether requests can be served.",
+  access: "open",
+  replies: {
+    200: { description: "They can.", headers: noStore, content: { "application/json": readinessBody } },
+    503: { description: "They cannot, and why.", headers: noStore, content: { "application/json": readinessBody } },
+  },
+  refusals: [],
+} as const satisfies EndpointDeclaration;
+
+const OF_FILES = [
+  "412 precondition_failed",
+  "416 range_not_satisfiable",
+  "503 chain_view_stale",
+  "503 model_unavailable",
+] as const satisfies readonly RefusalCase[];
+const OF_MINERS = ["403 not_registered", "503 wrong_phase"] as const satisfies readonly RefusalCase[];
+const OF_SIGNED = [
+  "403 signature_invalid",
+  "403 wrong_target",
+  "403 not_registered",
+  "403 not_validator",
+  "403 block_window",
+  "403 nonce_reused",
+  "429 rate_limited",
+  "429 too_many_requests",
+] as const satisfies readonly RefusalCase[];
+
+/** Every endpoint of the public port. One that is not here cannot be registered, and one that is has a handler. */
+export const ENDPOINTS = {
+  live: {
+    method: "GET",
+    path: "/livez",
+    summary: "The process answers.",
+    access: "open",
+    replies: { 200: { description: "It does.", headers: noStore, content: { "application/json": liveBody } } },
+    refusals: [],
+  },
+  readyz: ready,
+  health: {
+    method: "GET",
+    path: "/health",
+    summary: "Alive, and what is known.",
+    access: "open",
+    replies: { 200: { description: "In any case.", headers: noStore, content: { "application/json": healthBody } } },
+    refusals: [],
+  },
+  ready: { ...ready, path: "/ready", summary: "The older name of `/readyz`." },
+  docs: {
+    method: "GET",
+    path: "/docs",
+    summary: "This description as a page.",
+    access: "counted",
+    replies: { 200: { description: "The page.", headers: pageHeaders, content: { "text/html": "text" } } },
+    refusals: [],
+  },
+  openapi: {
+    method: "GET",
+    path: "/openapi.json",
+    summary: "This description as an OpenAPI 3.1 document.",
+    access: "counted",
+    replies: {
+      200: {
+        description: "The document.",
+        headers: publicHeaders,
+        content: { "application/json": z.record(z.string(), z.unknown()) },
+      },
+    },
+    refusals: [],
+  },
+  partial: {
+    method: "GET",
+    path: "/model/partial",
+    summary: "The caller's expert group, or another part that training it needs.",
+    description: "For miners, in the phases in which this validator serves them.",
+    access: "bearer",
+    transfer: "download",
+    headers: partialHeaders,
+    query: partialQuery,
+    replies: fileReplies("The part; `config.json` as JSON, tensors as safetensors.", {
+      "application/octet-stream": "bytes",
+      "application/json": z.record(z.string(), z.unknown()),
+    }),
+    refusals: [
+      ...OF_FILES,
+      ...OF_MINERS,
+      "400 query_invalid",
+      "403 group_mismatch",
+      "403 part_not_offered",
+      "404 unknown_group",
+    ],
+  },
+  full: {
+    method: "GET",
+    path: "/model/full",
+    summary: "The whole model, for peer validators that sign the request.",
+    access: "bearer",
+    signature: "required",
+    transfer: "download",
+    replies: fileReplies("The model as safetensors.", { "application/octet-stream": "bytes" }),
+    refusals: [...OF_FILES, ...OF_SIGNED],
+  },
+  manifest: {
+    method: "GET",
+    path: "/model/manifest",
+    summary: "Every file of the current version as chunks with their digests, under one Merkle root.",
+    description: "For miners in the phases in which they are served, and for validators that sign the request.",
+    access: "bearer",
+    signature: "optional",
+    headers: minerHeaders,
+    replies: fileReplies("The list.", { "application/json": chunkListSchema }),
+    refusals: [...OF_FILES, ...OF_MINERS, ...OF_SIGNED, "503 chunks_pending"],
+  },
+  chunk: {
+    method: "GET",
+    path: "/model/chunks/:digest",
+    summary: "One chunk of the current version, by the SHA-256 of its bytes.",
+    description:
+      "Miners get the chunks of the parts that `GET /model/partial` would give them, validators that sign all.",
+    access: "bearer",
+    signature: "optional",
+    transfer: "download",
+    params: chunkParams,
+    unknownCode: "unknown_chunk",
+    headers: minerHeaders,
+    replies: fileReplies("The chunk.", { "application/octet-stream": "bytes" }),
+    refusals: [
+      ...OF_FILES,
+      ...OF_MINERS,
+      ...OF_SIGNED,
+      "403 part_not_offered",
+      "404 unknown_chunk",
+      "503 chunks_pending",
+    ],
+  },
+  submit: {
+    method: "POST",
+    path: "/submit",
+    summary: "Takes a submission's bytes (`application/octet-stream`) or the signed URL of them (JSON).",
+    description: "For miners, in the phase Submission. The first of a hotkey in a round stands.",
+    access: "bearer",
+    transfer: "upload",
+    headers: targetHeaders,
+    bodies: {
+      "application/octet-stream": {
+        description: "A push: the file. Facts and signature are in headers.",
+        content: "bytes",
+        headers: pushHeaders,
+      },
+      "application/json": { description: "A pull: the signed message with a URL.", content: submitMessageSchema },
+    },
+    replies: {
+      200: {
+        description: "The same was accepted before.",
+        content: { "application/json": submissionBody },
+      },
+      202: { description: "The submission stands.", content: { "application/json": submissionBody } },
+    },
+    refusals: [
+      "400 content_type_unsupported",
+      "400 body_invalid",
+      "400 block_window",
+      "400 not_committed",
+      "400 content_hash_mismatch",
+      "403 signature_invalid",
+      "403 wrong_target",
+      "403 not_registered",
+      "403 group_mismatch",
+      "404 unknown_group",
+      "408 upload_deadline",
+      "408 upload_too_slow",
+      "409 wrong_phase",
+      "409 duplicate",
+      "413 too_large",
+      "422 malformed",
+      "422 tensor_set_mismatch",
+      "422 shape_mismatch",
+      "422 dtype_mismatch",
+      "429 too_many_requests",
+      "503 chain_view_stale",
+      "507 inbox_full",
+    ],
+  },
+} as const satisfies Readonly<Record<string, EndpointDeclaration>>;
+
+export type EndpointId = keyof typeof ENDPOINTS;
+
+/** In the order in which they are declared. */
+export const ENDPOINT_IDS = Object.keys(ENDPOINTS) as readonly EndpointId[];

@@ -1,0 +1,85 @@
+import { blockNumberValue, expertGroupValue, hotkeyText } from "@assay/core/messages/fields";
+import { z } from "zod";
+import type { Reply, ReplyHeader } from "./declaration.ts";
+
+/** Why nobody can be served. */
+const reasons = z
+  .array(z.enum(["shutting_down", "chain_view_missing", "chain_view_invalid", "chain_view_stale", "model_unavailable"]))
+  .describe("What stands in the way, as stable words.");
+
+export const healthBody = z.strictObject({
+  status: z.enum(["healthy", "degraded"]),
+  model_loaded: z.boolean(),
+  current_block: blockNumberValue.nullable(),
+  phase: z.string().nullable().describe("In lower case."),
+  reasons: reasons.optional(),
+});
+export type HealthBody = z.output<typeof healthBody>;
+
+export const liveBody = z.strictObject({ status: z.literal("alive") });
+export type LiveBody = z.output<typeof liveBody>;
+
+export const readinessBody = z.strictObject({ status: z.enum(["ready", "not_ready"]), reasons });
+export type ReadinessBody = z.output<typeof readinessBody>;
+
+/** The metadata that goes with every part of the model, in the published names. */
+export const modelMetaBody = z.strictObject({
+  expert_group: expertGroupValue.nullable().optional().describe("Null for a part that is not one group's."),
+  block_number: blockNumberValue.describe("Block at which the part was served."),
+  model_version: z.string(),
+  content_hash: z.string().nullable().describe("Of the part's bytes alone; null for a file without a digest."),
+});
+export type ModelMeta = z.output<typeof modelMetaBody>;
+
+export const submissionBody = z.strictObject({
+  status: z.literal("accepted"),
+  hotkey: hotkeyText,
+  expert_group: expertGroupValue,
+  block_number: blockNumberValue.describe("The signed one."),
+  submission_id: z.string(),
+});
+export type SubmissionBody = z.output<typeof submissionBody>;
+
+export const noStore = {
+  "Cache-Control": { description: "Always `no-store`.", schema: z.literal("no-store"), always: true },
+} satisfies Reply["headers"];
+
+/** Of what is the same for everybody. */
+export const publicHeaders = {
+  "Cache-Control": { description: "For everybody, for an hour.", schema: z.string(), always: true },
+} satisfies Reply["headers"];
+
+export const pageHeaders = {
+  ...publicHeaders,
+  "Content-Security-Policy": { description: "Nothing is loaded, nothing runs.", schema: z.string(), always: true },
+  "X-Content-Type-Options": { description: "`nosniff`.", schema: z.literal("nosniff"), always: true },
+  "Referrer-Policy": { description: "`no-referrer`.", schema: z.literal("no-referrer"), always: true },
+} satisfies Reply["headers"];
+
+const etag: ReplyHeader = { description: "SHA-256 of the whole file.", schema: z.string() };
+const cacheControl: ReplyHeader = { description: "For the caller alone.", schema: z.string(), always: true };
+const acceptRanges: ReplyHeader = { description: "`none` for a framed body.", schema: z.enum(["bytes", "none"]) };
+const fileHeaders = {
+  ETag: etag,
+  "Cache-Control": cacheControl,
+  "Accept-Ranges": { ...acceptRanges, always: true },
+  "X-Content-Hash": { description: "`sha256:` and the digest of the whole file.", schema: z.string() },
+  "X-Model-Meta": {
+    description: "What the bytes are; a chunk's mean the same in every version.",
+    schema: modelMetaBody,
+  },
+} satisfies Reply["headers"];
+const contentRange: ReplyHeader = { description: "Where the bytes lie.", schema: z.string(), always: true };
+
+/** How a file is answered: whole, not modified, or one range of it. */
+export function fileReplies(description: string, content: NonNullable<Reply["content"]>): Record<number, Reply> {
+  return {
+    200: { description, headers: fileHeaders, content },
+    206: {
+      description: "The range that was asked for.",
+      headers: { ...fileHeaders, "Content-Range": contentRange },
+      content,
+    },
+    304: { description: "What `If-None-Match` names is still the file.", headers: fileHeaders },
+  };
+}

@@ -1,0 +1,70 @@
+import { blockNumberValue, expertGroupValue, hotkeyText, nonceText, signatureText } from "@assay/core/messages/fields";
+import { z } from "zod";
+
+/** A header's text as the decimal number that it must be. */
+function decimal(value: z.ZodNumber) {
+  return z
+    .string()
+    .regex(/^(0|[1-9]\d{0,15})$/, "not a decimal number")
+    .transform(Number)
+    .pipe(value);
+}
+
+const hotkey = hotkeyText.describe("The caller's hotkey, an ss58 address.");
+const expertGroup = decimal(expertGroupValue).describe("The expert group that the hotkey announced on chain.");
+const digest = /^sha256:[0-9a-f]{64}$/;
+
+export const minerHeaders = z.object({ "x-hotkey": hotkey });
+
+export const partialHeaders = z.object({
+  "x-hotkey": hotkey,
+  "x-expert-group": expertGroup.optional().describe("The caller's expert group. Required for `part=group`."),
+});
+
+export const partialQuery = z.object({
+  part: z
+    .enum(["group", "shared", "config", "context"])
+    .default("group")
+    .describe("`context`, the whole model, is not offered everywhere."),
+  format: z
+    .enum(["raw", "framed"])
+    .default("raw")
+    .describe("`framed`: u32 big-endian length, JSON with the metadata, file, in one body without ranges."),
+});
+
+export const chunkParams = z.object({
+  digest: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, "not a SHA-256")
+    .describe("SHA-256 of the chunk's bytes."),
+});
+
+/** What signs a request without body: the caller is the hotkey, and the request is asked for once. */
+export const signedHeaders = z.object({
+  "x-hotkey": hotkey,
+  "x-block": decimal(blockNumberValue).describe("The block at which the request was signed."),
+  "x-nonce": nonceText.describe("Text that this hotkey signs once."),
+  "x-target": hotkeyText.optional().describe("The validator that alone may take the request; part of what is signed."),
+  "x-signature": signatureText.describe("The hotkey's signature over the request, URL-safe Base64."),
+});
+
+export const targetHeaders = z.object({
+  "x-target": z.string().optional().describe("The validator that the submission is meant for; refused by any other."),
+});
+
+/** What a push says of its bytes. */
+export const pushHeaders = z.object({
+  "x-hotkey": hotkey,
+  "x-expert-group": expertGroup,
+  "x-block-number": decimal(blockNumberValue).describe("The block at which the submission was signed."),
+  "x-content-hash": z.string().regex(digest, "not sha256: and 64 lower-case digits").describe("Of the body's bytes."),
+  "x-signature": signatureText.describe("The hotkey's signature over the submission, URL-safe Base64."),
+});
+
+/** RFC 9110's conditions and ranges, which are never malformed: what is not understood counts as absent. */
+export const conditionHeaders = z.object({
+  range: z.string().optional().describe("One range of bytes."),
+  "if-range": z.string().optional(),
+  "if-match": z.string().optional(),
+  "if-none-match": z.string().optional(),
+});
