@@ -3,8 +3,8 @@ import type { Phase } from "@assay/core/cycle/phase";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Clock } from "@assay/runtime/time/clock";
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
-import { wasAnsweredAtOnce } from "./answer-at-once.ts";
-import { labelOf } from "./api/find-endpoint.ts";
+import { logAccess } from "./access-log.ts";
+import { accessRecord } from "./access-record.ts";
 import { type Handlers, register } from "./api/register.ts";
 import { requireBearer } from "./auth/bearer.ts";
 import type { ChainViewFile } from "./chain-view-file.ts";
@@ -17,8 +17,7 @@ import { noteReply } from "./limits/reply-progress.ts";
 import { RequestRate, type RequestRateOptions } from "./limits/request-rate.ts";
 import type { TransferGate } from "./limits/transfer-gate.ts";
 import type { ModelServerMetrics } from "./metrics.ts";
-import { Refusal, refusalOf, sendRefusal } from "./refusal.ts";
-import { reportRefusal } from "./refusal-log.ts";
+import { Refusal, sendRefusal } from "./refusal.ts";
 import { chunkEndpoint, chunkListEndpoint } from "./routes/chunks.ts";
 import { docsEndpoint, openApiEndpoint } from "./routes/docs.ts";
 import { fullEndpoint } from "./routes/full.ts";
@@ -109,15 +108,18 @@ const UPLOAD_RATE_WINDOW_MILLIS = 10_000;
 
 function measure({ metrics, logger }: Pick<AppComponents, "metrics" | "logger">): RequestHandler {
   return function measureRequest(request, response, next) {
-    const endpoint = labelOf(request.path);
-    const observe = metrics.requestSeconds.startTimer({ endpoint });
+    const arrivedAt = performance.now();
     metrics.requestsInFlight.inc();
     response.once("close", () => {
-      observe();
       metrics.requestsInFlight.dec();
-      const status = response.writableFinished || wasAnsweredAtOnce(response) ? response.statusCode : "cut";
-      metrics.requests.inc({ endpoint, status, refusal: refusalOf(response) ?? "" });
-      reportRefusal(logger, request, response);
+      const record = accessRecord(request, response, arrivedAt);
+      const { endpoint, status, outcome } = record;
+      const labels = { endpoint, status, outcome };
+      metrics.requests.inc(labels);
+      metrics.requestSeconds.observe(labels, (performance.now() - arrivedAt) / 1000);
+      metrics.sentBytes.inc(labels, record.sentBytes);
+      metrics.receivedBytes.inc(labels, record.receivedBytes);
+      logAccess(logger, request, record);
     });
     next();
   };

@@ -1,20 +1,23 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
+/** Bounded: paths are the declared ones or `other`, statuses and outcomes go together. */
+const OF_REQUESTS = ["endpoint", "status", "outcome"] as const;
+
 /** Everything the model server measures, in the order a request passes through it. */
 export function createModelServerMetrics(registry: Registry) {
   const registers = [registry];
   return {
     requests: new Counter({
       name: "model_server_requests_total",
-      help: "Requests answered, by endpoint, status and refusal code (empty when served)",
-      labelNames: ["endpoint", "status", "refusal"],
+      help: "Requests that are over, by endpoint, status and outcome: served, accepted, duplicate, how it was cut, or a refusal code",
+      labelNames: OF_REQUESTS,
       registers,
     }),
     requestSeconds: new Histogram({
       name: "model_server_request_duration_seconds",
-      help: "Time from a request's headers to the end of its reply",
-      labelNames: ["endpoint"],
-      buckets: [0.005, 0.05, 0.5, 5, 15, 60, 300], // a refusal takes milliseconds, a whole model minutes
+      help: "Time from a request's headers to the end of its reply, the wait for a slot included",
+      labelNames: OF_REQUESTS,
+      buckets: [0.005, 0.05, 0.5, 5, 15, 60, 300, 1800], // a refusal takes milliseconds, a whole model minutes, an hour at most
       registers,
     }),
     requestsInFlight: new Gauge({
@@ -47,19 +50,20 @@ export function createModelServerMetrics(registry: Registry) {
     }),
     transfersCut: new Counter({
       name: "model_server_transfers_cut_total",
-      help: "Transfers cut by the server, by reason; those cut by the client are requests of status cut",
+      help: "Transfers cut by the server, by reason; those cut by the client are requests of outcome cut_by_client",
       labelNames: ["reason"],
       registers,
     }),
     sentBytes: new Counter({
-      name: "model_server_model_sent_bytes_total",
-      help: "Bytes of model files sent whole, by endpoint; cut transfers are not counted",
-      labelNames: ["endpoint"],
+      name: "model_server_sent_bytes_total",
+      help: "Bytes of replies' bodies, of cut ones what the operating system took",
+      labelNames: OF_REQUESTS,
       registers,
     }),
     receivedBytes: new Counter({
-      name: "model_server_upload_received_bytes_total",
-      help: "Bytes of uploads received, kept or not",
+      name: "model_server_received_bytes_total",
+      help: "Bytes of uploads, kept or not",
+      labelNames: OF_REQUESTS,
       registers,
     }),
     submissions: new Counter({

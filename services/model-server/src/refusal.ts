@@ -39,14 +39,14 @@ export function sendRefusal(request: Request, response: Response, refusal: Refus
     response.destroy();
     return;
   }
-  refusals.set(response, refusal.code);
+  refusals.set(response, refusal);
   response.status(refusal.status).set({ "Cache-Control": "no-store", ...refusal.headers });
   answerAtOnce(request, response, { error: refusal.code, detail: refusal.detail });
 }
 
-/** Why a request was refused; undefined when it was not. */
-export function refusalOf(response: Response): RefusalCode | undefined {
+/** The refusal that was sent; undefined when none was. */
+export function refusalOf(response: Response): Refusal | undefined {
   return refusals.get(response);
 }
 
-const refusals = new WeakMap<Response, RefusalCode>();
+const refusals = new WeakMap<Response, Refusal>();

@@ -126,8 +126,8 @@ describe("the private port", () => {
     await until(async () => (await metrics()).includes("model_server_requests_in_flight 0"));
     const text = await metrics();
 
-    expect(text).toContain('model_server_requests_total{endpoint="/model/full",status="200",refusal=""} 1');
-    expect(text).toContain('model_server_model_sent_bytes_total{endpoint="/model/full"} 1020');
+    expect(text).toContain('model_server_requests_total{endpoint="/model/full",status="200",outcome="served"} 1');
+    expect(text).toContain('model_server_sent_bytes_total{endpoint="/model/full",status="200",outcome="served"} 1020');
     expect(text).toContain("model_server_model_version 0");
   });
 });

@@ -54,7 +54,7 @@ describe("the rate of requests", () => {
     for (const path of ["/health", "/livez", "/readyz", "/ready"]) {
       expect((await fetch(`${server.url}${path}`)).status).toBe(200);
     }
-    expect(await server.registry.metrics()).toContain('status="429",refusal="rate_limited"} 1');
+    expect(await server.registry.metrics()).toContain('status="429",outcome="rate_limited"} 1');
   });
 
   test("counts guesses of the token as well", async () => {
@@ -226,10 +226,11 @@ describe("the log of refusals", () => {
     await server.fetch("/model/partial", { headers: { ...alice, "x-expert-group": "1" } });
     await server.fetch("/model/partial", { headers: { ...alice, authorization: "" } });
 
-    await until(() => server.logger.lines().filter((line) => line.includes("refused")).length === 2);
-    expect(server.logger.lines().filter((line) => line.includes("refused"))).toEqual([
-      `[INFO] GET /model/partial | ${who} | status: 403 | refused: group_mismatch`,
-      `[DEBUG] GET /model/partial | ${who} | status: 401 | refused: unauthorized`,
+    await until(() => server.logger.lines().filter((line) => line.includes("| outcome: ")).length === 2);
+    const lines = server.logger.lines().filter((line) => line.includes("| outcome: "));
+    expect(lines.map((line) => line.replace(/seconds: [\d.]+/, "seconds: 0"))).toEqual([
+      `[INFO] GET /model/partial | ${who} | group: 1 | bytes: 0 | seconds: 0 | status: 403 | outcome: group_mismatch | detail: The hotkey's group on chain is 0, not 1`,
+      `[DEBUG] GET /model/partial | ${who} | bytes: 0 | seconds: 0 | status: 401 | outcome: unauthorized | detail: A valid bearer token is required`,
     ]);
   });
 });

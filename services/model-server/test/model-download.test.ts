@@ -59,7 +59,7 @@ describe("GET /model/partial", () => {
     await until(() => server.logger.lines().some((line) => line.includes("GET /model/partial")));
     expect(server.logger.lines().find((line) => line.includes("/model/partial"))).toMatch(
       new RegExp(
-        `^\\[INFO\\] GET /model/partial \\| hotkey: ${ALICE.hotkey.slice(0, 5)}\\.\\.\\. \\| group: 0 \\| size: 4\\.0 KB \\| time: 0\\.\\ds \\| bytes: 4000 \\| seconds: 0(\\.\\d+)? \\| resumed: (no|false)$`,
+        `^\\[INFO\\] GET /model/partial \\| hotkey: ${ALICE.hotkey.slice(0, 5)}\\.\\.\\. \\| group: 0 \\| size: 4\\.0 KB \\| time: 0\\.\\ds \\| bytes: 4000 \\| seconds: 0(\\.\\d+)? \\| resumed: false \\| status: 200 \\| outcome: served$`,
       ),
     );
   });
@@ -327,7 +327,7 @@ describe("other parts and forms", () => {
 
     await until(() => server.logger.lines().some((line) => line.includes("cut by the client")));
     await until(async () => (await server.registry.metrics()).includes("model_server_requests_in_flight 0"));
-    expect(await server.registry.metrics()).toContain('status="cut"');
+    expect(await server.registry.metrics()).toContain('outcome="cut_by_client"');
   });
 });
 

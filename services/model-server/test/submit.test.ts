@@ -62,8 +62,10 @@ describe("a pushed submission", () => {
       source: { kind: "push", bytes: 300_000, sha256: sha256Of(CONTENT) },
     });
     const short = `${ALICE.hotkey.slice(0, 5)}...`;
-    expect(server.logger.lines()).toContain(
-      `[INFO] POST /submit | hotkey: ${short} | group: 0 | block: 176 | accepted`,
+    const published = `[INFO] POST /submit | hotkey: ${short} | group: 0 | block: 176 | accepted`;
+    await until(() => server.logger.lines().some((line) => line.startsWith(published)));
+    expect(server.logger.lines().find((line) => line.startsWith(published))).toMatch(
+      /accepted \| bytes: 300000 \| seconds: [\d.]+ \| status: 202 \| outcome: accepted$/,
     );
   });
 

@@ -166,12 +166,20 @@ describe("a reader", () => {
     expect(await bytesOfBody(slow)).toBe(null);
     await until(() => server.logger.lines().some((line) => line.includes("cut by the server")));
     expect(server.logger.lines().find((line) => line.includes("cut by the server"))).toMatch(
-      /GET \/model\/partial cut by the server .*\| bytes: \d+ .*\| reason: too_slow$/,
+      /GET \/model\/partial cut by the server .*\| bytes: \d+ \| seconds: [\d.]+ \| resumed: false \| status: 200 \| outcome: too_slow$/,
     );
     await server.setView(distributeView({ updatedAt: clock.now() }));
     const resumed = await openDownload(server.url, { ...alice, range: "bytes=1000000-" });
     expect([resumed.statusCode, await bytesOfBody(resumed)]).toEqual([206, GROUP_BYTES - 1_000_000]);
-    await until(() => server.logger.lines().some((line) => /\| resumed: (yes|true) \| status: 206$/.test(line)));
+    await until(() =>
+      server.logger
+        .lines()
+        .some((line) =>
+          /\| bytes: \d+ \| seconds: [\d.]+ \| resumed: true \| offset: 1000000 \| status: 206 \| outcome: served$/.test(
+            line,
+          ),
+        ),
+    );
   });
 
   test("that takes too long in all is cut, however it reads", async () => {

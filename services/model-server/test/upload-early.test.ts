@@ -149,8 +149,8 @@ describe("the connection of a refused upload", () => {
     request.destroy();
 
     await until(async () => (await server.registry.metrics()).includes("model_server_requests_in_flight 0"));
-    expect(await server.registry.metrics()).toMatch(/requests_total\{[^}]*status="403",refusal="not_registered"\}/);
-    expect(await server.registry.metrics()).not.toContain('status="cut"');
+    expect(await server.registry.metrics()).toMatch(/requests_total\{[^}]*status="403",outcome="not_registered"\}/);
+    expect(await server.registry.metrics()).not.toContain('outcome="cut_by_client"');
   });
 });
 

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { RequestHandler } from "express";
+import { noteAccess } from "../access-record.ts";
 import { Refusal, sendRefusal } from "../refusal.ts";
 
 /**
@@ -12,6 +13,7 @@ export function requireBearer(token: string | null): RequestHandler {
   return function checkBearer(request, response, next) {
     const given = /^Bearer +([^ ]+) *$/i.exec(request.get("authorization") ?? "")?.[1];
     if (expected === null || (given !== undefined && timingSafeEqual(digest(given), expected))) {
+      noteAccess(response, { isTrusted: true });
       next();
       return;
     }

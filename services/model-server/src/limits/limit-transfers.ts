@@ -1,5 +1,6 @@
 import type { Clock } from "@assay/runtime/time/clock";
 import type { Request, RequestHandler, Response } from "express";
+import { noteAccess } from "../access-record.ts";
 import type { ModelServerMetrics } from "../metrics.ts";
 import { Refusal, refuseUntil, sendRefusal } from "../refusal.ts";
 import { clientNetwork } from "./client-network.ts";
@@ -32,6 +33,7 @@ export function limitTransfers(components: TransferComponents, reader: ReaderLim
       deny(request, response, slot);
       return;
     }
+    noteAccess(response, { startedAt: performance.now() });
     occupy(components, response, { direction, slot });
     if (direction === "download") {
       void watchDownload(components, request, response, reader);

@@ -49,7 +49,7 @@ export function answerMalformed(metrics: ModelServerMetrics): (error: Error, soc
       `Content-Length: ${body.length}`,
       "Cache-Control: no-store",
     ];
-    metrics.requests.inc({ endpoint: "other", status: status.slice(0, 3), refusal: code });
+    metrics.requests.inc({ endpoint: "other", status: status.slice(0, 3), outcome: code });
     socket.end(`HTTP/1.1 ${status}\r\n${headers.join("\r\n")}\r\nConnection: close\r\n\r\n${body}`, () =>
       socket.destroy(),
     );

@@ -1,8 +1,8 @@
 import type { ChainView } from "@assay/core/chain-view";
 import type { Phase } from "@assay/core/cycle/phase";
 import type { ExpertGroup, Hotkey } from "@assay/core/units";
-import type { Logger } from "@assay/runtime/logging/logger";
 import type { Request, Response } from "express";
+import { noteAccess } from "../access-record.ts";
 import { ENDPOINTS, type EndpointId } from "../api/endpoints.ts";
 import { labelOf } from "../api/find-endpoint.ts";
 import type { HandlerOf } from "../api/register.ts";
@@ -10,18 +10,14 @@ import { NonceBook } from "../auth/nonce-book.ts";
 import { type SignedRequestOptions, signedValidator } from "../auth/signed-request.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion } from "../current-version.ts";
-import type { ModelServerMetrics } from "../metrics.ts";
 import { Refusal } from "../refusal.ts";
 import type { ChunkPlace, VersionChunks } from "../version-chunks.ts";
 import { checkPhase, registeredCaller } from "./miner-request.ts";
-import { reportDownload } from "./model-log.ts";
 import { type ServedFile, sendFile } from "./serve-file.ts";
 
 export interface ChunkComponents {
   readonly chainView: ChainViewFile;
   readonly currentVersion: CurrentVersion;
-  readonly metrics: ModelServerMetrics;
-  readonly logger: Logger;
 }
 
 export interface ChunkOptions extends SignedRequestOptions {
@@ -77,7 +73,6 @@ function servingChunks<Id extends "manifest" | "chunk">(
 ): (request: Request, response: Response, input: InputOf<Id>) => Promise<Refusal | undefined> {
   const nonces = new NonceBook();
   return async function serveChunks(request, response, input) {
-    const startedAt = performance.now();
     const view = await components.chainView.fresh();
     if (view instanceof Refusal) {
       return view;
@@ -86,6 +81,8 @@ function servingChunks<Id extends "manifest" | "chunk">(
     if (caller instanceof Refusal) {
       return caller;
     }
+    const isOneOfMany = labelOf(request.path) !== ENDPOINTS.manifest.path;
+    noteAccess(response, { hotkey: caller.hotkey, ...(isOneOfMany && { isOneOfMany }) });
     const chunks = await components.currentVersion.chunks();
     const file = chunks instanceof Refusal ? chunks : choose(input, caller, chunks, view);
     const sent = file instanceof Refusal ? file : await sendFile(request, response, file);
@@ -93,13 +90,6 @@ function servingChunks<Id extends "manifest" | "chunk">(
       components.currentVersion.refused(sent);
       return sent;
     }
-    reportDownload(components, request, response, {
-      hotkey: caller.hotkey,
-      group: undefined,
-      startedAt,
-      sent,
-      isOneOfMany: labelOf(request.path) !== ENDPOINTS.manifest.path,
-    });
     return undefined;
   };
 }

@@ -1,27 +1,22 @@
-import type { Logger } from "@assay/runtime/logging/logger";
+import { noteAccess } from "../access-record.ts";
 import type { HandlerOf } from "../api/register.ts";
 import { NonceBook } from "../auth/nonce-book.ts";
 import { type SignedRequestOptions, signedValidator } from "../auth/signed-request.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion } from "../current-version.ts";
-import type { ModelServerMetrics } from "../metrics.ts";
 import { Refusal } from "../refusal.ts";
-import { reportDownload } from "./model-log.ts";
 import { modelMeta } from "./model-meta.ts";
 import { sendFile } from "./serve-file.ts";
 
 export interface FullComponents {
   readonly chainView: ChainViewFile;
   readonly currentVersion: CurrentVersion;
-  readonly metrics: ModelServerMetrics;
-  readonly logger: Logger;
 }
 
 /** `GET /model/full`: the whole model, for peer validators that sign the request. */
 export function fullEndpoint(components: FullComponents, options: SignedRequestOptions): HandlerOf<"full"> {
   const nonces = new NonceBook();
   return async function serveFull(request, response) {
-    const startedAt = performance.now();
     const view = await components.chainView.fresh();
     if (view instanceof Refusal) {
       return view;
@@ -30,6 +25,7 @@ export function fullEndpoint(components: FullComponents, options: SignedRequestO
     if (hotkey instanceof Refusal) {
       return hotkey;
     }
+    noteAccess(response, { hotkey });
     const version = await components.currentVersion.loaded();
     if (version instanceof Refusal) {
       return version;
@@ -43,7 +39,6 @@ export function fullEndpoint(components: FullComponents, options: SignedRequestO
       components.currentVersion.refused(sent);
       return sent;
     }
-    reportDownload(components, request, response, { hotkey, group: undefined, startedAt, sent });
     return undefined;
   };
 }

@@ -2,23 +2,19 @@ import { ComposedFile } from "@assay/checkpoint/store/composed-file";
 import type { ChainView, ChainViewRosterEntry } from "@assay/core/chain-view";
 import type { Phase } from "@assay/core/cycle/phase";
 import type { ExpertGroup } from "@assay/core/units";
-import type { Logger } from "@assay/runtime/logging/logger";
 import type { Request, Response } from "express";
+import { noteAccess } from "../access-record.ts";
 import type { HandlerOf } from "../api/register.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion, LoadedVersion } from "../current-version.ts";
-import type { ModelServerMetrics } from "../metrics.ts";
 import { Refusal } from "../refusal.ts";
 import { checkPhase, registeredCaller } from "./miner-request.ts";
-import { reportDownload } from "./model-log.ts";
 import { modelMeta } from "./model-meta.ts";
 import { type ServedFile, sendFile, sendFramed } from "./serve-file.ts";
 
 export interface PartialComponents {
   readonly chainView: ChainViewFile;
   readonly currentVersion: CurrentVersion;
-  readonly metrics: ModelServerMetrics;
-  readonly logger: Logger;
 }
 
 export interface PartialOptions {
@@ -31,7 +27,6 @@ export interface PartialOptions {
 /** `GET /model/partial`: the caller's expert group, or another part that training it needs. */
 export function partialEndpoint(components: PartialComponents, options: PartialOptions): HandlerOf<"partial"> {
   return async function servePartial(request, response, input) {
-    const startedAt = performance.now();
     const view = await components.chainView.fresh();
     if (view instanceof Refusal) {
       return view;
@@ -40,6 +35,8 @@ export function partialEndpoint(components: PartialComponents, options: PartialO
     if (wanted instanceof Refusal) {
       return wanted;
     }
+    const part = wanted.part === "group" ? wanted.group : wanted.part;
+    noteAccess(response, { hotkey: wanted.caller.hotkey, ...(part !== undefined && { group: part }) });
     const version = await components.currentVersion.loaded();
     if (version instanceof Refusal) {
       return version;
@@ -53,8 +50,6 @@ export function partialEndpoint(components: PartialComponents, options: PartialO
       components.currentVersion.refused(sent);
       return sent;
     }
-    const group = wanted.part === "group" ? wanted.group : wanted.part;
-    reportDownload(components, request, response, { hotkey: wanted.caller.hotkey, group, startedAt, sent });
     return undefined;
   };
 }

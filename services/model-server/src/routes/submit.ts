@@ -1,10 +1,10 @@
 import type { SubmissionReceipt } from "@assay/core/submission-receipt";
 import type { Request, Response } from "express";
+import { noteAccess } from "../access-record.ts";
 import { answerAtOnce } from "../answer-at-once.ts";
 import type { HandlerOf } from "../api/register.ts";
 import type { SubmissionBody } from "../api/reply-shapes.ts";
 import { checkTarget } from "../auth/request-target.ts";
-import { shortHotkey } from "../display.ts";
 import { Refusal } from "../refusal.ts";
 import { pullClaim, pushClaim, type SubmissionClaim } from "../submissions/claim.ts";
 import { CUT } from "../submissions/receive-upload.ts";
@@ -28,12 +28,15 @@ export function submitEndpoint(components: SubmissionDoorComponents, limits: Sub
     if (claim instanceof Refusal) {
       return claim;
     }
+    const { hotkey, group, signedBlock: block, source } = claim;
+    noteAccess(response, { hotkey, group, block });
     const result = await door.take({ request, response }, claim, view);
-    report(components, claim, result);
+    components.metrics.submissions.inc({ source: source.kind, result: kindOf(result) });
     if (result instanceof Refusal) {
       return result;
     }
     if (result !== CUT) {
+      noteAccess(response, { outcome: result.kind });
       response.status(result.kind === "accepted" ? 202 : 200);
       answerAtOnce(request, response, replyOf(result.receipt));
     }
@@ -66,17 +69,6 @@ function replyOf({ hotkey, group, signedBlock, submissionId }: SubmissionReceipt
   };
 }
 
-function report({ logger, metrics }: SubmissionDoorComponents, claim: SubmissionClaim, result: SubmissionResult): void {
-  const { hotkey, group, signedBlock, source } = claim;
-  const kind = result === CUT ? "cut" : result instanceof Refusal ? result.code : result.kind;
-  metrics.submissions.inc({ source: source.kind, result: kind });
-  const fields = { hotkey: shortHotkey(hotkey), group, block: signedBlock };
-  if (kind === "accepted") {
-    // The published line ends in a bare word, so its facts are in the message.
-    logger.info(`POST /submit | hotkey: ${fields.hotkey} | group: ${group} | block: ${signedBlock} | accepted`);
-  } else if (result instanceof Refusal) {
-    logger.info("POST /submit", { ...fields, refused: result.code, detail: result.detail });
-  } else {
-    logger.debug("POST /submit", { ...fields, result: kind });
-  }
+function kindOf(result: SubmissionResult): string {
+  return result === CUT ? "cut" : result instanceof Refusal ? result.code : result.kind;
 }

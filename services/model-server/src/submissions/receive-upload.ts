@@ -16,6 +16,8 @@ export interface UploadPace {
 export interface UploadTarget extends UploadPace, UploadSinkOptions {
   /** A new file. The caller removes it unless the upload becomes a submission. */
   readonly path: string;
+  /** Told at the start how to learn, at any time, how many bytes have come. */
+  readonly noteCount: (receivedBytes: () => number) => void;
 }
 
 /** The client went away in the middle; there is nobody left to answer. */
@@ -27,8 +29,10 @@ export async function receiveUpload(
   target: UploadTarget,
 ): Promise<FileDigest | Refusal | typeof CUT> {
   const file = await open(target.path, "wx");
+  const sink = new UploadSink(file, target);
+  target.noteCount(() => sink.receivedBytes);
   try {
-    return await pour(request, new UploadSink(file, target), target);
+    return await pour(request, sink, target);
   } finally {
     // Waits for a write that is under way.
     await file.close();

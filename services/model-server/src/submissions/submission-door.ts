@@ -11,6 +11,7 @@ import type { Hotkey, RoundId } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Clock } from "@assay/runtime/time/clock";
 import type { Request, Response } from "express";
+import { noteAccess } from "../access-record.ts";
 import { askForBody } from "../answer-at-once.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion } from "../current-version.ts";
@@ -135,7 +136,8 @@ export class SubmissionDoor {
       }
       const inspection = expected === null ? null : new EarlyInspection(expected, size.declaredBytes);
       askForBody(request, response);
-      const limits = { ...this.#limits, maxBytes: size.maxBytes };
+      const noteCount = (receivedBytes: () => number) => noteAccess(response, { receivedBytes });
+      const limits = { ...this.#limits, maxBytes: size.maxBytes, noteCount };
       return await this.#receive(request, admitted, { ...limits, path, inspection, room: taken.room });
     } finally {
       this.#endUpload(hotkey);
@@ -143,13 +145,11 @@ export class SubmissionDoor {
   }
 
   async #receive(request: Request, admitted: Admitted, target: UploadTarget): Promise<SubmissionResult> {
-    const { metrics } = this.#components;
     try {
       const received = await receiveUpload(request, target);
       if (typeof received === "symbol" || received instanceof Refusal) {
         return received;
       }
-      metrics.receivedBytes.inc(received.bytes);
       const now = await this.#stillOpen(admitted.view);
       if (now instanceof Refusal) {
         return now;

@@ -38,6 +38,7 @@ export class UploadSink extends Writable {
   readonly #file: FileHandle;
   readonly #options: UploadSinkOptions;
   readonly #hash = createHash("sha256");
+  #receivedBytes = 0;
   #bytes = 0;
   #digest: FileDigest | null = null;
   #measuredAt = performance.now();
@@ -49,6 +50,11 @@ export class UploadSink extends Writable {
     super({ highWaterMark: COLLECTED_BYTES, decodeStrings: false });
     this.#file = file;
     this.#options = options;
+  }
+
+  /** Bytes that were taken to be written, also when they could not be. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
   }
 
   /** The digest. Only after the last byte (a caller's bug before). */
@@ -101,6 +107,7 @@ export class UploadSink extends Writable {
     let taken = 0;
     for (const chunk of chunks) {
       taken += chunk.length;
+      this.#receivedBytes += chunk.length;
       if (this.#bytes + taken > maxBytes) {
         throw new UploadStopped(tooLarge(maxBytes));
       }
