@@ -9,6 +9,7 @@ import { type Handlers, register } from "./api/register.ts";
 import { requireBearer } from "./auth/bearer.ts";
 import type { ChainViewFile } from "./chain-view-file.ts";
 import type { CurrentVersion } from "./current-version.ts";
+import type { Bandwidth } from "./limits/bandwidth.ts";
 import { limitAddressRate } from "./limits/limit-rate.ts";
 import { limitShape } from "./limits/limit-shape.ts";
 import { limitTransfers } from "./limits/limit-transfers.ts";
@@ -32,6 +33,7 @@ export interface AppComponents {
   readonly inbox: Inbox;
   readonly hint: Pick<DownloadHint, "announce">;
   readonly gate: TransferGate;
+  readonly bandwidth: Bandwidth;
   readonly clock: Clock;
   readonly metrics: ModelServerMetrics;
   readonly logger: Logger;

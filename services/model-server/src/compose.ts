@@ -14,6 +14,7 @@ import { ChainViewFile } from "./chain-view-file.ts";
 import { bearerToken, type ModelServerConfig } from "./config.ts";
 import { CurrentVersion } from "./current-version.ts";
 import { InboxKeeper } from "./inbox-keeper.ts";
+import { Bandwidth, type BandwidthLimits } from "./limits/bandwidth.ts";
 import { ConnectionLimit } from "./limits/connection-limit.ts";
 import type { ReaderLimits } from "./limits/reader-watch.ts";
 import { TransferGate, type TransferGateLimits } from "./limits/transfer-gate.ts";
@@ -45,8 +46,9 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
   const hint = new DownloadHint({ queue, metrics, logger });
   const inboxKeeper = new InboxKeeper({ inbox, logger }, { roundsKept: config.inbox_rounds_kept });
   const gate = new TransferGate(transferLimits(config));
+  const bandwidth = new Bandwidth({ clock, waiting: metrics.transfersPaced }, bandwidthLimits(config));
   const app = createApp(
-    { chainView, currentVersion, inbox, hint, gate, clock, metrics, logger },
+    { chainView, currentVersion, inbox, hint, gate, bandwidth, clock, metrics, logger },
     {
       token: bearerToken(config),
       servePhases: config.serve_phases,
@@ -102,6 +104,13 @@ function transferLimits({ transfers }: ModelServerConfig): TransferGateLimits {
     maxPerNetwork: transfers.max_per_address,
     maxWaiting: transfers.max_waiting,
     maxWaitMillis: transfers.max_wait_seconds * 1000,
+  };
+}
+
+function bandwidthLimits({ transfers }: ModelServerConfig): BandwidthLimits {
+  return {
+    totalBytesPerSecond: transfers.max_total_bytes_per_second,
+    bytesPerSecond: transfers.max_bytes_per_second,
   };
 }
 

@@ -167,6 +167,18 @@ export const modelServerSchema = {
       default: 64 * 1024,
       env: "TRANSFERS_MIN_BYTES_PER_SECOND",
     },
+    max_bytes_per_second: {
+      doc: "Most that one download or upload moves; 0 for no limit. Leave it time: max_seconds, upload_deadline_seconds.",
+      format: "nat",
+      default: 0,
+      env: "TRANSFERS_MAX_BYTES_PER_SECOND",
+    },
+    max_total_bytes_per_second: {
+      doc: "Most that all transfers move together, in equal shares for those that can take more; 0 for no limit.",
+      format: "nat",
+      default: 0,
+      env: "TRANSFERS_MAX_TOTAL_BYTES_PER_SECOND",
+    },
     max_seconds: {
       doc: "Longest time of one download; then it is cut, and may resume.",
       format: "nat",

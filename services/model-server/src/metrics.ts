@@ -48,6 +48,11 @@ export function createModelServerMetrics(registry: Registry) {
       buckets: [0.005, 0.1, 1, 5, 20], // at once, or up to transfers.max_wait_seconds
       registers,
     }),
+    transfersPaced: new Gauge({
+      name: "model_server_transfers_paced",
+      help: "Transfers that wait for their share of the bandwidth",
+      registers,
+    }),
     transfersCut: new Counter({
       name: "model_server_transfers_cut_total",
       help: "Transfers cut by the server, by reason; those cut by the client are requests of outcome cut_by_client",

@@ -69,11 +69,14 @@ export function undocumentedAnywhere({ status, headers, body }: Answer): readonl
   return ANYWHERE.has(name) ? [] : [`${name} is no answer of the document`];
 }
 
+/** Paths of the document as patterns, with their operations. */
+const PATHS = Object.entries<Readonly<Record<string, Documented>>>(document.paths).map(
+  ([template, operations]) =>
+    [new RegExp(`^${template.replaceAll(".", "\\.").replaceAll(/\{\w+\}/g, "[^/]+")}$`), operations] as const,
+);
+
 function operationOf(method: string, path: string): Documented | undefined {
-  const template = Object.keys(document.paths).find((each) =>
-    new RegExp(`^${each.replaceAll(".", "\\.").replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(path),
-  );
-  return template === undefined ? undefined : document.paths[template][method.toLowerCase()];
+  return PATHS.find(([pattern]) => pattern.test(path))?.[1][method.toLowerCase()];
 }
 
 function undocumentedElsewhere({ status, body }: Answer): readonly string[] {

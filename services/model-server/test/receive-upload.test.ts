@@ -11,7 +11,7 @@ import { UploadSink } from "../src/submissions/upload-sink.ts";
 import { ServerFixture, sha256Of, until } from "./server-fixture.ts";
 
 const room = { wrote: () => undefined, release: () => undefined };
-const target = { maxBytes: 10_000_000, inspection: null, room, noteCount: () => undefined };
+const target = { maxBytes: 10_000_000, inspection: null, room, noteCount: () => undefined, pace: undefined };
 const redisUrl = "unix:///nowhere/redis.sock";
 
 /** What becomes of an upload of which the client sends these pieces, one after the other, and does not end it. */

@@ -1,4 +1,4 @@
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type IncomingMessage } from "node:http";
 import { FakeClock } from "@assay/runtime/time/fake-clock";
 import { type PrivateRedis, startPrivateRedis } from "@assay/testing/redis/private-redis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -190,6 +190,85 @@ describe("a reader", () => {
     await advanceUntilCut(server, clock, "too_long");
 
     expect(await bytesOfBody(slow)).toBe(null);
+  });
+});
+
+describe("bandwidth", () => {
+  const RATE = 4 << 20;
+  const STEP_MILLIS = 100;
+  const PIECE = 512 * 1024;
+
+  /** Counts a body's bytes as they come. */
+  function counted(response: IncomingMessage) {
+    const count = { bytes: 0 };
+    response.on("data", (piece: Buffer) => {
+      count.bytes += piece.length;
+    });
+    response.on("error", () => undefined);
+    return count;
+  }
+
+  test("is shared by two downloads, byte for byte, and is never more than allowed", async () => {
+    const clock = new FakeClock(Date.now());
+    await using server = await serving([`--transfers.max_total_bytes_per_second=${RATE}`], clock);
+    const downloads = [await openDownload(server.url, alice), await openDownload(server.url, bob)] as const;
+    const [first, second] = [counted(downloads[0]), counted(downloads[1])];
+
+    for (let step = 0; step < 40; step += 1) {
+      // Both ask for more before time goes on, so that no disk and no machine decides who gets what.
+      await metric(server, "model_server_transfers_paced 2");
+      await server.setView(distributeView({ updatedAt: clock.now() }));
+      await clock.advance(STEP_MILLIS);
+    }
+    await metric(server, "model_server_transfers_paced 2");
+    const sum = () => first.bytes + second.bytes;
+    await until(() => sum() >= 15 << 20);
+
+    // Four seconds' worth and a tenth before; headers aside, a client has whole pieces.
+    expect(sum()).toBeLessThanOrEqual(4.1 * RATE);
+    expect(Math.abs(first.bytes - second.bytes)).toBeLessThanOrEqual(PIECE);
+    for (const download of downloads) download.destroy();
+  });
+
+  test("of one download is limited, and waiting for it is no fault of its reader", async () => {
+    const clock = new FakeClock(Date.now());
+    await using server = await serving([`--transfers.max_bytes_per_second=${16 * 1024}`], clock);
+    const slow = await openDownload(server.url, { ...alice, range: "bytes=0-1048575" });
+    const count = counted(slow);
+
+    for (let step = 0; step < 32; step += 1) {
+      await metric(server, "model_server_transfers_paced 1");
+      await clock.advance(1_000);
+    }
+    // Half a megabyte in 32 s is less than what a reader must take when bytes lie ready.
+    await until(() => count.bytes === PIECE);
+    expect(await server.registry.metrics()).not.toContain('transfers_cut_total{reason="too_slow"}');
+    slow.destroy();
+  });
+
+  test("of an upload is limited, and waiting for it is no fault of its sender", async () => {
+    const clock = new FakeClock(Date.now());
+    await using server = await serving([`--transfers.max_bytes_per_second=${4 << 20}`], clock);
+    const content = await groupFile(0, BIG);
+    await server.setView(submissionView({ updatedAt: clock.now() }));
+    const upload = server.fetch("/submit", {
+      method: "POST",
+      headers: pushHeaders(ALICE, content),
+      body: Buffer.from(content),
+    });
+    let ended = false;
+    void upload.then(() => {
+      ended = true;
+    });
+
+    const startedAt = clock.now();
+    while (!ended) {
+      await server.setView(submissionView({ updatedAt: clock.now() }));
+      await clock.advance(STEP_MILLIS);
+    }
+
+    expect((await upload).status).toBe(202);
+    expect(clock.now() - startedAt).toBeGreaterThan(3_500);
   });
 });
 

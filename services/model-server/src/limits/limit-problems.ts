@@ -26,8 +26,13 @@ export function limitProblems({
   return [...zeros, ...proxies];
 }
 
-/** Without a queue everybody beyond the slots is turned away at once; without a least rate nobody is too slow. */
-const MAY_BE_ZERO = new Set(["max_waiting", "min_bytes_per_second"]);
+/** Without a queue everybody beyond the slots is turned away at once; without a least rate nobody is too slow, without a largest one nobody waits. */
+const MAY_BE_ZERO = new Set([
+  "max_waiting",
+  "min_bytes_per_second",
+  "max_bytes_per_second",
+  "max_total_bytes_per_second",
+]);
 
 function isProxy(text: string): boolean {
   try {

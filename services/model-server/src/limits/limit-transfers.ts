@@ -3,6 +3,7 @@ import type { Request, RequestHandler, Response } from "express";
 import { noteAccess } from "../access-record.ts";
 import type { ModelServerMetrics } from "../metrics.ts";
 import { Refusal, refuseUntil, sendRefusal } from "../refusal.ts";
+import { type Bandwidth, setPace } from "./bandwidth.ts";
 import { clientNetwork } from "./client-network.ts";
 import { type CutReason, cutTransfer } from "./cut-transfer.ts";
 import { type ReaderLimits, watchReader } from "./reader-watch.ts";
@@ -11,6 +12,7 @@ import { type TransferDirection, transferDirection } from "./transfer-request.ts
 
 export interface TransferComponents {
   readonly gate: TransferGate;
+  readonly bandwidth: Bandwidth;
   readonly clock: Clock;
   readonly metrics: ModelServerMetrics;
 }
@@ -35,6 +37,7 @@ export function limitTransfers(components: TransferComponents, reader: ReaderLim
     }
     noteAccess(response, { startedAt: performance.now() });
     occupy(components, response, { direction, slot });
+    limitBandwidth(components, response);
     if (direction === "download") {
       void watchDownload(components, request, response, reader);
     }
@@ -87,6 +90,15 @@ function occupy({ metrics }: TransferComponents, response: Response, { direction
     release();
   } else {
     response.once("close", release);
+  }
+}
+
+function limitBandwidth({ bandwidth }: TransferComponents, response: Response): void {
+  const over = new AbortController();
+  const pace = bandwidth.begin(over.signal);
+  if (pace !== null && !response.closed) {
+    response.once("close", () => over.abort());
+    setPace(response, pace);
   }
 }
 

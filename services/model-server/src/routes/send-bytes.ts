@@ -1,5 +1,6 @@
 import { type ByteRange, type ComposedFile, READ_BYTES } from "@assay/checkpoint/store/composed-file";
 import type { Response } from "express";
+import { paceOf } from "../limits/bandwidth.ts";
 
 /**
  * Sends a range of a composed file and ends the response.
@@ -11,6 +12,9 @@ import type { Response } from "express";
  * @throws what reading failed with, or an error with code `ERR_STREAM_PREMATURE_CLOSE` when the client went away.
  */
 export async function sendBytes(response: Response, content: ComposedFile, { start, end }: ByteRange): Promise<void> {
+  const pace = paceOf(response);
+  // The head need not wait for the first piece's share.
+  if (pace !== undefined) response.flushHeaders();
   const file = content.open();
   const lent = new Set<Buffer>();
   let sending: Promise<void> = Promise.resolve();
@@ -23,6 +27,7 @@ export async function sendBytes(response: Response, content: ComposedFile, { sta
       });
       const piece = memory.subarray(0, end - position);
       await sending;
+      if (pace !== undefined) await pace.take(piece.length);
       sending = written(response, (done) => response.write(piece, done)).then(() => pieces.give(memory, lent));
       sending.catch(() => undefined);
       if (pieces.areMany) await sending;

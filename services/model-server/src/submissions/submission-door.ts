@@ -15,6 +15,7 @@ import { noteAccess } from "../access-record.ts";
 import { askForBody } from "../answer-at-once.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion } from "../current-version.ts";
+import { paceOf } from "../limits/bandwidth.ts";
 import { countRequest } from "../limits/limit-rate.ts";
 import type { RequestRate } from "../limits/request-rate.ts";
 import type { ModelServerMetrics } from "../metrics.ts";
@@ -137,7 +138,7 @@ export class SubmissionDoor {
       const inspection = expected === null ? null : new EarlyInspection(expected, size.declaredBytes);
       askForBody(request, response);
       const noteCount = (receivedBytes: () => number) => noteAccess(response, { receivedBytes });
-      const limits = { ...this.#limits, maxBytes: size.maxBytes, noteCount };
+      const limits = { ...this.#limits, maxBytes: size.maxBytes, noteCount, pace: paceOf(response) };
       return await this.#receive(request, admitted, { ...limits, path, inspection, room: taken.room });
     } finally {
       this.#endUpload(hotkey);

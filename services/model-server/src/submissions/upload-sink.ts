@@ -4,6 +4,7 @@ import { Writable } from "node:stream";
 import type { FileDigest } from "@assay/checkpoint/digest";
 import type { EarlyInspection } from "@assay/checkpoint/inbox/early-inspection";
 import type { TakenRoom } from "@assay/checkpoint/inbox/upload-room";
+import type { Pace } from "../limits/bandwidth.ts";
 import type { Refusal } from "../refusal.ts";
 import { cannotBecomeSubmission, tooLarge } from "./upload-refusals.ts";
 
@@ -22,6 +23,8 @@ export interface UploadSinkOptions {
   /** Null while no model is known to judge the bytes by. */
   readonly inspection: EarlyInspection | null;
   readonly room: TakenRoom;
+  /** Undefined when it may come as fast as it can. */
+  readonly pace: Pace | undefined;
 }
 
 /** As much is collected while the disk is written to; twice as much is held at most. */
@@ -103,7 +106,7 @@ export class UploadSink extends Writable {
   }
 
   async #take(chunks: readonly Buffer[]): Promise<void> {
-    const { maxBytes, inspection, room } = this.#options;
+    const { maxBytes, inspection, room, pace } = this.#options;
     let taken = 0;
     for (const chunk of chunks) {
       taken += chunk.length;
@@ -116,6 +119,8 @@ export class UploadSink extends Writable {
         throw new UploadStopped(cannotBecomeSubmission(fault));
       }
     }
+    // Bytes that are not taken stay with the client; the time is ours, as that of a slow disk is.
+    await pace?.take(taken);
     const written = writeAll(this.#file, chunks, taken);
     for (const chunk of chunks) {
       this.#hash.update(chunk);
