@@ -96,6 +96,8 @@ export type SubmissionState = "signed" | "ready" | "in_block" | "finalized";
 export interface SubmissionProgress {
   readonly extrinsicHash: string;
   readonly nonce: number;
+  /** Of the runtime that the signature is for. */
+  readonly specVersion?: number;
   readonly block?: BlockNumber;
   readonly blockHash?: BlockHash;
 }

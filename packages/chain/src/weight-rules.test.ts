@@ -8,7 +8,7 @@ const rules: WeightRules = {
   block: 1000,
   blockSeconds: QUICKNET.genesisSeconds + 3000,
   secondsPerBlock: 12,
-  epoch: { index: 4, nextBlock: 1100, blocks: 360 },
+  epoch: { index: 4, firstBlock: 740, nextBlock: 1100, blocks: 360 },
   revealPeriodEpochs: 1,
   beacon,
 };
@@ -42,6 +42,16 @@ test("its round is never one that the chain has already", () => {
 });
 
 test("epochs by number begin where block + netuid + 1 is a multiple of tempo + 1", () => {
-  expect(epochByNumber(357, { netuid: 2, tempo: 360 })).toEqual({ index: 0, nextBlock: 358, blocks: 361 });
-  expect(epochByNumber(358, { netuid: 2, tempo: 360 })).toEqual({ index: 1, nextBlock: 719, blocks: 361 });
+  expect(epochByNumber(357, { netuid: 2, tempo: 360 })).toEqual({
+    index: 0,
+    firstBlock: -3,
+    nextBlock: 358,
+    blocks: 361,
+  });
+  expect(epochByNumber(358, { netuid: 2, tempo: 360 })).toEqual({
+    index: 1,
+    firstBlock: 358,
+    nextBlock: 719,
+    blocks: 361,
+  });
 });

@@ -1,4 +1,5 @@
 import type { BlockNumber, Netuid } from "@assay/core/units";
+import type { Tempo } from "@assay/core/weights/window";
 import type { Beacon } from "./timelock/beacon.ts";
 
 /**
@@ -11,10 +12,7 @@ export type WeightWay = "plain" | "timelocked" | "hashed";
 export const TIMELOCK_VERSION = 4;
 
 /** Where a block stands in the subnet's epochs. */
-export interface Epoch {
-  readonly index: number;
-  /** First block of the next epoch. */
-  readonly nextBlock: BlockNumber;
+export interface Epoch extends Tempo {
   /** Blocks of the epochs after this one, as things stand. */
   readonly blocks: number;
 }
@@ -57,7 +55,8 @@ export function weightWay(means: WeightMeans): WeightWay | null {
 export function epochByNumber(block: BlockNumber, { netuid, tempo }: { netuid: Netuid; tempo: number }): Epoch {
   const blocks = tempo + 1;
   const index = Math.floor((block + netuid + 1) / blocks);
-  return { index, nextBlock: (index + 1) * blocks - netuid - 1, blocks };
+  const nextBlock = (index + 1) * blocks - netuid - 1;
+  return { index, firstBlock: nextBlock - blocks, nextBlock, blocks };
 }
 
 /** First block of the epoch in which a commit of the current epoch is revealed. */

@@ -21,6 +21,7 @@ const RULE_ITEMS = {
   maxWeightsLimit: "MaxWeightsLimit",
   commitRevealEnabled: "CommitRevealWeightsEnabled",
   stakeThresholdRao: "StakeThreshold",
+  ownerHotkey: "SubnetOwnerHotkey",
 } as const satisfies Record<keyof SubnetHyperparameters, string>;
 
 /** A development chain that builds blocks on demand, and real clients on it. */

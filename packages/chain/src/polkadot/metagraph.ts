@@ -23,6 +23,7 @@ export async function readMetagraph(storage: StorageAt, netuid: Netuid): Promise
       minAllowedWeights: numberOf(field(metagraph, "minAllowedWeights")),
       maxWeightsLimit: numberOf(field(metagraph, "maxWeightsLimit")),
       commitRevealEnabled: !field(metagraph, "commitRevealWeightsEnabled").isEmpty,
+      ownerHotkey: field(metagraph, "ownerHotkey").toString(),
     },
   };
 }

@@ -16,13 +16,15 @@ const PALLET = "subtensorModule";
  */
 export async function readSnapshot(session: ChainSession, netuid: Netuid, hash: BlockHash): Promise<ChainSnapshot> {
   const storage = await storageAt(session, hash);
-  const [{ neurons, rules }, threshold, commitments] = await Promise.all([
-    readMetagraph(storage, netuid).then((metagraph) => metagraph ?? readStoredSubnet(storage, netuid)),
+  const [metagraph, threshold, commitments] = await Promise.all([
+    readMetagraph(storage, netuid),
     storage.optionalItem(PALLET, "stakeThreshold")?.(),
     readCommitments(session, storage, netuid),
   ]);
-  const stakeThresholdRao = threshold === undefined ? 0n : bigintOf(threshold);
-  return { netuid, block: storage.block, hash, neurons, hyperparameters: { ...rules, stakeThresholdRao }, commitments };
+  const { neurons, rules } = metagraph ?? (await readStoredSubnet(storage, netuid));
+  const hyperparameters = { ...rules, stakeThresholdRao: threshold === undefined ? 0n : bigintOf(threshold) };
+  const stakeIsTotal = metagraph !== null;
+  return { netuid, block: storage.block, hash, neurons, stakeIsTotal, hyperparameters, commitments };
 }
 
 /** A neuron's weights as stored at one block, sorted by uid. */

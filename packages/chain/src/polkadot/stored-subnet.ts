@@ -60,13 +60,14 @@ async function readMany(storage: StorageAt, name: string, keys: readonly unknown
 
 async function readRules(storage: StorageAt, netuid: Netuid): Promise<SubnetState["rules"]> {
   const rule = (name: string) => storage.item(PALLET, name)(netuid);
-  const [tempo, rateLimit, versionKey, minimum, commitReveal, limit] = await Promise.all([
+  const [tempo, rateLimit, versionKey, minimum, commitReveal, limit, owner] = await Promise.all([
     rule("tempo"),
     rule("weightsSetRateLimit"),
     rule("weightsVersionKey"),
     rule("minAllowedWeights"),
     storage.optionalItem(PALLET, "commitRevealWeightsEnabled")?.(netuid),
     storage.optionalItem(PALLET, "maxWeightsLimit")?.(netuid),
+    storage.optionalItem(PALLET, "subnetOwnerHotkey")?.(netuid),
   ]);
   return {
     tempo: numberOf(tempo),
@@ -75,5 +76,6 @@ async function readRules(storage: StorageAt, netuid: Netuid): Promise<SubnetStat
     minAllowedWeights: numberOf(minimum),
     maxWeightsLimit: valueOr(limit, numberOf, NO_WEIGHT_LIMIT),
     commitRevealEnabled: commitReveal?.isEmpty === false,
+    ownerHotkey: owner?.toString() ?? "",
   };
 }

@@ -68,7 +68,7 @@ async function readEpoch(storage: StorageAt, netuid: Netuid): Promise<Epoch> {
   const regular = last + tempo;
   const nextBlock = pending === null || pending === 0 ? regular : Math.min(regular, pending);
   // Where several epochs are due at once, one of them waits: it can still begin with the next block.
-  return { index, nextBlock: Math.max(nextBlock, block + 1), blocks: tempo };
+  return { index, firstBlock: last, nextBlock: Math.max(nextBlock, block + 1), blocks: tempo };
 }
 
 async function readBeacon(storage: StorageAt): Promise<WeightRules["beacon"]> {

@@ -121,6 +121,7 @@ function facts(scene: Scene): RoundFacts {
       block: scene.block ?? 120,
       hash: `0x${"11".repeat(32)}`,
       neurons: scene.neurons ?? [],
+      stakeIsTotal: true,
       hyperparameters: {
         tempo: 45,
         weightsRateLimit: 10,
@@ -129,6 +130,7 @@ function facts(scene: Scene): RoundFacts {
         maxWeightsLimit: 65_535,
         commitRevealEnabled: false,
         stakeThresholdRao: 0n,
+        ownerHotkey: "",
       },
       commitments: scene.hashes ?? [],
     },

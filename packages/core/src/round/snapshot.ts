@@ -27,6 +27,8 @@ export interface SubnetHyperparameters {
   readonly maxWeightsLimit: number;
   readonly commitRevealEnabled: boolean;
   readonly stakeThresholdRao: bigint;
+  /** The subnet owner's own hotkey, which needs neither stake nor permit to set weights. */
+  readonly ownerHotkey: Hotkey;
 }
 
 /** Bytes that a hotkey committed on chain. Hostile until parsed. */
@@ -45,6 +47,8 @@ export interface ChainSnapshot {
   readonly block: BlockNumber;
   readonly hash: BlockHash;
   readonly neurons: readonly Neuron[];
+  /** Whether stakes are what the chain compares with its threshold: with what parents lend and TAO on the root. */
+  readonly stakeIsTotal: boolean;
   readonly hyperparameters: SubnetHyperparameters;
   readonly commitments: readonly ChainCommitment[];
 }

@@ -101,6 +101,7 @@ export function chainClientContract(name: string, startChain: (setup: ChainSetup
           commitRevealEnabled: false,
           stakeThresholdRao: 1000n,
         },
+        stakeIsTotal: true,
         commitments: [],
       });
       expect(snapshot.neurons.map(({ uid }) => uid)).toEqual([0, 1, 2, 3]);

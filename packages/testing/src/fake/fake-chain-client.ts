@@ -214,7 +214,7 @@ export class FakeChainClient implements ChainClient {
   #nextProgress(hotkey: Hotkey): SubmissionProgress {
     const nonce = this.#submissions;
     this.#submissions += 1;
-    return { extrinsicHash: this.#chain.signNext(hotkey), nonce };
+    return { extrinsicHash: this.#chain.signNext(hotkey), nonce, specVersion: 425 };
   }
 
   #follow(): void {

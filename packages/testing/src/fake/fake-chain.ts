@@ -54,6 +54,7 @@ const DEFAULT_HYPERPARAMETERS: SubnetHyperparameters = {
   maxWeightsLimit: 65_535,
   commitRevealEnabled: false,
   stakeThresholdRao: 0n,
+  ownerHotkey: "",
 };
 
 /**
@@ -184,7 +185,15 @@ export class FakeChain {
     const { block, subnet } = this.subnetAt(hash);
     if (netuid !== subnet.netuid) throw new ChainError(ChainErrorCode.SubnetUnknown, "The subnet does not exist");
     const { neurons, hyperparameters, commitments } = subnet;
-    return { netuid, block, hash, neurons, hyperparameters, commitments: sortedCommitments(commitments) };
+    return {
+      netuid,
+      block,
+      hash,
+      neurons,
+      stakeIsTotal: true,
+      hyperparameters,
+      commitments: sortedCommitments(commitments),
+    };
   }
 
   weightRulesAt(hash: BlockHash, netuid: Netuid): WeightRules {
@@ -198,7 +207,7 @@ export class FakeChain {
       block,
       blockSeconds: block * SECONDS_PER_BLOCK,
       secondsPerBlock: SECONDS_PER_BLOCK,
-      epoch: { index: epoch.index, nextBlock: epoch.firstBlock + tempo, blocks: tempo },
+      epoch: { ...epoch, nextBlock: epoch.firstBlock + tempo, blocks: tempo },
       revealPeriodEpochs: commitReveal.periodEpochs,
       beacon: {
         publicKey: BEACON.publicKey,

@@ -41,6 +41,7 @@ function weightsRefusal(
   const { uids, weights, versionKey } = call;
   const isSelfWeight = uids.length === 1 && uids[0] === neuron?.uid;
   const tooSoon = !rules.commitRevealEnabled && isTooSoon(subnet, neuron?.lastUpdate ?? 0, block);
+  const isOwner = neuron?.hotkey === rules.ownerHotkey;
   const sum = weights.reduce((total, weight) => total + weight, 0);
   const largestShare = sum === 0 ? 0 : Math.max(...weights) / sum;
   const checks: readonly (readonly [isRefused: boolean, name: string])[] = [
@@ -48,10 +49,10 @@ function weightsRefusal(
     [call.netuid !== netuid, "SubnetNotExists"],
     [uids.length > neurons.length, "UidsLengthExceedUidsInSubNet"],
     [neuron === undefined, "HotKeyNotRegisteredInSubNet"],
-    [(neuron?.stakeRao ?? 0n) < rules.stakeThresholdRao, "NotEnoughStakeToSetWeights"],
+    [!isOwner && (neuron?.stakeRao ?? 0n) < rules.stakeThresholdRao, "NotEnoughStakeToSetWeights"],
     [versionKey < rules.weightsVersionKey, "IncorrectWeightVersionKey"],
     [tooSoon, "SettingWeightsTooFast"],
-    [!isSelfWeight && neuron?.validatorPermit !== true, "NeuronNoValidatorPermit"],
+    [!(isSelfWeight || isOwner) && neuron?.validatorPermit !== true, "NeuronNoValidatorPermit"],
     [new Set(uids).size !== uids.length, "DuplicateUids"],
     [uids.some((uid) => uid >= neurons.length), "UidVecContainInvalidOne"],
     [!isSelfWeight && uids.length < Math.min(neurons.length, rules.minAllowedWeights), "WeightVecLengthIsLow"],

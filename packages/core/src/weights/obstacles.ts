@@ -1,0 +1,116 @@
+import type { ChainSnapshot, Neuron } from "../round/snapshot.ts";
+import type { Hotkey, Uid } from "../units.ts";
+
+/**
+ * Everything that keeps weights from being set, by its one code: in the ledger, the metrics, the commands, the runbook.
+ *
+ * All but the last two are conditions of the chain, which would refuse the weights; those are ours.
+ */
+export const WEIGHT_OBSTACLES = {
+  subnet_unknown: "The subnet does not exist",
+  commit_reveal_unsupported: "The subnet hides weights in a way that this version, or its runtime, does not know",
+  not_registered: "The hotkey is not registered on the subnet",
+  stake_too_low: "The hotkey's stake is below the chain's threshold",
+  version_key: "The version key is below the subnet's",
+  rate_limited: "Too soon after our last weights",
+  no_permit: "The hotkey has no validator permit",
+  uid_reassigned: "A weighed UID has another owner since the weights were planned",
+  too_few_weights: "Fewer weights than the subnet takes",
+  weight_too_large: "One weight is larger than the subnet allows",
+  stopped: "An operator stopped the weights",
+  dry_run: "The validator is configured to sign no weights",
+} as const;
+export type WeightObstacleCode = keyof typeof WEIGHT_OBSTACLES;
+
+/** One thing that stands in the way. */
+export interface WeightObstacle {
+  readonly code: WeightObstacleCode;
+  readonly fields: Readonly<Record<string, string | number>>;
+}
+
+/** Weights as they would be sent. */
+export interface WeighedVector {
+  readonly uids: readonly Uid[];
+  /** One u16 per uid; only ratios count. */
+  readonly weights: readonly number[];
+  readonly versionKey: bigint;
+  /** Whom each uid belonged to when it was weighed; empty when nobody noted it. */
+  readonly hotkeys: readonly Hotkey[];
+}
+
+type Subnet = Pick<ChainSnapshot, "block" | "neurons" | "hyperparameters" | "stakeIsTotal">;
+
+const U16_MAX = 65_535;
+
+/**
+ * Why the block after the snapshot's would refuse these weights, in the order of the runtime's own checks; none when it
+ * would take them. The subnet's owner needs neither stake nor permit, and a neuron that weighs itself alone no permit
+ * and no least number.
+ *
+ * A stake that was read without what parents lend proves nothing and is let pass.
+ *
+ * @see subtensor `do_set_weights`, spec 425
+ */
+export function weightObstacles(vector: WeighedVector, hotkey: Hotkey, subnet: Subnet): readonly WeightObstacle[] {
+  const own = subnet.neurons.find((neuron) => neuron.hotkey === hotkey);
+  if (own === undefined) return [obstacle("not_registered", { hotkey })];
+  return [
+    ...standingObstacles(vector, own, subnet),
+    ...ownershipObstacles(vector, subnet),
+    ...vectorObstacles(vector, own, subnet),
+  ];
+}
+
+function standingObstacles(vector: WeighedVector, own: Neuron, subnet: Subnet): readonly WeightObstacle[] {
+  const { block, hyperparameters: rules } = subnet;
+  const { stakeThresholdRao: threshold, weightsVersionKey, weightsRateLimit } = rules;
+  const found: WeightObstacle[] = [];
+  if (!isOwner(own, subnet) && subnet.stakeIsTotal && own.stakeRao < threshold) {
+    found.push(obstacle("stake_too_low", { stake_rao: String(own.stakeRao), threshold_rao: String(threshold) }));
+  }
+  if (vector.versionKey < weightsVersionKey) {
+    found.push(obstacle("version_key", { given: String(vector.versionKey), least: String(weightsVersionKey) }));
+  }
+  const until = own.lastUpdate + weightsRateLimit;
+  if (own.lastUpdate > 0 && block + 1 < until) {
+    found.push(obstacle("rate_limited", { last_update: own.lastUpdate, until, blocks: until - block - 1 }));
+  }
+  if (!own.validatorPermit && !isOwner(own, subnet) && !isSelfWeight(vector, own)) {
+    found.push(obstacle("no_permit", { uid: own.uid }));
+  }
+  return found;
+}
+
+function ownershipObstacles({ uids, hotkeys }: WeighedVector, { neurons }: Subnet): readonly WeightObstacle[] {
+  const owners = new Map(neurons.map(({ uid, hotkey }) => [uid, hotkey]));
+  const changed = hotkeys.findIndex((hotkey, index) => owners.get(uids[index] ?? -1) !== hotkey);
+  return changed < 0 ? [] : [obstacle("uid_reassigned", { uid: uids[changed] ?? -1 })];
+}
+
+function vectorObstacles(vector: WeighedVector, own: Neuron, subnet: Subnet): readonly WeightObstacle[] {
+  if (isSelfWeight(vector, own)) return [];
+  const { uids, weights } = vector;
+  const { minAllowedWeights, maxWeightsLimit: limit } = subnet.hyperparameters;
+  const found: WeightObstacle[] = [];
+  const least = Math.min(minAllowedWeights, subnet.neurons.length);
+  if (uids.length < least) found.push(obstacle("too_few_weights", { weights: uids.length, least }));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  const largest = weights.findIndex((weight) => limit < U16_MAX && weight * U16_MAX > limit * sum);
+  if (largest >= 0) {
+    const share = (weights[largest] ?? 0) / sum;
+    found.push(obstacle("weight_too_large", { uid: uids[largest] ?? -1, share, limit: limit / U16_MAX }));
+  }
+  return found;
+}
+
+function isOwner({ hotkey }: Neuron, { hyperparameters }: Subnet): boolean {
+  return hyperparameters.ownerHotkey === hotkey;
+}
+
+function isSelfWeight({ uids }: WeighedVector, { uid }: Neuron): boolean {
+  return uids.length === 1 && uids[0] === uid;
+}
+
+function obstacle(code: WeightObstacleCode, fields: WeightObstacle["fields"]): WeightObstacle {
+  return { code, fields };
+}
