@@ -46,6 +46,11 @@ export class CheckpointLayout {
     return join(this.state, "chain-view.json");
   }
 
+  /** While it is there, no weights are signed. */
+  get weightStop(): string {
+    return join(this.state, "weights-stopped.json");
+  }
+
   /** The model that every version reads: where it lies, how it is cut. */
   get importedModel(): string {
     return join(this.state, "imported-model.json");
