@@ -29,6 +29,7 @@ test("options win over the environment, that over the file, whose other keys are
   expect(operatorOf(options, env)).toEqual({
     endpoints: ["ws://one", "ws://two"],
     namesChain: true,
+    checkpointRoot: "/cache",
     connectMillis: 20_000,
     netuid: 7,
     walletPath: "~/.bittensor/wallets",

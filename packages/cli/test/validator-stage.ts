@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { loadHotkey } from "@assay/chain/hotkey";
+import { CheckpointLayout } from "@assay/checkpoint/layout";
 import type { Round } from "@assay/core/round/round";
 import { Ledger } from "@assay/ledger/ledger";
 import { type DevChain, startDevChain } from "@assay/localnet/chain/dev-chain";
@@ -28,6 +29,7 @@ export interface ValidatorStage {
   readonly hotkeys: readonly string[];
   /** As it is held open by the validator. */
   readonly ledger: Ledger;
+  readonly layout: CheckpointLayout;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -47,11 +49,13 @@ export async function validatorStage({ permit = true } = {}): Promise<ValidatorS
     hyperparameters: { tempo: 360, weightsSetRateLimit: 100, stakeThreshold: 0n },
   });
   onTestFinished(() => chain.close());
-  const path = join(await temporaryFolder(), "ledger.sqlite");
+  const directory = await temporaryFolder();
+  const path = join(directory, "ledger.sqlite");
   const ledger = await Ledger.open({ path }, { logger: createMemoryLogger() });
   onTestFinished(() => ledger.stop());
-  const env = { CHAIN_ENDPOINT: chain.url, NETUID: String(NETUID), LEDGER_PATH: path, HOTKEY_URI: VALIDATOR_URI };
-  return { chain, hotkeys, ledger, env };
+  const chainEnv = { CHAIN_ENDPOINT: chain.url, NETUID: String(NETUID), HOTKEY_URI: VALIDATOR_URI };
+  const env = { ...chainEnv, CHECKPOINT_CACHE_DIR: directory, LEDGER_PATH: path };
+  return { chain, hotkeys, ledger, layout: new CheckpointLayout(directory), env };
 }
 
 /** Closes a round in which miners 1 and 2 earned averages of 0.2 and 0.1, and uid 3 one under another hotkey. */
@@ -69,15 +73,21 @@ export async function closeRound({ ledger, hotkeys }: ValidatorStage): Promise<v
 }
 
 /** Records the weights of that round as meant, and how far they came. */
-export async function planIntent({ ledger }: ValidatorStage): Promise<string> {
-  const id = "weights-2-31";
+export async function planIntent({ ledger, hotkeys }: ValidatorStage, tempo = 0): Promise<string> {
+  const id = `2-0-${tempo}`;
   await ledger.intents.plan({
     id,
     netuid: NETUID,
+    mechanism: 0,
+    tempo,
+    attempt: 0,
     roundId: 31,
     uids: [1, 2],
     weights: [65_535, 32_768],
+    hotkeys: hotkeys.slice(1, 3),
+    origin: "scores",
     versionKey: 0n,
+    firstBlock: 0,
     plannedBlock: 40,
     deadlineBlock: 85,
   });

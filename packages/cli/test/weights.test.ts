@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readWeightStop } from "@assay/checkpoint/weight-stop";
 import { describe, expect, test } from "vitest";
 import { assayIn, temporaryFolder } from "./command-line.ts";
 import { closeRound, planIntent, storeWeights, type ValidatorStage, validatorStage } from "./validator-stage.ts";
@@ -30,10 +31,12 @@ describe("show", () => {
         { uid: 1, weight: 65_535, share: 65_535 / SUM },
         { uid: 2, weight: 32_768, share: 32_768 / SUM },
       ],
+      window: { tempo: 0, firstBlock: 0, lastBlock: 359, setAt: null, opensAt: 0 },
+      stop: null,
     });
     const { out } = await assayIn(stage.env, "weights", "show");
     expect(out).toBe(
-      "uid 0 on subnet 2 at block 2: 2 weights, never updated\n  uid  weight  share\n  1    65535   66.67 %\n  2    32768   33.33 %\n",
+      "uid 0 on subnet 2 at block 2: 2 weights, never updated\n  uid  weight  share\n  1    65535   66.67 %\n  2    32768   33.33 %\nTempo 0, blocks 0 to 359: weights can be set from block 0 on\n",
     );
   });
 
@@ -78,7 +81,7 @@ describe("plan", () => {
     expect(await weights(stage, "plan")).toMatchObject({ exitCode: 1, report: { roundId: null, weights: [] } });
   });
 
-  test("names what the chain would refuse, by the code of the refusal", async () => {
+  test("names what the chain would refuse, by the codes under which the validator notes it", async () => {
     const stage = await validatorStage({ permit: false });
     await closeRound(stage);
     stage.chain.writeStorage("SubtensorModule", "LastUpdate", [2], [1, 0, 0, 0]);
@@ -89,10 +92,10 @@ describe("plan", () => {
     const { exitCode, report } = await weights(stage, "plan");
     expect(exitCode).toBe(1);
     expect(report.obstacles).toMatchObject([
-      { code: "CHAIN_NO_PERMIT" },
-      { code: "CHAIN_RATE_LIMITED", fields: { lastUpdate: 1, until: 101, blocks: 90 } },
-      { code: "CHAIN_WEIGHTS_INVALID", fields: { weights: 2, atLeast: 3 } },
-      { code: "CHAIN_WEIGHTS_INVALID", fields: { uid: 1 } },
+      { code: "rate_limited", fields: { last_update: 1, until: 101, blocks: 89 } },
+      { code: "no_permit", message: "The hotkey has no validator permit" },
+      { code: "too_few_weights", fields: { weights: 2, least: 3 } },
+      { code: "weight_too_large", fields: { uid: 1 } },
     ]);
   });
 });
@@ -123,7 +126,7 @@ describe("diff", () => {
     const { exitCode, report } = await weights(stage, "diff");
     expect(exitCode).toBe(1);
     expect(report).toMatchObject({
-      intent: { id: "weights-2-31", roundId: 31, state: "planned" },
+      intent: { id: "2-0-0", roundId: 31, state: "planned" },
       equal: false,
       differences: [
         { uid: 1, intended: 65_535, onChain: 65_535 },
@@ -152,26 +155,49 @@ describe("why", () => {
     expect(report).toMatchObject({
       verified: true,
       intent: { state: "verified", block: 41 },
-      obstacles: [{ code: "CHAIN_RATE_LIMITED" }],
+      obstacles: [{ code: "rate_limited" }],
+      window: { tempo: 0, setAt: 41 },
     });
+    const { out } = await assayIn(stage.env, "weights", "why");
+    expect(out).toContain("Tempo 0, blocks 0 to 359: weights were set at block 41\n");
   });
 
   test("tells why they are not there, from what the validator recorded", async () => {
     const stage = await validatorStage();
     await closeRound(stage);
-    await stage.ledger.intents.transition(await planIntent(stage), "failed", { error: "expired" });
+    await stage.ledger.intents.transition(await planIntent(stage), "failed", { reason: "expired" });
     for (const kind of ["started", "weights_not_set"]) {
       await stage.ledger.events.append({ kind, block: 86, fields: { roundId: 31, reason: "expired" } });
     }
 
     const { exitCode, report } = await weights(stage, "why");
-    expect([exitCode, report.verified, report.intent.error]).toEqual([1, false, "expired"]);
+    expect([exitCode, report.verified, report.intent.reason]).toEqual([1, false, "expired"]);
     expect(report.events).toMatchObject([{ kind: "weights_not_set", block: 86, fields: { reason: "expired" } }]);
     const { out } = await assayIn(stage.env, "weights", "why");
     expect(out).toContain(
-      "Weights after round 31 are failed: planned at block 40, deadline block 85, reason expired\n",
+      "Weights after round 31 for tempo 0 are failed: planned at block 40 from scores, deadline block 85, reason expired\n",
     );
+    expect(out).toMatch(/ {2}\d{4}-.* \| planned \| block: 40\n {2}\d{4}-.* \| failed \| reason: expired\n/);
     expect(out).toMatch(/ {2}\d{4}-.* \| weights_not_set \| block: 86 \| roundId: 31 \| reason: expired\n/);
+  });
+
+  test("is yes while the weights of a new window are on their way, and no while they wait", async () => {
+    const stage = await validatorStage();
+    await closeRound(stage);
+    await stage.ledger.intents.transition(await planIntent(stage), "verified", { block: 41, extrinsicHash: "0xab" });
+    const id = await planIntent(stage, 1);
+    expect(await weights(stage, "why")).toMatchObject({
+      exitCode: 0,
+      report: { verified: true, intent: { id, state: "planned" }, steps: [{ state: "planned" }] },
+    });
+    await stage.ledger.intents.wait(id, "no_permit");
+    expect(await weights(stage, "why")).toMatchObject({ exitCode: 1, report: { intent: { reason: "no_permit" } } });
+  });
+
+  test("names a subnet that does not exist by the validator's code", async () => {
+    const stage = await validatorStage();
+    const { exitCode, report } = await weights({ ...stage, env: { ...stage.env, NETUID: "77" } }, "why");
+    expect([exitCode, report.obstacles]).toMatchObject([1, [{ code: "subnet_unknown" }]]);
   });
 
   test("needs no wallet for what is recorded", async () => {
@@ -195,7 +221,7 @@ describe("set", () => {
     });
   });
 
-  test("with --dry-run says what would change, and changes nothing", async () => {
+  test("with --dry-run says and notes what would change, and changes nothing on chain", async () => {
     const stage = await validatorStage();
     await closeRound(stage);
     storeWeights(stage, [[1, 65_535]]);
@@ -213,8 +239,43 @@ describe("set", () => {
     stage.chain.buildBlock();
     expect(stage.chain.readStorage("SubtensorModule", "Weights", [2, 0])).toEqual([[1, 65_535]]);
     expect(await stage.ledger.intents.latest()).toBeNull();
+    expect(await stage.ledger.intents.latestDryRun()).toMatchObject({
+      id: report.intent,
+      state: "dry_run",
+      tempo: 0,
+      uids: [1, 2],
+      hotkeys: stage.hotkeys.slice(1, 3),
+    });
+    expect(await stage.ledger.events.recent(1)).toMatchObject([
+      { kind: "weights_dry_run", block: 2, fields: { roundId: 31, tempo: 0, weights: 2, changes: 1 } },
+    ]);
+    expect(await weights(stage, "why")).toMatchObject({ report: { intent: null, dryRun: { id: report.intent } } });
     const { out } = await assayIn(stage.env, "weights", "set", "--dry-run");
     expect(out).toContain("1 of 2 would change. Nothing was sent.\n");
+  });
+});
+
+describe("stop and resume", () => {
+  test("are a file that the validator reads, and shown with its reason", async () => {
+    const stage = await validatorStage();
+    await closeRound(stage);
+    const { exitCode, report } = await weights(stage, "stop", "--reason", "moving hosts");
+    expect([exitCode, report.stop.reason]).toEqual([0, "moving hosts"]);
+    expect(await readWeightStop(stage.layout)).toEqual(report.stop);
+    for (const command of ["why", "plan"]) {
+      expect(await weights(stage, command)).toMatchObject({
+        exitCode: 1,
+        report: { obstacles: [{ code: "stopped", fields: { said: "moving hosts" } }] },
+      });
+    }
+    expect(await weights(stage, "show")).toMatchObject({ report: { stop: { reason: "moving hosts" } } });
+    const { out } = await assayIn(stage.env, "weights", "why");
+    expect(out).toMatch(/^Weights are stopped since \d{4}-.*Z: moving hosts\n/);
+
+    expect(await weights(stage, "resume")).toMatchObject({ exitCode: 0, report: { was: { reason: "moving hosts" } } });
+    expect(await readWeightStop(stage.layout)).toBeNull();
+    expect((await assayIn(stage.env, "weights", "resume")).out).toBe("Weights were not stopped\n");
+    expect((await weights(stage, "plan")).exitCode).toBe(0);
   });
 });
 

@@ -1,51 +1,19 @@
 import { isDeepStrictEqual } from "node:util";
-import type { BlockNumber, Netuid, RoundId, Uid } from "@assay/core/units";
+import type { BlockNumber, RoundId } from "@assay/core/units";
 import type { LedgerDatabase, LedgerTransaction } from "./ledger-database.ts";
 import { LedgerError, LedgerErrorCode } from "./ledger-error.ts";
-import type { IntentRow } from "./schema.ts";
-
-/**
- * Where an intent stands on its way to the chain. `verified` and `failed` are final.
- *
- * Hidden weights go from `in_block` to `committed`, when their commit is final, and to `revealed`, when the chain holds
- * the commit no longer; others are `finalised`.
- */
-export type IntentState =
-  | "planned"
-  | "signed"
-  | "in_block"
-  | "finalised"
-  | "committed"
-  | "revealed"
-  | "verified"
-  | "failed";
-
-/** The weights we mean to set, written before anything is signed. */
-export interface WeightPlan {
-  readonly id: string;
-  readonly netuid: Netuid;
-  readonly roundId: RoundId;
-  readonly uids: readonly Uid[];
-  /** 0…65535, one per uid. */
-  readonly weights: readonly number[];
-  readonly versionKey: bigint;
-  readonly plannedBlock: BlockNumber;
-  readonly deadlineBlock: BlockNumber;
-}
-
-/** What became known with a transition; what is left out keeps its last value. */
-export interface IntentFacts {
-  readonly block?: BlockNumber;
-  readonly extrinsicHash?: string;
-  readonly error?: string;
-}
-
-export interface WeightIntent extends WeightPlan {
-  readonly state: IntentState;
-  readonly block: BlockNumber | null;
-  readonly extrinsicHash: string | null;
-  readonly error: string | null;
-}
+import {
+  FINAL_STATES,
+  type IntentFacts,
+  type IntentReason,
+  type IntentState,
+  type IntentStep,
+  planOf,
+  toIntent,
+  toIntentRow,
+  type WeightIntent,
+  type WeightPlan,
+} from "./weight-intent.ts";
 
 /** Every set of weights we ever meant to set, and how far it came. */
 export class IntentRepository {
@@ -56,11 +24,12 @@ export class IntentRepository {
   }
 
   /** Writes a plan once. The same again is harmless; other contents are `LEDGER_INTENT_CONFLICT`. */
-  plan(plan: WeightPlan): Promise<void> {
+  plan(plan: WeightPlan, state: "planned" | "dry_run" = "planned"): Promise<void> {
     return this.#database.transact(async (transaction) => {
       const existing = await findIntent(transaction, plan.id);
       if (existing === null) {
-        await transaction.insertInto("intents").values(toRow(plan)).execute();
+        await transaction.insertInto("intents").values(toIntentRow(plan, state)).execute();
+        await noteStep(transaction, plan.id, { state, reason: null, facts: { block: plan.plannedBlock } });
       } else if (!isDeepStrictEqual(planOf(existing), planOf(plan))) {
         throw new LedgerError(LedgerErrorCode.IntentConflict, "Other contents are recorded under this intent's id", {
           fields: { intentId: plan.id, roundId: plan.roundId },
@@ -73,79 +42,125 @@ export class IntentRepository {
     return this.#database.transact((transaction) => findIntent(transaction, id));
   }
 
-  /** Intents neither verified nor failed, oldest first. */
+  /** Intents that are not final, oldest first. */
   active(): Promise<readonly WeightIntent[]> {
-    return this.#database.transact(async (transaction) => {
-      const rows = await transaction
-        .selectFrom("intents")
-        .selectAll()
-        .where("state", "not in", FINAL_STATES)
-        .orderBy("position")
-        .execute();
-      return rows.map(toIntent);
-    });
+    return this.#list((query) => query.where("state", "not in", FINAL_STATES).orderBy("position"));
   }
 
-  /** The intent planned last, whatever its state. */
+  /** The intent planned last, whatever its state but for dry runs. */
   latest(): Promise<WeightIntent | null> {
-    return this.#database.transact(async (transaction) => {
-      const row = await transaction
-        .selectFrom("intents")
-        .selectAll()
-        .orderBy("position", "desc")
-        .limit(1)
-        .executeTakeFirst();
-      return row === undefined ? null : toIntent(row);
-    });
+    return this.#first((query) => query.where("state", "!=", "dry_run").orderBy("position", "desc"));
+  }
+
+  /** The dry run written last. */
+  latestDryRun(): Promise<WeightIntent | null> {
+    return this.#first((query) => query.where("state", "=", "dry_run").orderBy("position", "desc"));
   }
 
   /** The newest intent that ended and made no room for a newer one; null before the first. */
   latestResult(): Promise<WeightIntent | null> {
-    return this.#database.transact(async (transaction) => {
-      const row = await transaction
-        .selectFrom("intents")
-        .selectAll()
-        .where("state", "in", FINAL_STATES)
-        .where((where) => where.or([where("error", "is", null), where("error", "!=", "superseded")]))
-        .orderBy("position", "desc")
-        .limit(1)
-        .executeTakeFirst();
-      return row === undefined ? null : toIntent(row);
-    });
+    return this.#first((query) =>
+      query
+        .where("state", "in", ["verified", "failed", "foreign"])
+        .where((where) => where.or([where("reason", "is", null), where("reason", "!=", "superseded")]))
+        .orderBy("position", "desc"),
+    );
   }
 
-  /** Intents planned after this one, whatever their state; oldest first. */
+  /** The last attempt at a tempo's window, dry runs left out; null while there is none. */
+  ofTempo(tempo: number): Promise<WeightIntent | null> {
+    return this.#first((query) =>
+      query.where("tempo", "=", tempo).where("state", "!=", "dry_run").orderBy("attempt", "desc"),
+    );
+  }
+
+  /** Intents from a round's scores, oldest first, dry runs left out. */
+  ofRound(roundId: RoundId): Promise<readonly WeightIntent[]> {
+    return this.#list((query) =>
+      query.where("round_id", "=", roundId).where("state", "!=", "dry_run").orderBy("position"),
+    );
+  }
+
+  /** Intents planned after this one, oldest first, dry runs left out. */
   plannedAfter(id: string): Promise<readonly WeightIntent[]> {
-    return this.#database.transact(async (transaction) => {
-      const rows = await transaction
-        .selectFrom("intents")
-        .selectAll()
-        .where("position", ">", (query) => query.selectFrom("intents").select("position").where("id", "=", id))
-        .orderBy("position")
-        .execute();
-      return rows.map(toIntent);
-    });
+    return this.#list((query) =>
+      query
+        .where("position", ">", (inner) => inner.selectFrom("intents").select("position").where("id", "=", id))
+        .where("state", "!=", "dry_run")
+        .orderBy("position"),
+    );
   }
 
   /** Moves an intent. It may go back while not final (a dropped extrinsic is signed again), but a final one stays. */
   transition(id: string, state: IntentState, facts: IntentFacts = {}): Promise<WeightIntent> {
     return this.#database.transact(async (transaction) => {
       const intent = await requireIntent(transaction, id);
-      if (FINAL_STATES.includes(intent.state)) {
-        return keepFinal(intent, state);
-      }
-      const next: WeightIntent = { ...intent, ...facts, state };
-      await transaction
-        .updateTable("intents")
-        .set({ state, block: next.block, extrinsic_hash: next.extrinsicHash, error: next.error })
-        .where("id", "=", id)
-        .execute();
+      if (FINAL_STATES.includes(intent.state)) return keepFinal(intent, state);
+      const next: WeightIntent = { ...intent, reason: null, ...facts, state };
+      await writeIntent(transaction, next);
+      await noteStep(transaction, id, { state, reason: next.reason, facts });
       return next;
+    });
+  }
+
+  /** Notes why an intent waits, or that nothing is in its way any more. @returns whether that is news. */
+  wait(id: string, reason: IntentReason | null): Promise<boolean> {
+    return this.#database.transact(async (transaction) => {
+      const intent = await requireIntent(transaction, id);
+      if (FINAL_STATES.includes(intent.state) || intent.reason === reason) return false;
+      await writeIntent(transaction, { ...intent, reason });
+      await noteStep(transaction, id, { state: intent.state, reason, facts: {} });
+      return true;
+    });
+  }
+
+  /** Everything noted of an intent, oldest first. */
+  steps(id: string): Promise<readonly IntentStep[]> {
+    return this.#database.transact(async (transaction) => {
+      const rows = await transaction
+        .selectFrom("intent_steps")
+        .selectAll()
+        .where("intent_id", "=", id)
+        .orderBy("position")
+        .execute();
+      return rows.map(({ at, state, reason, block, extrinsic_hash: extrinsicHash, spec_version: specVersion }) => {
+        return { at, state: state as IntentState, reason: reason as IntentReason, block, extrinsicHash, specVersion };
+      });
+    });
+  }
+
+  /** Whether a block holds a set or commit of weights of ours. */
+  landedIn(block: BlockNumber): Promise<boolean> {
+    return this.#database.transact(async (transaction) => {
+      const row = await transaction
+        .selectFrom("intent_steps")
+        .select("position")
+        .where("block", "=", block)
+        .where("state", "in", LANDED_STATES)
+        .executeTakeFirst();
+      return row !== undefined;
+    });
+  }
+
+  #first(narrow: (query: IntentQuery) => IntentQuery): Promise<WeightIntent | null> {
+    return this.#list((query) => narrow(query).limit(1)).then(([first]) => first ?? null);
+  }
+
+  #list(narrow: (query: IntentQuery) => IntentQuery): Promise<readonly WeightIntent[]> {
+    return this.#database.transact(async (transaction) => {
+      const rows = await narrow(intentQuery(transaction)).execute();
+      return rows.map(toIntent);
     });
   }
 }
 
-const FINAL_STATES: readonly IntentState[] = ["verified", "failed"];
+const LANDED_STATES: readonly IntentState[] = ["in_block", "finalised", "committed", "verified"];
+
+type IntentQuery = ReturnType<typeof intentQuery>;
+
+function intentQuery(transaction: LedgerTransaction) {
+  return transaction.selectFrom("intents").selectAll();
+}
 
 function keepFinal(intent: WeightIntent, state: IntentState): WeightIntent {
   if (intent.state !== state) {
@@ -154,6 +169,34 @@ function keepFinal(intent: WeightIntent, state: IntentState): WeightIntent {
     });
   }
   return intent;
+}
+
+async function writeIntent(transaction: LedgerTransaction, intent: WeightIntent): Promise<void> {
+  const { state, block, extrinsicHash, nonce, specVersion, reason } = intent;
+  await transaction
+    .updateTable("intents")
+    .set({ state, block, extrinsic_hash: extrinsicHash, nonce, spec_version: specVersion, reason })
+    .where("id", "=", intent.id)
+    .execute();
+}
+
+interface NotedStep {
+  readonly state: IntentState;
+  readonly reason: IntentReason | null;
+  readonly facts: IntentFacts;
+}
+
+async function noteStep(
+  transaction: LedgerTransaction,
+  intentId: string,
+  { state, reason, facts }: NotedStep,
+): Promise<void> {
+  const { block = null, extrinsicHash = null, specVersion = null } = facts;
+  const known = { block, extrinsic_hash: extrinsicHash, spec_version: specVersion };
+  await transaction
+    .insertInto("intent_steps")
+    .values({ intent_id: intentId, at: Date.now(), state, reason, ...known })
+    .execute();
 }
 
 async function requireIntent(transaction: LedgerTransaction, id: string): Promise<WeightIntent> {
@@ -165,45 +208,6 @@ async function requireIntent(transaction: LedgerTransaction, id: string): Promis
 }
 
 async function findIntent(transaction: LedgerTransaction, id: string): Promise<WeightIntent | null> {
-  const row = await transaction.selectFrom("intents").selectAll().where("id", "=", id).executeTakeFirst();
+  const row = await intentQuery(transaction).where("id", "=", id).executeTakeFirst();
   return row === undefined ? null : toIntent(row);
-}
-
-function planOf(plan: WeightPlan): WeightPlan {
-  const { id, netuid, roundId, uids, weights, versionKey, plannedBlock, deadlineBlock } = plan;
-  return { id, netuid, roundId, uids, weights, versionKey, plannedBlock, deadlineBlock };
-}
-
-function toRow(plan: WeightPlan): Omit<IntentRow, "position"> {
-  return {
-    id: plan.id,
-    netuid: plan.netuid,
-    round_id: plan.roundId,
-    uids: JSON.stringify(plan.uids),
-    weights: JSON.stringify(plan.weights),
-    version_key: plan.versionKey.toString(),
-    planned_block: plan.plannedBlock,
-    deadline_block: plan.deadlineBlock,
-    state: "planned",
-    block: null,
-    extrinsic_hash: null,
-    error: null,
-  };
-}
-
-function toIntent(row: Omit<IntentRow, "position">): WeightIntent {
-  return {
-    id: row.id,
-    netuid: row.netuid,
-    roundId: row.round_id,
-    uids: JSON.parse(row.uids) as readonly Uid[],
-    weights: JSON.parse(row.weights) as readonly number[],
-    versionKey: BigInt(row.version_key),
-    plannedBlock: row.planned_block,
-    deadlineBlock: row.deadline_block,
-    state: row.state as IntentState,
-    block: row.block,
-    extrinsicHash: row.extrinsic_hash,
-    error: row.error,
-  };
 }

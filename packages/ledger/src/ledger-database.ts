@@ -41,7 +41,16 @@ export class LedgerDatabase {
    * @throws LedgerError `LEDGER_CANNOT_OPEN` when it is not there, `LEDGER_TOO_NEW` when a newer release wrote it.
    */
   static async openReadOnly(path: string): Promise<LedgerDatabase> {
-    const connection = connectReadOnly(path);
+    return LedgerDatabase.#beside(path, { readonly: true });
+  }
+
+  /** As {@link openReadOnly}, but writes pass; each waits for the other process's lock. */
+  static async openBeside(path: string): Promise<LedgerDatabase> {
+    return LedgerDatabase.#beside(path, { readonly: false });
+  }
+
+  static #beside(path: string, { readonly }: { readonly readonly: boolean }): LedgerDatabase {
+    const connection = connectBeside(path, readonly);
     const kysely = new Kysely<LedgerSchema>({ dialect: new SqliteDialect({ database: connection }) });
     return new LedgerDatabase(kysely);
   }
@@ -77,10 +86,11 @@ function connect(path: string): Database.Database {
   }
 }
 
-function connectReadOnly(path: string): Database.Database {
+function connectBeside(path: string, readonly: boolean): Database.Database {
   let connection: Database.Database | undefined;
   try {
-    connection = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MILLIS });
+    connection = new Database(path, { readonly, fileMustExist: true, timeout: BUSY_TIMEOUT_MILLIS });
+    if (!readonly) connection.pragma("foreign_keys = ON");
     refuseNewer(connection, path);
     return connection;
   } catch (error) {

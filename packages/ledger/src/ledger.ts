@@ -69,6 +69,14 @@ export class Ledger {
     return new Ledger(await LedgerDatabase.openReadOnly(path));
   }
 
+  /**
+   * Opens a file for the few things that are not the cycle role's to write (dry runs of an operator), also beside it.
+   * Nothing is created or migrated.
+   */
+  static async openBeside({ path }: LedgerOptions): Promise<Ledger> {
+    return new Ledger(await LedgerDatabase.openBeside(path));
+  }
+
   /** Nothing to do: an open ledger is ready. Here so that a composition root can list it with the rest. */
   async start(_signal: AbortSignal): Promise<void> {}
 

@@ -9,6 +9,7 @@ function migrations(): Readonly<Record<string, Migration>> {
     "0001_validator_memory": validatorMemory,
     "0003_evaluation_stages": evaluationStages,
     "0004_weight_reveals": weightReveals,
+    "0005_weight_windows": weightWindows,
     "0006_signed_extrinsics": signedExtrinsics,
   };
 }
@@ -48,6 +49,35 @@ const weightReveals: Migration = {
       .execute(db);
   },
 };
+
+/** Intents per tempo of the chain in place of one per round, and their way step by step. */
+const weightWindows: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    for (const statement of WEIGHT_WINDOW_CHANGES) await sql.raw(statement).execute(db);
+  },
+};
+
+const WEIGHT_WINDOW_CHANGES = [
+  "ALTER TABLE intents RENAME COLUMN error TO reason",
+  "ALTER TABLE intents ADD COLUMN mechanism INTEGER NOT NULL DEFAULT 0",
+  "ALTER TABLE intents ADD COLUMN tempo INTEGER",
+  "ALTER TABLE intents ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0",
+  "ALTER TABLE intents ADD COLUMN hotkeys TEXT NOT NULL DEFAULT '[]'",
+  "ALTER TABLE intents ADD COLUMN origin TEXT NOT NULL DEFAULT 'scores'",
+  "ALTER TABLE intents ADD COLUMN first_block INTEGER NOT NULL DEFAULT 0",
+  "ALTER TABLE intents ADD COLUMN nonce INTEGER",
+  "ALTER TABLE intents ADD COLUMN spec_version INTEGER",
+  // What was planned by rounds could land from the block after its plan on.
+  "UPDATE intents SET first_block = planned_block + 1",
+  `CREATE UNIQUE INDEX intents_window ON intents (netuid, mechanism, tempo, attempt)
+   WHERE tempo IS NOT NULL AND state <> 'dry_run'`,
+  `CREATE TABLE intent_steps (
+     position INTEGER PRIMARY KEY AUTOINCREMENT, intent_id TEXT NOT NULL REFERENCES intents (id), at INTEGER NOT NULL,
+     state TEXT NOT NULL, reason TEXT, block INTEGER, extrinsic_hash TEXT, spec_version INTEGER
+   ) STRICT`,
+  "CREATE INDEX intent_steps_by_intent ON intent_steps (intent_id)",
+  "CREATE INDEX intent_steps_by_block ON intent_steps (block)",
+];
 
 const signedExtrinsics: Migration = {
   async up(db: Kysely<unknown>): Promise<void> {

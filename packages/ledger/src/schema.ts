@@ -9,6 +9,7 @@ export interface LedgerSchema {
   readonly scores: ScoreStateRow;
   readonly round_scores: RoundScoreRow;
   readonly intents: IntentRow;
+  readonly intent_steps: IntentStepRow;
   readonly weight_reveals: WeightRevealRow;
   readonly commitments: CommitmentRow;
   readonly steps: StepRow;
@@ -68,16 +69,37 @@ export interface IntentRow {
   readonly position: Generated<number>;
   readonly id: string;
   readonly netuid: number;
+  readonly mechanism: number;
+  readonly tempo: number | null;
+  readonly attempt: number;
   readonly round_id: number;
+  /** JSON, as are the two after it; all of one length, or no hotkeys. */
   readonly uids: string;
   readonly weights: string;
+  readonly hotkeys: string;
+  readonly origin: string;
   readonly version_key: string;
+  readonly first_block: number;
   readonly planned_block: number;
   readonly deadline_block: number;
   readonly state: string;
   readonly block: number | null;
   readonly extrinsic_hash: string | null;
-  readonly error: string | null;
+  readonly nonce: number | null;
+  readonly spec_version: number | null;
+  readonly reason: string | null;
+}
+
+interface IntentStepRow {
+  readonly position: Generated<number>;
+  readonly intent_id: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly block: number | null;
+  readonly extrinsic_hash: string | null;
+  readonly spec_version: number | null;
 }
 
 export interface WeightRevealRow {

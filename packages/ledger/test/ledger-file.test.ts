@@ -23,6 +23,7 @@ describe("the ledger's file", () => {
       { name: "0001_validator_memory" },
       { name: "0003_evaluation_stages" },
       { name: "0004_weight_reveals" },
+      { name: "0005_weight_windows" },
       { name: "0006_signed_extrinsics" },
     ]);
     connection.close();

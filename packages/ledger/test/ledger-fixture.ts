@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Round } from "@assay/core/round/round";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { Ledger } from "../src/ledger.ts";
+import type { WeightPlan } from "../src/weight-intent.ts";
 
 /** A ledger file of its own; everything is removed when disposed. */
 export class LedgerFixture implements AsyncDisposable {
@@ -63,6 +64,27 @@ export function roundAt(id: number, changes: Partial<Round> = {}): Round {
       { uid: 1, hotkey: ALICE, group: 0, commitment: { hash: "cd".repeat(32), signature: "c2ln", block: 38 } },
       { uid: 2, hotkey: BOB, group: 1, commitment: null },
     ],
+    ...changes,
+  };
+}
+
+/** The weights of round 40 for the window of one tempo of 20 blocks. */
+export function planAt(tempo: number, changes: Partial<WeightPlan> = {}): WeightPlan {
+  return {
+    id: `42-0-${tempo}`,
+    netuid: 42,
+    mechanism: 0,
+    tempo,
+    attempt: 0,
+    roundId: 40,
+    uids: [1, 2],
+    weights: [65_535, 120],
+    hotkeys: [ALICE, BOB],
+    origin: "scores",
+    versionKey: 18_446_744_073_709_551_615n,
+    firstBlock: 20 * tempo,
+    plannedBlock: 20 * tempo + 3,
+    deadlineBlock: 20 * tempo + 19,
     ...changes,
   };
 }

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import type { EvaluationRecord } from "../src/evaluations.ts";
-import type { WeightPlan } from "../src/intents.ts";
 import type { SubmissionRecord } from "../src/submissions.ts";
 import { ALICE, BOB, LedgerFixture, roundAt } from "./ledger-fixture.ts";
 
@@ -207,51 +206,6 @@ describe("scores", () => {
     expect(await scores.book()).toEqual([]);
     expect(await scores.rows(40)).toEqual([]);
     expect((await rounds.get(40))?.closed).toBe(false);
-  });
-});
-
-describe("weight intents", () => {
-  const plan: WeightPlan = {
-    id: "w-40",
-    netuid: 42,
-    roundId: 40,
-    uids: [1, 2],
-    weights: [65535, 120],
-    versionKey: 18_446_744_073_709_551_615n,
-    plannedBlock: 60,
-    deadlineBlock: 85,
-  };
-
-  test("are planned once and followed to the end", async () => {
-    await using fixture = await LedgerFixture.create();
-    const { rounds, intents } = await fixture.open();
-    await rounds.save(roundAt(40));
-    await intents.plan(plan);
-    await intents.plan(plan);
-    await expect(intents.plan({ ...plan, weights: [1, 2] })).rejects.toMatchObject({ code: "LEDGER_INTENT_CONFLICT" });
-
-    await intents.transition("w-40", "signed", { extrinsicHash: "0x01" });
-    await intents.transition("w-40", "in_block", { block: 61 });
-    expect(await intents.active()).toEqual([
-      { ...plan, state: "in_block", block: 61, extrinsicHash: "0x01", error: null },
-    ]);
-    await intents.transition("w-40", "finalised");
-    await intents.transition("w-40", "verified");
-    await intents.transition("w-40", "verified");
-
-    await expect(intents.transition("w-40", "failed", { error: "late" })).rejects.toMatchObject({
-      code: "LEDGER_INTENT_SETTLED",
-    });
-    await expect(intents.transition("w-41", "signed")).rejects.toMatchObject({ code: "LEDGER_INTENT_UNKNOWN" });
-    expect(await intents.active()).toEqual([]);
-    expect(await intents.latest()).toEqual({
-      ...plan,
-      state: "verified",
-      block: 61,
-      extrinsicHash: "0x01",
-      error: null,
-    });
-    expect(await intents.get("w-40")).toEqual(await intents.latest());
   });
 });
 

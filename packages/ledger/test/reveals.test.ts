@@ -1,16 +1,7 @@
 import { expect, test } from "vitest";
 import type { SentCommit } from "../src/reveals.ts";
-import { LedgerFixture, roundAt } from "./ledger-fixture.ts";
+import { LedgerFixture, planAt, roundAt } from "./ledger-fixture.ts";
 
-const plan = {
-  netuid: 42,
-  roundId: 40,
-  uids: [1],
-  weights: [65_535],
-  versionKey: 0n,
-  plannedBlock: 60,
-  deadlineBlock: 85,
-};
 const commit: SentCommit = {
   intentId: "42-40",
   way: "hashed",
@@ -27,7 +18,7 @@ test("commits of an intent are counted, kept with their salt over a restart, and
   const ledger = await fixture.open();
   const { rounds, intents, reveals } = ledger;
   await rounds.save(roundAt(40));
-  await intents.plan({ id: "42-40", ...plan });
+  await intents.plan(planAt(0, { id: "42-40" }));
   expect(await reveals.latest("42-40")).toBeNull();
 
   const first = await reveals.record(commit);
@@ -40,27 +31,4 @@ test("commits of an intent are counted, kept with their salt over a restart, and
   expect(second).toEqual({ ...commit, way: "timelocked", salt: [], attempt: 2, state: "sent" });
   if (second !== null) await reopened.reveals.settle(second, "landed");
   expect(await reopened.reveals.latest("42-40")).toMatchObject({ attempt: 2, state: "landed" });
-});
-
-test("later intents are those planned after one", async () => {
-  await using fixture = await LedgerFixture.create();
-  const { rounds, intents } = await fixture.open();
-  await rounds.save(roundAt(40));
-  for (const id of ["a", "b", "c"]) await intents.plan({ id, ...plan });
-  expect((await intents.plannedAfter("a")).map(({ id }) => id)).toEqual(["b", "c"]);
-  expect(await intents.plannedAfter("c")).toEqual([]);
-});
-
-test("the newest result is what the last intent came to that nothing replaced", async () => {
-  await using fixture = await LedgerFixture.create();
-  const { rounds, intents } = await fixture.open();
-  await rounds.save(roundAt(40));
-  for (const id of ["a", "b", "c"]) await intents.plan({ id, ...plan });
-  expect(await intents.latestResult()).toBeNull();
-  await intents.transition("a", "verified");
-  await intents.transition("b", "failed", { error: "superseded" });
-  await intents.transition("c", "committed");
-  expect(await intents.latestResult()).toMatchObject({ id: "a", state: "verified" });
-  await intents.transition("c", "failed", { error: "reveal_lost" });
-  expect(await intents.latestResult()).toMatchObject({ id: "c", state: "failed" });
 });

@@ -1,6 +1,6 @@
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import { LedgerFixture, roundAt } from "./ledger-fixture.ts";
+import { LedgerFixture, planAt, roundAt } from "./ledger-fixture.ts";
 
 const hashOf = (number: number) => `0x${number.toString(16).padStart(64, "0")}`;
 
@@ -30,7 +30,6 @@ test("what can no longer matter is forgotten", async () => {
 test("the newest verified weights are found by their block, over a restart", async () => {
   await using fixture = await LedgerFixture.create();
   const ledger = await fixture.open();
-  const plan = { netuid: 2, uids: [1], weights: [65_535], versionKey: 0n, plannedBlock: 60, deadlineBlock: 85 };
   expect(await ledger.verifiedWeights.newestBlock()).toBe(null);
   for (const [roundId, state, block] of [
     [40, "verified", 62],
@@ -38,7 +37,7 @@ test("the newest verified weights are found by their block, over a restart", asy
     [130, "failed", 140],
   ] as const) {
     await ledger.rounds.save(roundAt(roundId));
-    await ledger.intents.plan({ id: `2-${roundId}`, roundId, ...plan });
+    await ledger.intents.plan(planAt(roundId, { id: `2-${roundId}`, roundId }));
     await ledger.intents.transition(`2-${roundId}`, state, { block });
   }
   const { verifiedWeights } = await fixture.reopen(ledger);
@@ -49,8 +48,7 @@ test("what an older release signed for its weights is known after the upgrade", 
   await using fixture = await LedgerFixture.create();
   const ledger = await fixture.open();
   await ledger.rounds.save(roundAt(40));
-  const plan = { netuid: 2, uids: [1], weights: [65_535], versionKey: 0n, plannedBlock: 60, deadlineBlock: 85 };
-  await ledger.intents.plan({ id: "2-40", roundId: 40, ...plan });
+  await ledger.intents.plan(planAt(3, { id: "2-40" }));
   await ledger.intents.transition("2-40", "signed", { extrinsicHash: hashOf(9) });
   await fixture.stop(ledger);
   const file = new Database(fixture.path);

@@ -235,6 +235,14 @@ export const evaluatorSchema = {
       env: "DOWNLOADS_ALLOW_PRIVATE_ADDRESSES",
     },
   },
+  weights: {
+    dry_run: {
+      doc: "Plan and record weights, and sign none. What would be set is in the log and in `assay weights why`.",
+      format: Boolean,
+      default: false,
+      env: "WEIGHTS_DRY_RUN",
+    },
+  },
   redis_url: {
     doc: "Redis 7 with noeviction: redis://host:6379 or unix:///path.",
     format: String,

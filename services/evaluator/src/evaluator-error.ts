@@ -10,8 +10,6 @@ export const EvaluatorErrorCode = {
   EvaluationFailed: "EVALUATOR_EVALUATION_FAILED",
   /** The weights on chain are not the ones we set. */
   WeightsNotVerified: "EVALUATOR_WEIGHTS_NOT_VERIFIED",
-  /** The validator's hotkey is not registered on the subnet. */
-  NotRegistered: "EVALUATOR_NOT_REGISTERED",
   /** The commitment on chain is not the one we sent. */
   CommitmentNotVerified: "EVALUATOR_COMMITMENT_NOT_VERIFIED",
 } as const;

@@ -165,6 +165,17 @@ export function createEvaluatorMetrics(registry: Registry) {
       labelNames: ["result"],
       registers,
     }),
+    weightsBlocked: new Counter({
+      name: "chain_weights_blocked_total",
+      help: "Times that something began to stand in the way of weights, by reason; nothing is sent meanwhile",
+      labelNames: ["reason"],
+      registers,
+    }),
+    weightsStopped: new Gauge({
+      name: "chain_weights_stopped",
+      help: "1 while an operator's stop keeps weights from being signed, else 0",
+      registers,
+    }),
     setWeightsSuccess: new Gauge({
       name: "chain_set_weights_success",
       help: "1 when the newest weights were read back from the chain as intended, else 0 (published name chain/set_weights_success)",

@@ -1,4 +1,5 @@
 import { writeFile } from "node:fs/promises";
+import { stopWeights } from "@assay/checkpoint/weight-stop";
 import type { Round } from "@assay/core/round/round";
 import { describe, expect, test } from "vitest";
 import { StatusLineDuty } from "../src/cycle/status-line-duty.ts";
@@ -157,12 +158,13 @@ test("after a restart the mean w_i of the newest closed round is known again", a
 });
 
 describe("the status line", () => {
-  function reporter({ client, ledger, inbox, metrics, logger, network }: Stage, evaluations: Queues["board"]) {
+  function reporter({ client, ledger, inbox, layout, metrics, logger, network }: Stage, evaluations: Queues["board"]) {
     const components = {
       ledger,
       inbox,
       evaluations: evaluations("evaluations"),
       waiting: new Waiting({ metrics }),
+      layout,
       logger,
     };
     const duty = new StatusLineDuty(components, { network, everyBlocks: 5 });
@@ -192,6 +194,10 @@ describe("the status line", () => {
       "[INFO] Block 6 | train 2/20 | no open round",
       `[INFO] Round 31 | submission 2/3 | ${facts}`,
     ]);
+    await stopWeights(stage.layout, { reason: "moving hosts", at: 0 });
+    stage.chain.buildUntil(41);
+    await run();
+    expect(stage.logger.lines().at(-1)).toMatch(/^\[INFO\] Round 31 \| .* \| device: busy \| weights: stopped$/);
   });
 
   test("fails at each block while Redis is away, and does not heal in between", async () => {

@@ -1,28 +1,17 @@
 import { describe, expect, test } from "vitest";
 import { createWeightProcessor } from "../src/weights/weight-processor.ts";
-import {
-  INTENT,
-  job,
-  lookUntil,
-  type Office,
-  openOffice,
-  processorOf,
-  runJob,
-  STORED,
-  shown,
-  stateOf,
-  TEMPO,
-} from "./hidden-office.ts";
+import { INTENT, lookUntil, openOffice, runJob, STORED, shown, stateOf, TEMPO, windows } from "./hidden-office.ts";
 import { eventually, useRedis } from "./queues.ts";
-import { NETUID, never, type Stage, VALIDATOR_UID } from "./stage.ts";
+import { never, type Stage } from "./stage.ts";
+import { job, processorOf, type WeightOffice } from "./weight-office.ts";
 
 useRedis();
 
 describe("a process that is killed", () => {
   /** Runs the job up to the first state of its submission, then ends it as a kill would: nothing more is written. */
-  async function killWhenSigned(office: Office): Promise<void> {
+  async function killWhenSigned(office: WeightOffice): Promise<void> {
     const killed = new AbortController();
-    const sending = processorOf(office)(job(), killed.signal);
+    const sending = processorOf(office)(job(INTENT), killed.signal);
     await eventually(async () => expect(await stateOf(office)).toBe("signed"));
     office.chain.buildBlock();
     killed.abort(new Error("killed"));
@@ -36,7 +25,7 @@ describe("a process that is killed", () => {
     expect(await runJob(office)).toEqual({ intentId: INTENT, state: "committed" });
     await lookUntil(office, 30);
     expect(await stateOf(office)).toBe("verified");
-    expect(office.chain.calls).toBe(1);
+    expect(await windows(office)).toEqual({ permitted: 1, missed: [], doubled: [] });
   });
 
   test("for so long that its commit is shown already sends no other either", async () => {
@@ -57,23 +46,10 @@ describe("a process that is killed", () => {
     expect(await office.ledger.reveals.latest(INTENT)).toMatchObject({ attempt: 2, state: "landed", sentBlock: 12 });
     expect(office.chain.calls).toBe(1);
   });
-
-  test("between the repair's plan and the end of the lost intent plans no second repair", async () => {
-    const office = await openOffice();
-    await runJob(office);
-    const lost = await office.ledger.intents.get(INTENT);
-    if (lost === null) throw new Error("There is no intent");
-    const { state: _state, block: _block, extrinsicHash: _hash, error: _error, ...plan } = lost;
-    await office.ledger.intents.plan({ ...plan, id: "2-31-r1" });
-    office.chain.change((subnet) => ({ ...subnet, commits: [] }));
-    await lookUntil(office, office.chain.head.number + 3);
-    expect((await office.ledger.intents.active()).map(({ id }) => id)).toEqual(["2-31-r1"]);
-    expect(await stateOf(office)).toBe("failed");
-  });
 });
 
 /** Everything that a job asks of chain and ledger, until the n-th call: from there on nothing gets through. */
-function killedAfter(office: Office, calls: number): Parameters<typeof createWeightProcessor>[0] {
+function killedAfter(office: WeightOffice, calls: number): Parameters<typeof createWeightProcessor>[0] {
   let made = 0;
   const guard = <T extends object>(target: T): T =>
     new Proxy(target, {
@@ -89,18 +65,8 @@ function killedAfter(office: Office, calls: number): Parameters<typeof createWei
     });
   const { rounds, intents, reveals, events } = office.ledger;
   const ledger = { rounds, intents: guard(intents), reveals: guard(reveals), events: guard(events) };
-  const { metrics, logger } = office;
-  return { chain: guard(office.client), ledger: ledger as unknown as Stage["ledger"], metrics, logger };
-}
-
-/** Blocks in which our neuron acted, up to the head: each is one commit, as a reveal does not count. */
-async function commitBlocks({ chain, client }: Office): Promise<readonly number[]> {
-  const blocks = new Set<number>();
-  for (let block = 1; block <= chain.head.number; block += 1) {
-    const { neurons } = await client.snapshot(NETUID, chain.hashOf(block) ?? "");
-    blocks.add(neurons[VALIDATOR_UID]?.lastUpdate ?? 0);
-  }
-  return [...blocks].filter((block) => block > 0);
+  const { layout, metrics, logger } = office;
+  return { chain: guard(office.client), ledger: ledger as unknown as Stage["ledger"], layout, metrics, logger };
 }
 
 /** A commit by hash goes the same way up to the call itself, so some points are enough. */
@@ -111,7 +77,7 @@ const CALLS = [
 
 test.each(CALLS)("a %s commit whose process is killed after %i calls lands once", async (way, calls) => {
   const office = await openOffice(way);
-  const killed = createWeightProcessor(killedAfter(office, calls))(job(), never).then(
+  const killed = createWeightProcessor(killedAfter(office, calls), { dryRun: false })(job(INTENT), never).then(
     () => "ended",
     (error: Error) => error.message,
   );
@@ -137,5 +103,5 @@ test.each(CALLS)("a %s commit whose process is killed after %i calls lands once"
     expect(await stateOf(office)).toBe("verified");
   });
   expect(await shown(office)).toEqual(STORED);
-  expect(await commitBlocks(office)).toHaveLength(1);
+  expect(await windows(office)).toEqual({ permitted: 1, missed: [], doubled: [] });
 });

@@ -1,19 +1,8 @@
 import { describe, expect, test } from "vitest";
-import {
-  INTENT,
-  job,
-  lookUntil,
-  openOffice,
-  processorOf,
-  runJob,
-  STORED,
-  shown,
-  stateOf,
-  TEMPO,
-} from "./hidden-office.ts";
+import { INTENT, lookUntil, openOffice, runJob, STORED, shown, stateOf, TEMPO, windows } from "./hidden-office.ts";
 import { eventually, useRedis } from "./queues.ts";
-import { saveRound } from "./rounds.ts";
-import { metric, never } from "./stage.ts";
+import { metric, NETUID, never } from "./stage.ts";
+import { closeRound, job, processorOf } from "./weight-office.ts";
 
 useRedis();
 
@@ -39,21 +28,24 @@ describe("time-locked weights", () => {
     expect(office.chain.calls).toBe(1);
   });
 
-  test("are never committed with an epoch's last blocks", async () => {
+  test("are never committed with an epoch's last blocks: its window is lost, and the next has its own", async () => {
     const office = await openOffice();
     office.chain.buildUntil(18);
-    await runJob(office);
-    expect(await office.ledger.reveals.latest(INTENT)).toMatchObject({ epoch: 1, revealEpoch: 2, sentBlock: 21 });
+    expect(await runJob(office)).toEqual({ intentId: INTENT, state: "expired" });
+    await lookUntil(office, 21);
+    await runJob(office, "2-0-1");
+    expect(await office.ledger.reveals.latest("2-0-1")).toMatchObject({ epoch: 1, revealEpoch: 2 });
+    expect(office.chain.calls).toBe(1);
   });
 
-  test("that the chain drops raise an alarm and are committed again, once", async () => {
+  test("that the chain drops raise an alarm, and the next window repairs them, with one commit", async () => {
     const office = await openOffice();
     await runJob(office);
     office.chain.change((subnet) => ({ ...subnet, commits: [] }));
     await lookUntil(office, office.chain.head.number + 3);
-    expect(await office.ledger.intents.get(INTENT)).toMatchObject({ state: "failed", error: "reveal_lost" });
+    expect(await office.ledger.intents.get(INTENT)).toMatchObject({ state: "failed", reason: "reveal_lost" });
     expect(office.logger.lines().filter((line) => line.startsWith("[ERROR]"))).toEqual([
-      expect.stringContaining("Committed weights were not revealed; they are set again | round: 31"),
+      expect.stringContaining("Committed weights were not revealed; the next window repairs them | round: 31"),
     ]);
     expect(await metric(office, "chain_set_weights_total", { result: "reveal_lost" })).toBe(1);
     expect(await metric(office, "chain_set_weights_success")).toBe(0);
@@ -61,44 +53,66 @@ describe("time-locked weights", () => {
       { kind: "weights_not_set", fields: { roundId: 31, reason: "reveal_lost" } },
     ]);
 
-    expect((await office.ledger.intents.active()).map(({ id }) => id)).toEqual(["2-31-r1"]);
-    expect(await runJob(office, "2-31-r1")).toEqual({ intentId: "2-31-r1", state: "committed" });
-    await lookUntil(office, 30);
-    expect(await stateOf(office, "2-31-r1")).toBe("verified");
+    await lookUntil(office, 21);
+    expect((await office.ledger.intents.active()).map(({ id }) => id)).toEqual(["2-0-1"]);
+    expect(await runJob(office, "2-0-1")).toEqual({ intentId: "2-0-1", state: "committed" });
+    await lookUntil(office, 50);
+    expect(await stateOf(office, "2-0-1")).toBe("verified");
     expect(await shown(office)).toEqual(STORED);
     expect(office.chain.calls).toBe(2);
+  });
+
+  test("are committed in each window while those before are still hidden", async () => {
+    const office = await openOffice();
+    office.chain.change((subnet) => ({ ...subnet, commitReveal: { ...subnet.commitReveal, periodEpochs: 2 } }));
+    office.chain.buildBlock();
+    await office.queues.work("weights", processorOf(office));
+    await eventually(async () => {
+      await lookUntil(office, office.chain.head.number + 1);
+      expect(await stateOf(office, "2-0-1")).toBe("verified");
+    });
+    expect(await stateOf(office)).toBe("verified");
+    expect(await stateOf(office, "2-0-2")).toBe("committed");
+    expect(office.logger.lines().filter((line) => /ERROR|WARN/.test(line))).toEqual([]);
   });
 
   test("that newer ones overtake before anybody looked are no loss", async () => {
     const office = await openOffice();
     await runJob(office);
-    const { id } = await saveRound(office, 1);
-    const states = [{ uid: 3, hotkey: office.miner(3).hotkey, ema: 0.5, points: 1, lastRound: id }];
-    await office.ledger.scores.closeRound(id, { states, rows: [] });
+    await closeRound(office, 1, { 3: 0.5 });
+    office.chain.buildUntil(21);
     await office.look();
-    const newer = (await office.ledger.intents.latest())?.id ?? "";
-    await runJob(office, newer);
-    office.chain.buildUntil(30);
+    await runJob(office, "2-0-1");
+    office.chain.buildUntil(50);
     await office.look();
-    expect(await office.ledger.intents.get(INTENT)).toMatchObject({ state: "failed", error: "superseded" });
-    expect(await stateOf(office, newer)).toBe("verified");
+    expect(await office.ledger.intents.get(INTENT)).toMatchObject({ state: "failed", reason: "superseded" });
+    expect(await stateOf(office, "2-0-1")).toBe("verified");
     expect(office.logger.lines().some((line) => line.startsWith("[ERROR]"))).toBe(false);
   });
 });
 
-test("a commit that no block of its epoch takes is made anew in the next", async () => {
+test("a commit of another process with our key ends the intent, which commits nothing", async () => {
+  const office = await openOffice();
+  const call = { kind: "commit_weights", netuid: NETUID, commitHash: `0x${"ab".repeat(32)}` } as const;
+  void office.client.submit(call, { signal: never, deadlineBlock: 9 });
+  office.chain.buildUntil(5);
+  expect(await runJob(office)).toEqual({ intentId: INTENT, state: "foreign" });
+  expect(await office.ledger.reveals.latest(INTENT)).toBeNull();
+  expect(office.chain.calls).toBe(1);
+});
+
+test("a commit that no block of its epoch takes is not made in the next, which has its own", async () => {
   const office = await openOffice();
   office.chain.setIncluding(false);
-  const running = processorOf(office)(job(), never);
+  const running = processorOf(office)(job(INTENT), never);
   await eventually(async () => expect(await stateOf(office)).toBe("signed"));
   office.chain.buildUntil(22);
   office.chain.setIncluding(true);
-  await eventually(async () => {
-    office.chain.buildBlock();
-    expect(await stateOf(office)).toBe("committed");
-  });
-  await running;
-  expect(await office.ledger.reveals.latest(INTENT)).toMatchObject({ attempt: 2, epoch: 1, state: "landed" });
+  office.chain.buildUntil(24);
+  expect(await running).toEqual({ intentId: INTENT, state: "expired" });
+  await office.look();
+  expect(await runJob(office, "2-0-1")).toMatchObject({ state: "committed" });
+  expect(await office.ledger.reveals.latest("2-0-1")).toMatchObject({ attempt: 1, epoch: 1, state: "landed" });
 });
 
 describe("weights committed by hash", () => {
@@ -119,18 +133,18 @@ describe("weights committed by hash", () => {
       expect(await stateOf(office)).toBe("verified");
     });
     expect(await shown(office)).toEqual(STORED);
-    expect(office.chain.calls).toBe(2);
+    expect((await windows(office)).doubled).toEqual([]);
     await lookUntil(office, office.chain.head.number + 5);
     expect(await metric(office, "chain_set_weights_total", { result: "verified" })).toBe(1);
     expect(office.logger.lines().filter((line) => line.includes("set_weights() confirmed"))).toHaveLength(1);
   });
 
-  test("whose epoch of reveal passed are lost and committed again", async () => {
+  test("whose epoch of reveal passed are lost", async () => {
     const office = await openOffice("hashed");
     await runJob(office);
     office.chain.buildUntil(44);
     await office.look();
-    expect(await office.ledger.intents.get(INTENT)).toMatchObject({ state: "failed", error: "reveal_lost" });
-    expect((await office.ledger.intents.active()).map(({ id }) => id)).toEqual(["2-31-r1"]);
+    expect(await office.ledger.intents.get(INTENT)).toMatchObject({ state: "failed", reason: "reveal_lost" });
+    expect((await office.ledger.intents.active()).map(({ id }) => id)).toEqual(["2-0-2"]);
   });
 });

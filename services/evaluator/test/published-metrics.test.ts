@@ -10,6 +10,7 @@ import { WeightDuty } from "../src/weights/weight-duty.ts";
 import { openQueues, useRedis } from "./queues.ts";
 import { saveRound } from "./rounds.ts";
 import { metric, NETUID, never, openStage, type Stage } from "./stage.ts";
+import { intend } from "./weight-office.ts";
 
 useRedis();
 
@@ -27,7 +28,7 @@ async function restart(stage: Stage) {
     new DownloadDuty({ ...shared, downloads: queues.board("downloads") }),
     new CloseRoundDuty(shared, { network, weightOfOld: 0.9 }),
     new MergeDuty(shared, network),
-    new WeightDuty({ ...shared, weights: queues.board("weights") }, { netuid: NETUID, network }),
+    new WeightDuty({ ...shared, weights: queues.board("weights") }, { netuid: NETUID, dryRun: false }),
     age,
   ]) {
     await duty.run(client.head(), never);
@@ -74,10 +75,9 @@ test("a restart shows what the process before it showed, and tempos go on counti
   await ledger.scores.closeRound(id, { states: [], rows: [row(1, 0.5), row(2, 0.25)] });
   await ledger.merges.record({ cycle: 0, version: 1, digest: "ef".repeat(32), groups: [] });
   await ledger.steps.mark(0, "merge", { block: 40 });
-  await ledger.steps.mark(0, "weights-planned", { block: 40 });
-  const plan = { netuid: NETUID, roundId: id, uids: [1], weights: [65_535], versionKey: 0n };
-  await ledger.intents.plan({ id: "2-31", ...plan, plannedBlock: 40, deadlineBlock: 85 });
-  await ledger.intents.transition("2-31", "verified", { block: 43, extrinsicHash: "0x1" });
+  const blocks = { firstBlock: 21, plannedBlock: 39, deadlineBlock: 40 };
+  const intentId = await intend(stage, { id: "2-0-1", tempo: 1, ...blocks });
+  await ledger.intents.transition(intentId, "verified", { block: 43, extrinsicHash: "0x1" });
   chain.buildUntil(44);
   const first = await restart(stage);
   const shown = {

@@ -63,7 +63,12 @@ export async function startValidator(stage: Stage, queues: Queues): Promise<Runn
       createEvaluationProcessor({ head: new HeadView(layout), evaluator, layout, metrics, logger }),
       options,
     ),
-    createWorker("weights", redis.worker, createWeightProcessor({ chain: client, ledger, metrics, logger }), options),
+    createWorker(
+      "weights",
+      redis.worker,
+      createWeightProcessor({ chain: client, ledger, layout, metrics, logger }, { dryRun: false }),
+      options,
+    ),
     new OutcomeFollower("downloads", redis.worker, nudge, options),
     new OutcomeFollower("evaluations", redis.worker, nudge, options),
     runner,

@@ -1,129 +1,106 @@
 import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
-import type { WeightPlan } from "@assay/ledger/intents";
 import { describe, expect, test } from "vitest";
-import { WeightDuty } from "../src/weights/weight-duty.ts";
-import { createWeightProcessor } from "../src/weights/weight-processor.ts";
-import { eventually, openQueues, type Queues, useRedis } from "./queues.ts";
-import { saveRound } from "./rounds.ts";
-import { metric, NETUID, never, openStage, type Stage, type StageOptions, VALIDATOR_UID } from "./stage.ts";
+import { eventually, useRedis } from "./queues.ts";
+import { metric, NETUID, never, VALIDATOR_UID } from "./stage.ts";
+import {
+  closeRound,
+  intend,
+  job,
+  lookUntil,
+  openWeightOffice,
+  processorOf,
+  runJob,
+  type WeightOffice,
+  weightPlan,
+} from "./weight-office.ts";
 
 useRedis();
 
-interface Office extends Stage {
-  readonly queues: Queues;
-  plan(): Promise<void>;
+const UNSENT = { block: null, extrinsicHash: null, nonce: null, specVersion: null, reason: null };
+
+async function stateOf({ ledger }: WeightOffice, id: string) {
+  return (await ledger.intents.get(id))?.state;
 }
-
-async function openOffice(options: StageOptions = {}): Promise<Office> {
-  const stage = await openStage(options);
-  const queues = await openQueues();
-  return { ...stage, queues, plan: planner(stage, queues) };
-}
-
-/** A new duty, as after a restart; call the result once per block. */
-function planner({ client, ledger, metrics, logger, network }: Stage, queues: Queues): () => Promise<void> {
-  const weights = queues.board("weights");
-  const duty = new WeightDuty({ chain: client, ledger, weights, metrics, logger }, { netuid: NETUID, network });
-  return () => duty.run(client.head());
-}
-
-function processorOf({ client, ledger, metrics, logger }: Stage) {
-  return createWeightProcessor({ chain: client, ledger, metrics, logger });
-}
-
-/** Builds blocks one at a time until it holds, letting whoever waits for a block act in between. */
-async function buildUntil({ chain }: Stage, check: () => Promise<void> | void): Promise<void> {
-  await eventually(async () => {
-    chain.buildBlock();
-    await check();
-  });
-}
-
-/** Saves and closes the round of a cycle with these standings. */
-async function closeRound(stage: Stage, cycle: number, emas: Readonly<Record<number, number>>): Promise<void> {
-  const { id } = await saveRound(stage, cycle);
-  const states = Object.entries(emas).map(([uid, ema]) => {
-    return { uid: Number(uid), hotkey: stage.miner(Number(uid)).hotkey, ema, points: 1, lastRound: id };
-  });
-  await stage.ledger.scores.closeRound(id, { states, rows: [] });
-}
-
-const plan = (id: string, parts: Partial<WeightPlan> = {}): WeightPlan => ({
-  id,
-  netuid: NETUID,
-  roundId: 31,
-  uids: [1, 2],
-  weights: [65_535, 32_768],
-  versionKey: 0n,
-  plannedBlock: 1,
-  deadlineBlock: 60,
-  ...parts,
-});
-
-/** Writes an intent of round 31 as if it had been planned. */
-async function intend(stage: Stage, id: string, parts: Partial<WeightPlan> = {}): Promise<void> {
-  await saveRound(stage, 0);
-  await stage.ledger.intents.plan(plan(id, parts));
-}
-
-const job = (intentId: string) => ({ id: `weights-${intentId}`, payload: { intentId, deadlineBlock: 0 }, attempt: 1 });
 
 describe("the plan", () => {
-  test("follows from the standings of the newest closed round, once, and is written before anything is sent", async () => {
-    const office = await openOffice();
+  test("follows from the standings of the newest closed round, once per window, before anything is sent", async () => {
+    const office = await openWeightOffice();
     await closeRound(office, 0, { 1: 0.2, 2: 0.1 });
-    office.chain.buildUntil(40);
-    await office.plan();
+    office.chain.buildUntil(3);
+    await office.look();
     office.chain.buildBlock();
-    await office.plan();
-    await planner(office, office.queues)();
+    await office.look();
+    office.restart();
+    await office.look();
     expect(await office.ledger.intents.active()).toEqual([
-      {
-        id: "2-31",
-        netuid: 2,
-        roundId: 31,
-        uids: [1, 2],
-        weights: [65_535, 32_768],
-        versionKey: 0n,
-        plannedBlock: 40,
-        deadlineBlock: 85,
-        state: "planned",
-        block: null,
-        extrinsicHash: null,
-        error: null,
-      },
+      { ...weightPlan(office, { plannedBlock: 3 }), ...UNSENT, state: "planned" },
     ]);
     expect(await office.queues.queue("weights").counts()).toMatchObject({ waiting: 1 });
   });
 
-  test("stands when the process was killed before it marked the step", async () => {
-    const office = await openOffice();
+  test("is none before the first round is closed", async () => {
+    const office = await openWeightOffice();
+    await office.look();
+    expect(await office.ledger.intents.latest()).toBeNull();
+  });
+
+  test("is made anew for each tempo, from the same standings too", async () => {
+    const office = await openWeightOffice();
+    await office.queues.work("weights", processorOf(office));
+    await closeRound(office, 0, { 1: 0.2, 2: 0.1 });
+    await lookUntil(office, async () => expect(await stateOf(office, "2-0-2")).toBe("verified"));
+    for (const id of ["2-0-0", "2-0-1"]) expect(await stateOf(office, id)).toBe("verified");
+    expect(office.chain.calls).toBe(3);
+    expect(await metric(office, "chain_set_weights_total", { result: "verified" })).toBe(3);
+  });
+
+  test("waits for the block in which the rate limit ends", async () => {
+    const office = await openWeightOffice({ hyperparameters: { weightsRateLimit: 25 } });
     await closeRound(office, 0, { 1: 0.2 });
-    await intend(office, "2-31", { uids: [1], weights: [65_535] });
-    office.chain.buildUntil(40);
-    await office.plan();
-    expect(await office.ledger.intents.latest()).toMatchObject({ id: "2-31", plannedBlock: 1, state: "planned" });
-    expect(await office.ledger.steps.done(0, "weights-planned")).toBe(true);
+    await office.look();
+    await runJob(office, "2-0-0");
+    const { block = 0 } = (await office.ledger.intents.latest()) ?? {};
+    await lookUntil(office, () => expect(office.chain.head.number).toBe((block ?? 0) + 23));
+    expect((await office.ledger.intents.active()).length).toBe(0);
+    office.chain.buildBlock();
+    await office.look();
+    expect(await office.ledger.intents.latest()).toMatchObject({ id: "2-0-1", plannedBlock: (block ?? 0) + 24 });
+  });
+
+  test("is none with the last blocks of a tempo, nor where the rate limit takes a whole one", async () => {
+    const office = await openWeightOffice({ hyperparameters: { weightsRateLimit: 60 } });
+    await closeRound(office, 0, { 1: 0.2 });
+    office.chain.buildUntil(17);
+    await office.look();
+    expect(await office.ledger.intents.latest()).toBeNull();
+    office.chain.buildUntil(21);
+    await office.look();
+    await runJob(office, "2-0-1");
+    for (let block = office.chain.head.number; block < 60; block += 1) {
+      office.chain.buildBlock();
+      await office.look();
+    }
+    expect(await office.ledger.intents.latest()).toMatchObject({ id: "2-0-1", state: "verified" });
   });
 
   test("leaves out a standing whose hotkey lost the slot", async () => {
-    const office = await openOffice();
+    const office = await openWeightOffice();
     await closeRound(office, 0, { 1: 0.9, 2: 0.1 });
     office.chain.register(1, { hotkey: "newcomer" });
-    office.chain.buildUntil(40);
-    await office.plan();
+    office.chain.buildBlock();
+    await office.look();
     expect(await office.ledger.intents.latest()).toMatchObject({ uids: [2], weights: [65_535] });
   });
 
-  test("is none without a positive score, and says so once", async () => {
-    const office = await openOffice();
+  test("is none without a positive score, and says so once per tempo", async () => {
+    const office = await openWeightOffice();
     await closeRound(office, 0, { 1: 0, 2: 0 });
-    office.chain.buildUntil(40);
-    await office.plan();
-    await office.plan();
+    await office.look();
+    office.chain.buildBlock();
+    await office.look();
     expect(await office.ledger.intents.latest()).toBe(null);
     expect(await office.ledger.events.recent(5)).toMatchObject([
-      { kind: "weights_not_set", block: 40, fields: { roundId: 31, reason: "no_positive_score" } },
+      { kind: "weights_not_set", block: 1, fields: { roundId: 31, tempo: 0, reason: "no_positive_score" } },
     ]);
     expect(office.logger.lines()).toEqual(["[WARN] No weights to set: no miner has a positive score | round: 31"]);
   });
@@ -131,164 +108,148 @@ describe("the plan", () => {
 
 describe("an intent", () => {
   test("is finalised, read back and verified, with the published line and metric", async () => {
-    const office = await openOffice();
+    const office = await openWeightOffice();
     await closeRound(office, 0, { 1: 0.2, 2: 0.1 });
-    office.chain.buildUntil(40);
-    await office.queues.work("weights", processorOf(office));
-    await office.plan();
-    await buildUntil(office, async () => {
-      expect((await office.ledger.intents.latest())?.state).toBe("verified");
-    });
+    await office.look();
+    expect(await runJob(office, "2-0-0")).toEqual({ intentId: "2-0-0", state: "verified" });
     expect(await office.client.weights(NETUID, VALIDATOR_UID)).toEqual([
       [1, 65_535],
       [2, 32_768],
     ]);
     const intent = await office.ledger.intents.latest();
+    expect(intent).toMatchObject({ nonce: 0, specVersion: 425, extrinsicHash: expect.stringMatching(/^0x/) });
     expect(office.logger.lines().at(-1)).toBe(
       `[INFO] set_weights() confirmed | block: ${intent?.block} | tx: ${intent?.extrinsicHash} | round: 31 | uids: 2`,
     );
+    expect((await office.ledger.intents.steps("2-0-0")).map(({ state }) => state)).toEqual([
+      "planned",
+      "signed",
+      "in_block",
+      "finalised",
+      "verified",
+    ]);
     expect(await metric(office, "chain_set_weights_success")).toBe(1);
     expect(await metric(office, "chain_set_weights_total", { result: "verified" })).toBe(1);
   });
 
-  test("waits for the chain's rate limit", async () => {
-    const office = await openOffice({ hyperparameters: { weightsRateLimit: 10 } });
-    const process = processorOf(office);
-    await intend(office, "first");
-    const first = process(job("first"), never);
-    await buildUntil(office, async () => {
-      expect((await office.ledger.intents.get("first"))?.state).toBe("verified");
-    });
-    await first;
-    const setAt = (await office.ledger.intents.get("first"))?.block ?? 0;
-    const plannedBlock = office.chain.head.number;
-    await intend(office, "second", { plannedBlock, weights: [32_768, 65_535] });
-    const second = process(job("second"), never);
-    await buildUntil(office, async () => {
-      expect((await office.ledger.intents.get("second"))?.state).toBe("verified");
-    });
-    expect(await second).toEqual({ intentId: "second", state: "verified" });
-    expect((await office.ledger.intents.get("second"))?.block).toBeGreaterThanOrEqual(setAt + 10);
-    expect(office.logger.lines()).toContain(
-      `[INFO] Waiting for the chain's rate limit before setting weights | until: ${setAt + 10} | round: 31`,
-    );
-  });
-
-  test("that waits for the rate limit makes room at once for a newer one", async () => {
-    const office = await openOffice({ hyperparameters: { weightsRateLimit: 1_000 } });
-    const process = processorOf(office);
-    await intend(office, "first");
-    const first = process(job("first"), never);
-    await buildUntil(office, async () => expect((await office.ledger.intents.get("first"))?.state).toBe("verified"));
-    await first;
-    await intend(office, "second", { plannedBlock: 20, deadlineBlock: 900 });
-    const second = process(job("second"), never);
-    office.chain.buildBlock();
-    await intend(office, "third", { plannedBlock: 21, deadlineBlock: 900 });
-    await buildUntil(office, async () => expect((await office.ledger.intents.get("second"))?.state).toBe("failed"));
-    expect(await second).toEqual({ intentId: "second", state: "superseded" });
-    expect(office.chain.head.number).toBeLessThan(200);
-    expect(await metric(office, "chain_set_weights_total", { result: "superseded" })).toBe(1);
-    expect(await process(job("second"), never)).toEqual({ intentId: "second", state: "superseded" });
-  });
-
   test("past its deadline expires, and an operator hears of it", async () => {
-    const office = await openOffice();
-    await intend(office, "late", { deadlineBlock: 10 });
+    const office = await openWeightOffice();
+    await intend(office, { id: "late", deadlineBlock: 10 });
     office.chain.buildUntil(10);
     expect(await processorOf(office)(job("late"), never)).toEqual({ intentId: "late", state: "expired" });
-    expect(await office.ledger.intents.get("late")).toMatchObject({ state: "failed", error: "expired" });
+    expect(await office.ledger.intents.get("late")).toMatchObject({ state: "failed", reason: "expired" });
     expect(await office.ledger.events.recent(1)).toMatchObject([
-      { kind: "weights_not_set", block: 10, fields: { roundId: 31, reason: "expired" } },
+      { kind: "weights_not_set", block: 10, fields: { roundId: 31, tempo: 0, reason: "expired" } },
     ]);
     expect(office.logger.lines()).toEqual(["[ERROR] Weights were not set | round: 31 | why: expired | deadline: 10"]);
     expect(await metric(office, "chain_set_weights_success")).toBe(0);
   });
 
+  test("that a longer tempo outlives is followed by another attempt", async () => {
+    const office = await openWeightOffice({ hyperparameters: { tempo: 40 } });
+    await closeRound(office, 0, { 1: 0.2, 2: 0.1 });
+    await intend(office, { deadlineBlock: 10 });
+    office.chain.buildUntil(10);
+    expect(await runJob(office, "2-0-0")).toMatchObject({ state: "expired" });
+    await office.look();
+    expect(await office.ledger.intents.latest()).toMatchObject({ id: "2-0-0-r1", attempt: 1, deadlineBlock: 40 });
+    expect(await runJob(office, "2-0-0-r1")).toMatchObject({ state: "verified" });
+  });
+
+  test("of a tempo that is over is not sent into the next", async () => {
+    const office = await openWeightOffice();
+    await intend(office, { deadlineBlock: 100 });
+    office.chain.buildUntil(21);
+    expect(await runJob(office, "2-0-0")).toMatchObject({ state: "expired" });
+    expect(office.chain.calls).toBe(0);
+  });
+
   test("whose process was killed after sending is verified without sending again, even past its deadline", async () => {
-    const office = await openOffice();
-    await intend(office, "killed", { deadlineBlock: 8 });
+    const office = await openWeightOffice();
+    await intend(office, { deadlineBlock: 8 });
     const killed = new AbortController();
-    const process = processorOf(office);
-    const sending = process(job("killed"), killed.signal);
-    await eventually(async () => expect((await office.ledger.intents.get("killed"))?.state).toBe("signed"));
+    const sending = processorOf(office)(job("2-0-0"), killed.signal);
+    await eventually(async () => expect(await stateOf(office, "2-0-0")).toBe("signed"));
     office.chain.buildBlock();
     killed.abort(new Error("killed"));
     await expect(sending).rejects.toMatchObject({ code: "CHAIN_SUBMISSION_ABORTED" });
 
-    const again = process(job("killed"), never);
+    const again = processorOf(office)(job("2-0-0"), never);
     office.chain.buildUntil(9);
-    expect(await again).toEqual({ intentId: "killed", state: "verified" });
-    const { neurons } = await office.client.snapshot(NETUID, office.client.head().hash);
-    expect(neurons[VALIDATOR_UID]?.lastUpdate).toBe(2);
-    expect(await office.ledger.intents.get("killed")).toMatchObject({ state: "verified", block: 2 });
+    expect(await again).toEqual({ intentId: "2-0-0", state: "verified" });
+    expect(await office.ledger.intents.get("2-0-0")).toMatchObject({ state: "verified", block: 2 });
+    expect(office.chain.calls).toBe(1);
   });
 
-  test("that the chain stores otherwise raises an alarm and is set again", async () => {
-    const office = await openOffice({ hyperparameters: { weightsRateLimit: 4 } });
-    await intend(office, "odd", { weights: [400, 200] });
-    const setting = processorOf(office)(job("odd"), never);
-    setting.catch(() => undefined);
-    await buildUntil(office, () => expect(office.logger.lines().some((line) => line.startsWith("[ERROR]"))).toBe(true));
-    await expect(setting).rejects.toMatchObject({ code: "EVALUATOR_WEIGHTS_NOT_VERIFIED", retryable: true });
+  test("that the chain stores otherwise raises an alarm, and its window has no second set", async () => {
+    const office = await openWeightOffice();
+    await closeRound(office, 0, { 1: 0.2, 2: 0.1 });
+    await intend(office, { weights: [400, 200] });
+    expect(await runJob(office, "2-0-0")).toEqual({ intentId: "2-0-0", state: "not_verified" });
     expect(office.logger.lines().find((line) => line.startsWith("[ERROR]"))).toContain(
-      "Weights on chain differ from the intended ones; they are set again | round: 31",
+      "Weights on chain differ from the intended ones; the next window repairs them | round: 31",
     );
-    expect(await office.ledger.events.recent(1)).toMatchObject([{ kind: "weights_not_verified" }]);
+    expect(await office.ledger.events.recent(1)).toMatchObject([
+      { kind: "weights_not_set", fields: { reason: "not_verified" } },
+    ]);
     expect(await metric(office, "chain_set_weights_success")).toBe(0);
     expect(await metric(office, "chain_set_weights_total", { result: "not_verified" })).toBe(1);
-    expect(await office.ledger.intents.get("odd")).toMatchObject({ state: "finalised" });
+    while (office.chain.head.number < 20) {
+      office.chain.buildBlock();
+      await office.look();
+    }
+    expect((await office.ledger.intents.latest())?.id).toBe("2-0-0");
+    office.chain.buildBlock();
+    await office.look();
+    expect(await runJob(office, "2-0-1")).toMatchObject({ state: "verified" });
+    expect(office.chain.calls).toBe(2);
   });
 
-  test("of a hotkey that is not registered fails at once", async () => {
-    const office = await openOffice();
-    office.chain.register(VALIDATOR_UID, { hotkey: "somebody" });
-    office.chain.buildBlock();
-    await intend(office, "stranger");
-    await expect(processorOf(office)(job("stranger"), never)).rejects.toMatchObject({
-      code: "EVALUATOR_NOT_REGISTERED",
-      retryable: false,
-    });
+  test("of a release that planned by rounds is replaced by the newest", async () => {
+    const office = await openWeightOffice();
+    await intend(office, { id: "2-31", tempo: null, firstBlock: 2 });
+    await intend(office);
+    expect(await runJob(office, "2-31")).toEqual({ intentId: "2-31", state: "superseded" });
+    expect(await runJob(office, "2-31")).toEqual({ intentId: "2-31", state: "superseded" });
+    expect(await metric(office, "chain_set_weights_total", { result: "superseded" })).toBe(1);
   });
 });
 
 describe("an intent's job", () => {
   test("comes back after a flushed Redis", async () => {
-    const office = await openOffice();
+    const office = await openWeightOffice();
     await closeRound(office, 0, { 1: 0.2 });
-    office.chain.buildUntil(40);
-    await office.plan();
+    await office.look();
     await office.queues.flush();
     await office.queues.work("weights", processorOf(office));
-    await office.plan();
-    await buildUntil(office, async () => expect((await office.ledger.intents.latest())?.state).toBe("verified"));
+    await lookUntil(office, async () => expect(await stateOf(office, "2-0-0")).toBe("verified"));
   });
 
   test("rests for some blocks after the chain refused it, then runs again", async () => {
-    const office = await openOffice();
+    const office = await openWeightOffice({ hyperparameters: { tempo: 100 } });
     await closeRound(office, 0, { 1: 0.2 });
     office.chain.refuseNext(new ChainError(ChainErrorCode.NoPermit, "No permit"));
-    office.chain.buildUntil(40);
     await office.queues.work("weights", processorOf(office));
     const queue = office.queues.queue("weights");
-    await office.plan();
-    await buildUntil(office, async () => expect((await queue.find("weights-2-31"))?.state).toBe("failed"));
-    await office.plan();
+    await office.look();
+    await eventually(async () => {
+      office.chain.buildBlock();
+      expect((await queue.find("weights-2-0-0"))?.state).toBe("failed");
+    });
+    await office.look();
+    office.chain.buildUntil(office.chain.head.number + 4);
+    await office.look();
+    expect((await queue.find("weights-2-0-0"))?.state).toBe("failed");
     office.chain.buildBlock();
-    await office.plan();
-    expect((await queue.find("weights-2-31"))?.state).toBe("failed");
-    office.chain.buildUntil(office.chain.head.number + 5);
-    await office.plan();
-    expect(await queue.find("weights-2-31")).toBe(null);
-    await office.plan();
-    await buildUntil(office, async () => expect((await office.ledger.intents.latest())?.state).toBe("verified"));
+    await lookUntil(office, async () => expect(await stateOf(office, "2-0-0")).toBe("verified"));
+    expect(office.chain.calls).toBe(2);
   });
 });
 
 test("after a restart the metric says what became of the newest weights", async () => {
-  const office = await openOffice();
-  await intend(office, "old");
+  const office = await openWeightOffice();
+  await intend(office, { id: "old", tempo: 7 });
   await office.ledger.intents.transition("old", "verified", { block: 1, extrinsicHash: "0x1" });
-  await planner(office, office.queues)();
+  await office.look();
   expect(await metric(office, "chain_set_weights_success")).toBe(1);
 });

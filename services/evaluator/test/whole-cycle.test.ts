@@ -43,7 +43,7 @@ async function playCycle(stage: Stage, interrupt: Interrupt): Promise<void> {
   await interrupt(stage);
   await advance(stage, 42, async () => {
     expect(await stage.ledger.merges.get(0)).not.toBe(null);
-    expect((await stage.ledger.intents.latest())?.id).toBe("2-31");
+    expect((await stage.ledger.intents.latest())?.id).toBe("2-0-0");
   });
   await interrupt(stage);
   await advance(stage, 46, async () => expect((await stage.ledger.intents.latest())?.state).toBe("verified"));

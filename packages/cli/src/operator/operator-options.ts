@@ -23,6 +23,7 @@ export interface Operator {
   readonly hotkeyPassword: string;
   /** Empty when there is none. */
   readonly hotkeyUri: string;
+  readonly checkpointRoot: string;
   readonly ledgerPath: string;
 }
 
@@ -44,6 +45,11 @@ export const WALLET_OPTIONS: Readonly<Record<string, OptionRule>> = optionsOf(
 );
 export const HOTKEY_OPTION: Readonly<Record<string, OptionRule>> = {
   hotkey: { value: "ADDRESS", doc: "ask about this hotkey and look at no wallet" },
+};
+/** Options of the checkpoint directory alone. */
+export const STATE_OPTIONS: Readonly<Record<string, OptionRule>> = {
+  ...PATH_OPTION,
+  ...optionsOf("checkpoint_cache_dir"),
 };
 export const LEDGER_OPTIONS: Readonly<Record<string, OptionRule>> = optionsOf("checkpoint_cache_dir", "ledger_path");
 
@@ -80,6 +86,7 @@ const CONNECT_SECONDS = 20;
 function valuesOf(value: (path: string) => unknown): Omit<Operator, "namesChain" | "connectMillis"> {
   const text = (path: string) => String(value(path));
   const ledgerPath = text("ledger_path");
+  const checkpointRoot = resolve(text("checkpoint_cache_dir"));
   return {
     endpoints: text("chain_endpoint")
       .split(",")
@@ -90,7 +97,8 @@ function valuesOf(value: (path: string) => unknown): Omit<Operator, "namesChain"
     hotkeyName: text("wallet.hotkey"),
     hotkeyPassword: text("wallet.hotkey_password"),
     hotkeyUri: text("wallet.hotkey_uri"),
-    ledgerPath: ledgerPath === "" ? join(resolve(text("checkpoint_cache_dir")), "ledger.sqlite") : resolve(ledgerPath),
+    checkpointRoot,
+    ledgerPath: ledgerPath === "" ? join(checkpointRoot, "ledger.sqlite") : resolve(ledgerPath),
   };
 }
 

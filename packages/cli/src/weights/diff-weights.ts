@@ -4,14 +4,14 @@ import { operatorOf } from "../operator/operator-options.ts";
 import { ownHotkey } from "../operator/own-hotkey.ts";
 import { withLedger } from "../operator/with-ledger.ts";
 import { differs, pairs, renderDifferences, weightDifferences } from "./weight-rows.ts";
-import { readWeightStanding, standingLine } from "./weight-standing.ts";
+import { readChainStanding, standingLine } from "./weight-standing.ts";
 
 /** `assay weights diff`. */
 export async function diffWeights({ options }: CommandInput, { env, signal }: CommandContext): Promise<CommandResult> {
   const operator = operatorOf(options, env);
   const hotkey = await ownHotkey(options, operator);
   const intent = await withLedger(operator.ledgerPath, (ledger) => ledger.intents.latest());
-  const { standing } = await withChain(operator, signal, (chain) => readWeightStanding(chain, operator.netuid, hotkey));
+  const { standing } = await withChain(operator, signal, (chain) => readChainStanding(chain, operator.netuid, hotkey));
   const onChain = standing.weights.map(({ uid, weight }) => [uid, weight] as const);
   const differences = weightDifferences(intent === null ? [] : pairs(intent.uids, intent.weights), onChain);
   const areEqual = intent !== null && !differences.some(differs);

@@ -1,16 +1,18 @@
-import { ChainErrorCode } from "@assay/chain/chain-error";
-import type { RecordedEvent } from "@assay/ledger/events";
-import type { WeightIntent } from "@assay/ledger/intents";
+import { weightObstacleOf } from "@assay/chain/weight-obstacle";
+import { WEIGHT_OBSTACLES, type WeightObstacle } from "@assay/core/weights/obstacles";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { CommandContext, CommandInput, CommandResult } from "../command.ts";
 import { withChain } from "../operator/chain-reader.ts";
 import { type Operator, operatorOf } from "../operator/operator-options.ts";
 import { ownHotkey } from "../operator/own-hotkey.ts";
-import { type Problem, problemLine, problemOf } from "../operator/problem.ts";
+import { problemOf } from "../operator/problem.ts";
 import { withLedger } from "../operator/with-ledger.ts";
-import { weightObstacles } from "./obstacles.ts";
+import { planObstacles } from "./read-plan-now.ts";
+import { type Explanation, renderExplanation } from "./render-explanation.ts";
+import { readStop, stopObstacles } from "./stop-weights.ts";
 import { readPlan } from "./weight-plan.ts";
-import { readWeightStanding, standingLine, type WeightStanding } from "./weight-standing.ts";
+import { weightProblems } from "./weight-problems.ts";
+import { readChainStanding, windowStanding } from "./weight-standing.ts";
 
 /** Of all events, those of these kinds are about weights. */
 const WEIGHT_EVENT = /^weights_/;
@@ -24,83 +26,56 @@ export async function explainWeights(
 ): Promise<CommandResult> {
   const operator = operatorOf(options, env);
   const shown = options.wholeNumber("events", { minimum: 0, maximum: SEARCHED_EVENTS }) ?? SHOWN_EVENTS;
+  const stop = await readStop(operator);
   return await withLedger(operator.ledgerPath, async (ledger) => {
-    const intent = await ledger.intents.latest();
-    const events = (await ledger.events.recent(SEARCHED_EVENTS))
-      .filter(({ kind }) => WEIGHT_EVENT.test(kind))
-      .slice(0, shown);
-    const { standing, obstacles } = await askChain(ledger, operator, {
-      hotkey: () => ownHotkey(options, operator),
-      signal,
-    });
-    const isVerified = intent?.state === "verified";
+    const recorded = await readRecord(ledger, shown);
+    const asked = await askChain(ledger, operator, { hotkey: () => ownHotkey(options, operator), signal });
+    const obstacles = [...weightProblems(stopObstacles(stop)), ...asked.obstacles];
+    const explanation: Explanation = { ...recorded, ...asked, stop, obstacles };
     return {
-      json: { intent, verified: isVerified, standing, obstacles, events },
-      text: render({ intent, standing, obstacles, events }),
-      exitCode: isVerified && obstacles.every(isOnlyEarly) ? 0 : 1,
+      json: explanation,
+      text: renderExplanation(explanation),
+      exitCode: isHealthy(explanation) ? 0 : 1,
     };
   });
 }
 
-/** Waiting for the rate limit after verified weights is what a healthy validator does. */
-function isOnlyEarly({ code }: Problem): boolean {
-  return code === ChainErrorCode.RateLimited;
+/** Weights on their way, or none before the rate limit's end, are what a healthy validator has after verified ones. */
+function isHealthy({ verified, intent, obstacles }: Explanation): boolean {
+  const isOnly = (code: string) => code === ("rate_limited" satisfies WeightObstacle["code"]);
+  return verified && (intent?.reason ?? null) === null && obstacles.every(({ code }) => isOnly(code));
+}
+
+async function readRecord({ intents, events }: Ledger, shown: number) {
+  const intent = await intents.latest();
+  const dry = await intents.latestDryRun();
+  const isNewer = dry !== null && dry.plannedBlock >= (intent?.plannedBlock ?? 0);
+  return {
+    intent,
+    steps: intent === null ? [] : await intents.steps(intent.id),
+    verified: (await intents.latestResult())?.state === "verified",
+    dryRun: isNewer ? dry : null,
+    events: (await events.recent(SEARCHED_EVENTS)).filter(({ kind }) => WEIGHT_EVENT.test(kind)).slice(0, shown),
+  };
 }
 
 async function askChain(
   ledger: Ledger,
   operator: Operator,
   { hotkey, signal }: { readonly hotkey: () => Promise<string>; readonly signal: AbortSignal },
-): Promise<{ readonly standing: WeightStanding | null; readonly obstacles: readonly Problem[] }> {
+): Promise<Pick<Explanation, "standing" | "window" | "obstacles">> {
   try {
     const address = await hotkey();
-    return await withChain(operator, signal, async (chain) => {
-      const { standing, snapshot } = await readWeightStanding(chain, operator.netuid, address);
-      const { weights } = await readPlan(ledger, snapshot);
-      return { standing, obstacles: weightObstacles(weights, standing, snapshot) };
+    return await withChain(operator, signal, async (client) => {
+      const chain = await readChainStanding(client, operator.netuid, address);
+      const plan = await readPlan(ledger, chain.snapshot);
+      const obstacles = weightProblems(planObstacles(plan, chain));
+      return { standing: chain.standing, window: windowStanding(chain), obstacles };
     });
   } catch (error) {
     signal.throwIfAborted();
-    return { standing: null, obstacles: [problemOf(error)] };
+    const obstacle = weightObstacleOf(error);
+    const problem = obstacle === null ? problemOf(error) : { ...obstacle, message: WEIGHT_OBSTACLES[obstacle.code] };
+    return { standing: null, window: null, obstacles: [problem] };
   }
-}
-
-interface Explanation {
-  readonly intent: WeightIntent | null;
-  readonly standing: WeightStanding | null;
-  readonly obstacles: readonly Problem[];
-  readonly events: readonly RecordedEvent[];
-}
-
-function render({ intent, standing, obstacles, events }: Explanation): string {
-  return [
-    intent === null ? "The ledger holds no weights: no round was closed with a positive score\n" : intentLine(intent),
-    standing === null ? "" : `${standingLine(standing)}\n`,
-    ...obstacles.map((obstacle) => `${problemLine(obstacle)}\n`),
-    events.length === 0 ? "" : "Recorded, newest first:\n",
-    ...events.map(eventLine),
-  ].join("");
-}
-
-function intentLine({
-  roundId,
-  state,
-  error,
-  block,
-  deadlineBlock,
-  plannedBlock,
-  extrinsicHash,
-}: WeightIntent): string {
-  const facts = [
-    `planned at block ${plannedBlock}`,
-    ...(block === null ? [`deadline block ${deadlineBlock}`] : [`in block ${block}`]),
-    ...(extrinsicHash === null ? [] : [`extrinsic ${extrinsicHash}`]),
-    ...(error === null ? [] : [`reason ${error}`]),
-  ];
-  return `Weights after round ${roundId} are ${state}: ${facts.join(", ")}\n`;
-}
-
-function eventLine({ at, kind, block, fields }: RecordedEvent): string {
-  const facts = Object.entries(fields).map(([key, value]) => `${key}: ${value}`);
-  return `  ${[new Date(at).toISOString(), kind, `block: ${block ?? "?"}`, ...facts].join(" | ")}\n`;
 }

@@ -1,16 +1,19 @@
+import { type WeightObstacle, weightObstacles } from "@assay/core/weights/obstacles";
 import type { CommandContext, CommandInput } from "../command.ts";
 import { withChain } from "../operator/chain-reader.ts";
 import { operatorOf } from "../operator/operator-options.ts";
 import { ownHotkey } from "../operator/own-hotkey.ts";
 import type { Problem } from "../operator/problem.ts";
 import { withLedger } from "../operator/with-ledger.ts";
-import { weightObstacles } from "./obstacles.ts";
-import { readPlan, type WeightPlan } from "./weight-plan.ts";
-import { readWeightStanding, type WeightStanding } from "./weight-standing.ts";
+import { readStop, stopObstacles } from "./stop-weights.ts";
+import { readPlan, vectorOf, type WeightPlan } from "./weight-plan.ts";
+import { weightProblems } from "./weight-problems.ts";
+import { type ChainStanding, readChainStanding, type WeightStanding } from "./weight-standing.ts";
 
 /** What would be sent now, and what is there. */
 export interface PlanNow {
   readonly plan: WeightPlan;
+  readonly chain: ChainStanding;
   readonly standing: WeightStanding;
   /** How the subnet takes weights. */
   readonly mode: "plain" | "commit_reveal";
@@ -22,15 +25,31 @@ export interface PlanNow {
 export async function readPlanNow({ options }: CommandInput, { env, signal }: CommandContext): Promise<PlanNow> {
   const operator = operatorOf(options, env);
   const hotkey = await ownHotkey(options, operator);
+  const stopped = stopObstacles(await readStop(operator));
   return await withLedger(operator.ledgerPath, (ledger) =>
     withChain(operator, signal, async (chain) => {
-      const { standing, snapshot } = await readWeightStanding(chain, operator.netuid, hotkey);
-      const plan = await readPlan(ledger, snapshot);
-      const { commitRevealEnabled, weightsVersionKey: versionKey } = snapshot.hyperparameters;
-      const obstacles = plan.weights.length === 0 ? [] : weightObstacles(plan.weights, standing, snapshot);
-      return { plan, standing, mode: commitRevealEnabled ? "commit_reveal" : "plain", versionKey, obstacles };
+      const standing = await readChainStanding(chain, operator.netuid, hotkey);
+      const plan = await readPlan(ledger, standing.snapshot);
+      const { commitRevealEnabled, weightsVersionKey: versionKey } = standing.snapshot.hyperparameters;
+      const found = plan.weights.length === 0 ? [] : planObstacles(plan, standing);
+      return {
+        plan,
+        chain: standing,
+        standing: standing.standing,
+        mode: commitRevealEnabled ? "commit_reveal" : "plain",
+        versionKey,
+        obstacles: weightProblems([...stopped, ...found]),
+      };
     }),
   );
+}
+
+/** What the next block would refuse of a plan, with the subnet's own version key. */
+export function planObstacles(
+  plan: WeightPlan,
+  { standing: { hotkey }, snapshot, unsupported }: ChainStanding,
+): readonly WeightObstacle[] {
+  return [...unsupported, ...weightObstacles(vectorOf(plan, snapshot), hotkey, snapshot)];
 }
 
 /** 0 when there is something to set and nothing against it. */

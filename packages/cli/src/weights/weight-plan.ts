@@ -2,6 +2,7 @@ import type { ChainSnapshot } from "@assay/core/round/snapshot";
 import { entriesStillRegistered, type ScoreBook, type ScoreEntry } from "@assay/core/scoring/score-book";
 import { weightVector } from "@assay/core/scoring/weights";
 import type { Hotkey, RoundId, Uid } from "@assay/core/units";
+import type { WeighedVector } from "@assay/core/weights/obstacles";
 import type { Ledger } from "@assay/ledger/ledger";
 import { pairs, type WeightRow, weightRows } from "./weight-rows.ts";
 
@@ -13,6 +14,18 @@ export interface WeightPlan {
   /** Who has a score and gets no weight. */
   readonly left: readonly LeftOut[];
 }
+
+/** The plan as it would be sent at a snapshot. */
+export function vectorOf({ weights }: WeightPlan, { neurons, hyperparameters }: VectorGround): WeighedVector {
+  return {
+    uids: weights.map(({ uid }) => uid),
+    weights: weights.map(({ weight }) => weight),
+    versionKey: hyperparameters.weightsVersionKey,
+    hotkeys: weights.map(({ uid }) => neurons.find((neuron) => neuron.uid === uid)?.hotkey ?? ""),
+  };
+}
+
+type VectorGround = Pick<ChainSnapshot, "neurons" | "hyperparameters">;
 
 interface LeftOut {
   readonly uid: Uid;

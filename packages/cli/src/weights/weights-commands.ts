@@ -1,8 +1,19 @@
 import { CliError, CliErrorCode } from "../cli-error.ts";
 import type { Command, CommandGroup, OptionRule } from "../command.ts";
-import { CHAIN_OPTIONS, HOTKEY_OPTION, LEDGER_OPTIONS, WALLET_OPTIONS } from "../operator/operator-options.ts";
+import {
+  CHAIN_OPTIONS,
+  HOTKEY_OPTION,
+  LEDGER_OPTIONS,
+  STATE_OPTIONS,
+  WALLET_OPTIONS,
+} from "../operator/operator-options.ts";
 
-const CHAIN: Readonly<Record<string, OptionRule>> = { ...CHAIN_OPTIONS, ...HOTKEY_OPTION, ...WALLET_OPTIONS };
+const CHAIN: Readonly<Record<string, OptionRule>> = {
+  ...CHAIN_OPTIONS,
+  ...HOTKEY_OPTION,
+  ...WALLET_OPTIONS,
+  ...STATE_OPTIONS,
+};
 const ALL: Readonly<Record<string, OptionRule>> = { ...CHAIN, ...LEDGER_OPTIONS };
 
 const show: Command = {
@@ -41,7 +52,8 @@ const set: Command = {
   summary: "What setting weights now would change on chain (with --dry-run only: the evaluator alone signs).",
   operands: [],
   options: { ...ALL, "dry-run": { doc: "say what would be sent and what it would change; send nothing" } },
-  notes: "Exit code 1: there is nothing to set, or the chain would refuse it.",
+  notes:
+    "The ledger gets a note that is never sent. Exit code 1: there is nothing to set, or the chain would refuse it.",
   async run(input, context) {
     if (!input.options.flag("dry-run")) {
       throw new CliError(CliErrorCode.DoesNotSign, "This command signs nothing; give --dry-run");
@@ -50,7 +62,22 @@ const set: Command = {
   },
 };
 
+const stop: Command = {
+  summary: "Keep the validator from signing weights, from its next signature on and over restarts.",
+  operands: [],
+  options: { ...STATE_OPTIONS, reason: { value: "TEXT", doc: "said wherever the stop is shown" } },
+  notes: "A file in the checkpoint directory. Weights that wait go on waiting; everything else goes on.",
+  run: async (input, context) => (await import("./stop-weights.ts")).stop(input, context),
+};
+
+const resume: Command = {
+  summary: "Let the validator sign weights again.",
+  operands: [],
+  options: STATE_OPTIONS,
+  run: async (input, context) => (await import("./stop-weights.ts")).resume(input, context),
+};
+
 export const weightsCommands: CommandGroup = {
-  summary: "Weights: meant, planned and on chain. All of them read only.",
-  commands: { show, plan, diff, why, set },
+  summary: "Weights: meant, planned and on chain. None of them signs.",
+  commands: { show, plan, diff, why, set, stop, resume },
 };

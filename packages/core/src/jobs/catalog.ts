@@ -69,13 +69,20 @@ export function weightJobId(intentId: string): string {
   return `weights-${intentId}`;
 }
 
-/** Id of the weight intent that a round's scores lead to. */
-export function weightIntentId(netuid: Netuid, roundId: RoundId): string {
-  return `${netuid}-${roundId}`;
+/**
+ * Id of the weight intent for one tempo of a subnet, which is its idempotency key: `2-0-17`, and `2-0-17-r1`, … for what
+ * takes the place of an attempt that ended with nothing on chain.
+ */
+export function weightIntentId({ netuid, mechanism, tempo, attempt }: WeightIntentKey): string {
+  const first = `${netuid}-${mechanism}-${tempo}`;
+  return attempt === 0 ? first : `${first}-r${attempt}`;
 }
 
-/** Id of the intent that repeats another one whose weights were lost: `2-31`, `2-31-r1`, `2-31-r2`, … */
-export function repairIntentId(intentId: string): string {
-  const [, first = intentId, repeats = "0"] = /^(.*?)-r(\d+)$/.exec(intentId) ?? [];
-  return `${first}-r${Number(repeats) + 1}`;
+export interface WeightIntentKey {
+  readonly netuid: Netuid;
+  readonly mechanism: number;
+  /** Index of the subnet's epoch. */
+  readonly tempo: number;
+  /** From 0. */
+  readonly attempt: number;
 }

@@ -48,6 +48,11 @@ export class DevControls {
     return { number, hash };
   }
 
+  /** Hash of a block on the chain as it stands; null when it was not built yet. */
+  hashAt(block: BlockNumber): BlockHash | null {
+    return this.#components.chain.hashAt(block);
+  }
+
   /** Builds one block now. */
   buildBlock(): DevChainHead {
     this.#components.producer.buildBlock();

@@ -31,7 +31,7 @@ export const CONTAINER_CAST: readonly Part[] = [
 /** Stake of the validator: 1000 TAO. */
 const STAKE_RAO = "1000000000000";
 /** Cycles are short and commitments many: no space limit worth the name. */
-const HYPERPARAMETERS = { tempo: 20, weightsSetRateLimit: 20, maxSpace: 1_000_000 };
+const HYPERPARAMETERS = { tempo: 40, weightsSetRateLimit: 20, maxSpace: 1_000_000 };
 
 /** Writes what a subnet in containers starts from: model, held-out text, the network's rules, the chain, the miners. */
 export async function prepareContainerStage(

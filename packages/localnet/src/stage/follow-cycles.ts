@@ -1,10 +1,8 @@
 import { blockReached } from "@assay/chain/block-reached";
 import { AppError } from "@assay/core/app-error";
 import { cycleLength, phaseWindow } from "@assay/core/cycle/phase";
-import { weightIntentId } from "@assay/core/jobs/catalog";
 import type { Network } from "@assay/core/network";
 import { type CycleReport, type ReportSources, reportCycle } from "./cycle-report.ts";
-import { LOCAL_NETUID } from "./local-subnet.ts";
 
 /** Cycles after the expected one in which the report of a cycle must have come. */
 const PATIENCE_CYCLES = 2;
@@ -49,6 +47,6 @@ async function reportOf(cycle: number, sources: ReportSources, network: Network)
   const roundId = phaseWindow(cycle, "submission", network.schedule).firstBlock as number;
   const record = await ledger.rounds.get(roundId);
   if (record?.closed !== true) return null;
-  const intent = await ledger.intents.get(weightIntentId(LOCAL_NETUID, roundId));
-  return intent?.state === "verified" ? await reportCycle(record.round, intent, sources) : null;
+  const intent = (await ledger.intents.ofRound(roundId)).find(({ state }) => state === "verified");
+  return intent === undefined ? null : await reportCycle(record.round, intent, sources);
 }

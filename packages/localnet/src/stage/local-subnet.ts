@@ -40,7 +40,7 @@ export const VALIDATOR_UID = 0;
 /** Stake of the validator: 1000 TAO. */
 const STAKE_RAO = 10n ** 12n;
 /** The demo's cycles are short and its commitments many: no space limit worth the name. */
-const CHAIN_RULES = { tempo: 20, weightsSetRateLimit: 20, maxSpace: 1_000_000 };
+const CHAIN_RULES = { tempo: 40, weightsSetRateLimit: 20, maxSpace: 1_000_000 };
 /** Fast blocks want fast rounds: one in five blocks. */
 const BEACON_PERIOD_SECONDS = 1;
 const READY_DEADLINE_MILLIS = 60_000;

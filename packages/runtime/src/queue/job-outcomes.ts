@@ -5,10 +5,20 @@ import type { DownloadOutcome, EvaluationOutcome } from "@assay/core/scoring/out
 export interface WeightOutcome {
   readonly intentId: string;
   /**
-   * `verified`: finalised and read back equal. `superseded`: a newer intent took its place. `committed`: final, and
-   * hidden until a later epoch. `reveal_lost`: they never appeared.
+   * `verified`: finalised and read back equal. `committed`: final, and hidden until a later epoch. `waiting`: something
+   * stands in the way, and nothing was sent. `outdated`: to be planned anew. `foreign`: another process used the window.
+   * The others are failures by the intent's own reason.
    */
-  readonly state: "verified" | "superseded" | "expired" | "committed" | "reveal_lost";
+  readonly state:
+    | "verified"
+    | "committed"
+    | "waiting"
+    | "outdated"
+    | "foreign"
+    | "superseded"
+    | "expired"
+    | "reveal_lost"
+    | "not_verified";
 }
 
 /** What each queue's processor returns: BullMQ keeps only an error's message, so everything else travels as a result. */

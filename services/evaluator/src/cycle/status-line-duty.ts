@@ -1,5 +1,7 @@
 import type { ChainHead } from "@assay/chain/chain-client";
 import type { Inbox } from "@assay/checkpoint/inbox/inbox";
+import type { CheckpointLayout } from "@assay/checkpoint/layout";
+import { readWeightStop } from "@assay/checkpoint/weight-stop";
 import { phaseAt } from "@assay/core/cycle/phase";
 import type { Network } from "@assay/core/network";
 import type { Round } from "@assay/core/round/round";
@@ -16,6 +18,7 @@ export interface StatusLineComponents {
   readonly inbox: Inbox;
   readonly evaluations: JobBoard<"evaluations">;
   readonly waiting: Waiting;
+  readonly layout: Pick<CheckpointLayout, "weightStop">;
   readonly logger: Logger;
 }
 
@@ -39,9 +42,10 @@ export class StatusLineDuty implements Duty {
 
   async run(head: ChainHead): Promise<void> {
     if (head.number - this.#lastBlock < this.#options.everyBlocks) return;
-    const { ledger, waiting, logger } = this.#components;
+    const { ledger, waiting, layout, logger } = this.#components;
     const reasons = waiting.reasons();
-    const waits: LogFields = reasons.length === 0 ? {} : { waiting: reasons.join(",") };
+    const stopped: LogFields = (await readWeightStop(layout)) === null ? {} : { weights: "stopped" };
+    const waits: LogFields = { ...(reasons.length > 0 && { waiting: reasons.join(",") }), ...stopped };
     const newest = (await ledger.rounds.open()).at(-1);
     const at = phaseAt(head.number, this.#options.network.schedule);
     const place = `${at.phase} ${head.number - at.firstBlock + 1}/${at.lastBlock - at.firstBlock + 1}`;

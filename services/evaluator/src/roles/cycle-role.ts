@@ -126,7 +126,10 @@ function createWorkers(ground: Ground, { chain, ledger, store, inbox }: DutyComp
     stallMillis: DOWNLOAD_STALL_MILLIS,
   };
   const download = createDownloadProcessor({ chain, ledger, inbox, store, layout, logger }, { pull });
-  const setWeights = createWeightProcessor({ chain, ledger, metrics, logger });
+  const setWeights = createWeightProcessor(
+    { chain, ledger, layout, metrics, logger },
+    { dryRun: config.weights.dry_run },
+  );
   const options = { prefix: config.queue_prefix, logger, lockMillis: config.queue_lock_seconds * 1000 };
   return [
     createWorker("downloads", redis.worker, download, { ...options, concurrency: config.downloads.concurrency }),

@@ -52,7 +52,10 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
   const door = new SubmissionDoor(ledger, network);
   const isUnregistered = () => waiting.has("not_registered");
   const maySign = () => gate.isOpen && !isUnregistered();
-  const weights = new WeightDuty({ chain, ledger, weights: boards.weights, metrics, logger }, { netuid, network });
+  const weights = new WeightDuty(
+    { chain, ledger, layout, weights: boards.weights, metrics, logger },
+    { netuid, dryRun: config.weights.dry_run },
+  );
   return [
     new HotkeyWatch({ chain, ledger, gate, waiting, metrics, logger }, { netuid, blocks: config.doppelganger.blocks }),
     new StandingDuty({ chain, waiting, logger }, { netuid }),
@@ -70,7 +73,7 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
     new WeightAgeDuty({ chain, ledger, metrics }, { netuid, silenceMillis }),
     new RetentionDuty({ ledger, store, logger }, { keepVersions }),
     new StatusLineDuty(
-      { ledger, inbox, evaluations: boards.evaluations, waiting, logger },
+      { ledger, inbox, evaluations: boards.evaluations, waiting, layout, logger },
       { network, everyBlocks: config.status_every_blocks },
     ),
   ];

@@ -11,17 +11,17 @@ import {
 } from "@assay/chain/timelock/weight-payload";
 import { revealRound, type WeightRules } from "@assay/chain/weight-rules";
 import type { BlockNumber } from "@assay/core/units";
-import type { WeightIntent } from "@assay/ledger/intents";
+import { LEAST_WINDOW_BLOCKS } from "@assay/core/weights/window";
 import type { SentCommit, WeightCommit } from "@assay/ledger/reveals";
+import type { WeightIntent } from "@assay/ledger/weight-intent";
 import type { WeightOutcome } from "@assay/runtime/queue/job-outcomes";
 import { commitStanding } from "./commit-standing.ts";
-import { sendCall } from "./send-call.ts";
-import type { WeightComponents } from "./weight-endings.ts";
+import { sendCall, sendDeadline } from "./send-call.ts";
+import type { WeightComponents } from "./weight-components.ts";
+import type { WeightView } from "./weight-view.ts";
 
 /** A commit that no block takes for so long is made anew: its fate is known then. */
 const COMMIT_BLOCKS = 32;
-/** An epoch with fewer blocks left is not begun with: a commit must land in the epoch it was made for. */
-const LEAST_BLOCKS = 4;
 /** Numbers of a salt; 128 bits are beyond guessing. */
 const SALT_LENGTH = 8;
 
@@ -60,13 +60,15 @@ export class HiddenWeightSender {
   }
 
   /** Commits in this epoch; null when it did not land and has to be made anew. */
-  async commit(intent: WeightIntent, rules: WeightRules, signal: AbortSignal): Promise<WeightOutcome | null> {
+  async commit(intent: WeightIntent, view: WeightView, signal: AbortSignal): Promise<WeightOutcome | null> {
     const { chain, ledger } = this.#components;
-    if (rules.epoch.nextBlock - rules.block <= LEAST_BLOCKS) {
+    const { rules } = view;
+    // A commit must land in the epoch it was made for: with its last blocks none is begun.
+    if (rules.epoch.nextBlock - rules.block <= LEAST_WINDOW_BLOCKS) {
       await blockReached(chain, Math.min(rules.epoch.nextBlock, intent.deadlineBlock), signal);
       return null;
     }
-    const { call, sent } = this.#prepare(intent, rules);
+    const { call, sent } = this.#prepare(intent, view);
     const commit = await ledger.reveals.record(sent);
     try {
       const receipt = await sendCall(intent, call, this.#components, { signal, deadlineBlock: sent.deadlineBlock });
@@ -92,15 +94,16 @@ export class HiddenWeightSender {
     await chain.submit(call, { signal, deadlineBlock: epoch.nextBlock - 1 });
   }
 
-  #prepare(intent: WeightIntent, rules: WeightRules): PreparedCommit {
+  #prepare(intent: WeightIntent, view: WeightView): PreparedCommit {
     const { chain } = this.#components;
+    const { rules } = view;
     const { netuid, uids, weights, versionKey } = intent;
     if (chain.hotkey === null) throw new ChainError(ChainErrorCode.NoSigner, "This chain client cannot sign");
     const hidden: HiddenWeights = { hotkey: chain.hotkey, uids, weights, versionKey };
     const { call, ...way } = rules.way === "timelocked" ? locked(hidden, netuid, rules) : hashed(hidden, netuid);
     const epoch = rules.epoch.index;
     const revealEpoch = epoch + rules.revealPeriodEpochs;
-    const deadlineBlock = commitDeadline(intent, rules);
+    const deadlineBlock = Math.min(sendDeadline(intent, chain, view), rules.block + COMMIT_BLOCKS);
     return { call, sent: { intentId: intent.id, ...way, epoch, revealEpoch, sentBlock: rules.block, deadlineBlock } };
   }
 
@@ -136,11 +139,6 @@ function hashed(hidden: HiddenWeights, netuid: number): PreparedWay {
   const salt = [...new Uint16Array(Uint8Array.from(randomBytes(2 * SALT_LENGTH)).buffer)];
   const hash = weightCommitHash(hidden, { netuid, salt });
   return { way: "hashed", hash, salt, call: { kind: "commit_weights", netuid, commitHash: hash } };
-}
-
-/** Within the epoch that the commit is made for, so that it is revealed in the one that was foreseen. */
-function commitDeadline(intent: WeightIntent, { block, epoch }: WeightRules): BlockNumber {
-  return Math.min(intent.deadlineBlock, epoch.nextBlock - 1, block + COMMIT_BLOCKS);
 }
 
 /** Errors after which a block may still have the commit. */

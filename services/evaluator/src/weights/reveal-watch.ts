@@ -1,23 +1,23 @@
 import type { ChainHead } from "@assay/chain/chain-client";
-import type { WeightIntent } from "@assay/ledger/intents";
 import type { WeightCommit } from "@assay/ledger/reveals";
-import { type WeightComponents, WeightEndings } from "./weight-endings.ts";
+import type { WeightIntent } from "@assay/ledger/weight-intent";
+import type { WeightComponents } from "./weight-components.ts";
+import { WeightEndings } from "./weight-endings.ts";
 import { areWeightsStored } from "./weight-standing.ts";
 
 /** What a look at committed weights found. */
 export type RevealFinding =
-  /** Nothing to do for now, or ended well, or newer weights took their place. */
+  /** Nothing to do for now, or ended: shown, lost, or replaced by newer ones. */
   | "at_rest"
   /** The chain waits for us to show them. */
-  | "due"
-  /** They are lost; whoever plans weights plans them anew. */
-  | "lost";
+  | "due";
 
 /**
  * Follows committed weights until the chain shows them.
  *
  * Only final blocks count. The commit stays in the chain's storage until its reveal; when it is there no longer,
- * `Weights` must hold the intent, or the reveal was lost.
+ * `Weights` must hold the intent, or the reveal was lost. Then there is an alarm, and the weights of the next window
+ * take the place of the lost ones: a second commit in a window would be one too many.
  */
 export class RevealWatch {
   readonly #components: WeightComponents;
@@ -39,18 +39,12 @@ export class RevealWatch {
     if (intent.state === "committed") await ledger.intents.transition(intent.id, "revealed");
     if (await areWeightsStored(intent, chain, final.hash)) {
       await this.#endings.confirm(intent, final.number, intent.extrinsicHash ?? "");
-      return "at_rest";
-    }
-    if (await this.#isOvertaken(intent)) {
+    } else if (await this.#isOvertaken(intent)) {
       await this.#endings.giveUp(intent, "superseded");
-      return "at_rest";
+    } else {
+      await this.#endings.revealLost(intent, final.number);
     }
-    return "lost";
-  }
-
-  /** Ends an intent whose reveal was lost. Apart from the look, as its repair is written before. */
-  async end(intent: WeightIntent): Promise<void> {
-    await this.#endings.revealLost(intent, this.#components.chain.finalizedHead().number);
+    return "at_rest";
   }
 
   /** What to do while the chain still holds the commit; null when it does not, or will never show it. */

@@ -1,30 +1,62 @@
 import type { ChainCall, ChainClient, ExtrinsicReceipt } from "@assay/chain/chain-client";
+import { readWeightStop } from "@assay/checkpoint/weight-stop";
 import type { BlockNumber } from "@assay/core/units";
-import type { WeightIntent } from "@assay/ledger/intents";
-import type { Ledger } from "@assay/ledger/ledger";
+import { LEAST_WINDOW_BLOCKS } from "@assay/core/weights/window";
+import type { WeightIntent } from "@assay/ledger/weight-intent";
 import { OrderedWrites } from "./ordered-writes.ts";
+import type { WeightComponents } from "./weight-components.ts";
+import type { WeightView } from "./weight-view.ts";
 
 export interface SendOptions {
   readonly signal: AbortSignal;
   readonly deadlineBlock: BlockNumber;
 }
 
-/** Sends an intent's call and notes in the ledger when it is signed and in a block. */
+/** Sends an intent's call and notes in the ledger when it is signed and in a block. A stop ends the waiting for it. */
 export async function sendCall(
   intent: WeightIntent,
   call: ChainCall,
-  { chain, ledger }: { readonly chain: ChainClient; readonly ledger: Ledger },
+  { chain, ledger, layout }: Pick<WeightComponents, "chain" | "ledger" | "layout">,
   options: SendOptions,
 ): Promise<ExtrinsicReceipt> {
   const states = new OrderedWrites();
+  const stop = watchStop(chain, layout);
   const submission = chain.submit(call, {
     ...options,
-    onState: (state, { extrinsicHash }) => {
+    signal: AbortSignal.any([options.signal, stop.signal]),
+    onState: (state, { extrinsicHash, nonce, specVersion, block }) => {
       if (state !== "signed" && state !== "in_block") return;
-      states.add(() => ledger.intents.transition(intent.id, state, { extrinsicHash }));
+      const known = { ...(specVersion !== undefined && { specVersion }), ...(block !== undefined && { block }) };
+      states.add(() => ledger.intents.transition(intent.id, state, { extrinsicHash, nonce, ...known }));
     },
   });
-  const receipt = await submission.finally(() => states.settled());
+  const receipt = await submission.finally(async () => {
+    stop.end();
+    await states.settled();
+  });
   states.throwFailure();
   return receipt;
+}
+
+/**
+ * Last block for a set or commit of weights: within its tempo, and no later than the rate limit lasts from the newest
+ * final block on. So the chain itself refuses it when another one lands that we could not see when we signed.
+ */
+export function sendDeadline(intent: WeightIntent, chain: ChainClient, { rules, snapshot }: WeightView): BlockNumber {
+  const guarded = chain.finalizedHead().number + snapshot.hyperparameters.weightsRateLimit;
+  const least = rules.block + LEAST_WINDOW_BLOCKS;
+  return Math.min(intent.deadlineBlock, rules.epoch.nextBlock - 1, Math.max(guarded, least));
+}
+
+/** Aborts at the first block that finds a stop: what is signed anew after it would be signed against it. */
+function watchStop(chain: ChainClient, layout: WeightComponents["layout"]) {
+  const found = new AbortController();
+  const look = async () => {
+    const stop = await readWeightStop(layout);
+    if (stop !== null) found.abort(new Error(`The weights were stopped: ${stop.reason}`));
+  };
+  const end = chain.onHead(() => {
+    look().catch((error: unknown) => found.abort(error));
+  });
+  return { signal: found.signal, end };
 }

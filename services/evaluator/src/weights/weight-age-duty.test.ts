@@ -2,7 +2,7 @@ import type { Epoch } from "@assay/chain/weight-rules";
 import { expect, test } from "vitest";
 import { temposSince } from "./weight-age-duty.ts";
 
-const epoch: Epoch = { index: 9, nextBlock: 460, blocks: 360 };
+const epoch: Epoch = { index: 9, firstBlock: 100, nextBlock: 460, blocks: 360 };
 
 test.each([
   [100, 0],

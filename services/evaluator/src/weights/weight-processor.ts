@@ -1,84 +1,159 @@
 import { blockReached } from "@assay/chain/block-reached";
-import type { BlockNumber } from "@assay/core/units";
-import type { WeightIntent } from "@assay/ledger/intents";
+import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
+import { weightObstacleOf } from "@assay/chain/weight-obstacle";
+import type { WeightIntent } from "@assay/ledger/weight-intent";
 import type { WeightOutcome } from "@assay/runtime/queue/job-outcomes";
 import type { ReceivedJob } from "@assay/runtime/queue/worker";
 import { HiddenWeightSender } from "./hidden-weights.ts";
-import { sendCall } from "./send-call.ts";
-import { endingOf, type WeightComponents, WeightEndings } from "./weight-endings.ts";
-import { areWeightsStored, weightStanding } from "./weight-standing.ts";
+import { sendCall, sendDeadline } from "./send-call.ts";
+import type { WeightComponents, WeightOptions } from "./weight-components.ts";
+import { endingOf, outdatedReason, WeightEndings } from "./weight-endings.ts";
+import { WeightGate } from "./weight-gate.ts";
+import { areWeightsStored, type WeightStanding, weightStanding } from "./weight-standing.ts";
+import { readWeightView, type WeightView } from "./weight-view.ts";
 
 /**
  * Brings one weight intent to the chain, and reads it back.
  *
- * Safe to repeat and to be killed anywhere: before anything is sent, the chain is asked whether it is there already.
- * Ends with `verified` only when the chain's storage, at a final block, equals the intent. Where the subnet hides
- * weights it ends with `committed`: the reveal comes epochs later, and {@link RevealWatch} looks after it.
+ * Safe to repeat and to be killed anywhere: before anything is sent, the chain is asked whether the window has its
+ * weights already. Nothing is sent while something stands in the way: the job ends as `waiting`, and is asked for again
+ * at the next block. Ends with `verified` only when the chain's storage, at a final block, equals the intent. Where the
+ * subnet hides weights it ends with `committed`: the reveal comes epochs later, and {@link RevealWatch} looks after it.
  */
-export function createWeightProcessor(components: WeightComponents) {
-  const { chain, ledger, logger } = components;
-  const endings = new WeightEndings(components);
-  const hidden = new HiddenWeightSender(components);
+export function createWeightProcessor(components: WeightComponents, options: WeightOptions) {
+  const courier = new WeightCourier(components, options);
+  return ({ payload: { intentId } }: ReceivedJob<"weights">, signal: AbortSignal): Promise<WeightOutcome> =>
+    courier.bring(intentId, signal);
+}
 
-  return async function bringWeightsToChain(
-    { payload: { intentId } }: ReceivedJob<"weights">,
-    signal: AbortSignal,
-  ): Promise<WeightOutcome> {
-    const intent = await ledger.intents.get(intentId);
+class WeightCourier {
+  readonly #components: WeightComponents;
+  readonly #endings: WeightEndings;
+  readonly #gate: WeightGate;
+  readonly #hidden: HiddenWeightSender;
+
+  constructor(components: WeightComponents, options: WeightOptions) {
+    this.#components = components;
+    this.#endings = new WeightEndings(components);
+    this.#gate = new WeightGate(components, options);
+    this.#hidden = new HiddenWeightSender(components);
+  }
+
+  async bring(intentId: string, signal: AbortSignal): Promise<WeightOutcome> {
+    const intent = await this.#read(intentId);
+    if (intent.state === "committed" || intent.state === "revealed") return await this.#reveal(intent, signal);
+    try {
+      let outcome = endingOf(intent) ?? (await this.#hidden.resume(intent, signal));
+      while (outcome === null) outcome = await this.#advance(await this.#read(intentId), signal);
+      return outcome;
+    } catch (error) {
+      // A submission was given up while the process goes on: then an operator stopped the weights.
+      const ours = isGivenUp(error, signal) ? await this.#gate.ownObstacles() : [];
+      if (ours.length === 0) throw error;
+      return await this.#wait(intent, ours);
+    }
+  }
+
+  async #read(intentId: string): Promise<WeightIntent> {
+    const intent = await this.#components.ledger.intents.get(intentId);
     if (intent === null) throw new Error(`No weight intent ${intentId}`);
-    if (intent.state === "committed" || intent.state === "revealed") return await reveal(intent, signal);
-    let outcome = endingOf(intent) ?? (await hidden.resume(intent, signal));
-    while (outcome === null) outcome = await advance(intent, signal);
-    return outcome;
-  };
+    return intent;
+  }
 
-  async function reveal(intent: WeightIntent, signal: AbortSignal): Promise<WeightOutcome> {
-    const commit = await ledger.reveals.latest(intent.id);
-    if (commit?.way === "hashed") await hidden.reveal(intent, commit, signal);
+  async #reveal(intent: WeightIntent, signal: AbortSignal): Promise<WeightOutcome> {
+    const commit = await this.#components.ledger.reveals.latest(intent.id);
+    const [inTheWay] = await this.#gate.ownObstacles();
+    if (commit?.way === "hashed" && inTheWay === undefined) await this.#hidden.reveal(intent, commit, signal);
     return { intentId: intent.id, state: "committed" };
   }
 
   /** The next thing to do for an intent; null when it has to be looked at again. */
-  async function advance(intent: WeightIntent, signal: AbortSignal): Promise<WeightOutcome | null> {
-    const rules = await chain.weightRules(intent.netuid, chain.head().hash);
-    const standing = await weightStanding(intent, chain, rules.way);
-    if (standing.kind === "on_chain") {
-      return await endings.confirm(intent, standing.block, intent.extrinsicHash ?? "");
-    }
-    if (standing.kind === "landing") {
-      await blockReached(chain, chain.head().number + 1, signal);
-      return null;
-    }
-    if (await isSuperseded(intent)) return await endings.giveUp(intent, "superseded");
-    if (chain.head().number >= intent.deadlineBlock) return await endings.giveUp(intent, "expired");
-    if (standing.kind === "rate_limited") {
-      await waitForRateLimit(intent, standing.until, signal);
-      return null;
-    }
-    return rules.way === "plain" ? await send(intent, signal) : await hidden.commit(intent, rules, signal);
+  async #advance(intent: WeightIntent, signal: AbortSignal): Promise<WeightOutcome | null> {
+    const { chain } = this.#components;
+    const view = await this.#lookAtChain(intent);
+    if (!("rules" in view)) return view;
+    const standing = await weightStanding(intent, chain, view);
+    if (standing.kind === "unset") return await this.#set(intent, view, signal);
+    if (standing.kind !== "landing") return await this.#end(intent, standing);
+    await blockReached(chain, chain.head().number + 1, signal);
+    return null;
   }
 
-  async function isSuperseded({ id }: WeightIntent): Promise<boolean> {
-    return (await ledger.intents.latest())?.id !== id;
-  }
-
-  /** Ends early for a newer intent, which waits for this one's job to end. */
-  async function waitForRateLimit(intent: WeightIntent, until: BlockNumber, signal: AbortSignal): Promise<void> {
-    logger.info("Waiting for the chain's rate limit before setting weights", { until, round: intent.roundId });
-    const end = Math.min(until, intent.deadlineBlock);
-    while (chain.head().number < end && !(await isSuperseded(intent))) {
-      await blockReached(chain, chain.head().number + 1, signal);
+  /** What the newest block says, or the outcome when it says that there is nothing to set weights on. */
+  async #lookAtChain(intent: WeightIntent): Promise<WeightView | WeightOutcome> {
+    const { chain } = this.#components;
+    try {
+      return await readWeightView(chain, intent.netuid);
+    } catch (error) {
+      const obstacle = weightObstacleOf(error);
+      if (obstacle === null) throw error;
+      if (chain.head().number >= intent.deadlineBlock) return await this.#endings.giveUp(intent, "expired");
+      return await this.#wait(intent, [obstacle]);
     }
   }
 
-  async function send(intent: WeightIntent, signal: AbortSignal): Promise<WeightOutcome> {
-    const { id, netuid, uids, weights, versionKey, deadlineBlock } = intent;
+  async #end(
+    intent: WeightIntent,
+    standing: Exclude<WeightStanding, { readonly kind: "unset" | "landing" }>,
+  ): Promise<WeightOutcome> {
+    switch (standing.kind) {
+      case "on_chain":
+        return await this.#endings.confirm(intent, standing.block, intent.extrinsicHash ?? "");
+      case "differs":
+        return await this.#endings.notVerified(intent, standing.block);
+      case "foreign":
+        return await this.#endings.foreign(intent, standing.block);
+      case "overtaken":
+        return await this.#endings.giveUp(intent, "superseded");
+    }
+  }
+
+  async #set(intent: WeightIntent, view: WeightView, signal: AbortSignal): Promise<WeightOutcome | null> {
+    if (await this.#isSuperseded(intent)) return await this.#endings.giveUp(intent, "superseded");
+    if (isOver(intent, view)) return await this.#endings.giveUp(intent, "expired");
+    const obstacles = await this.#gate.obstacles(intent, view);
+    const outdated = outdatedReason(obstacles.map(({ code }) => code));
+    if (outdated !== null) return await this.#endings.outdated(intent, outdated);
+    if (obstacles.length > 0) return await this.#wait(intent, obstacles);
+    await this.#gate.note(intent, []);
+    return view.rules.way === "plain"
+      ? await this.#send(intent, view, signal)
+      : await this.#hidden.commit(intent, view, signal);
+  }
+
+  async #wait(intent: WeightIntent, obstacles: Parameters<WeightGate["note"]>[1]): Promise<WeightOutcome> {
+    await this.#gate.note(intent, obstacles);
+    return { intentId: intent.id, state: "waiting" };
+  }
+
+  /** Only of an intent that was planned by rounds: those of tempos end with theirs. */
+  async #isSuperseded({ id, tempo }: WeightIntent): Promise<boolean> {
+    return tempo === null && (await this.#components.ledger.intents.latest())?.id !== id;
+  }
+
+  async #send(intent: WeightIntent, view: WeightView, signal: AbortSignal): Promise<WeightOutcome | null> {
+    const { chain, ledger } = this.#components;
+    const { id, netuid, uids, weights, versionKey } = intent;
     const call = { kind: "set_weights", netuid, uids, weights, versionKey } as const;
-    const receipt = await sendCall(intent, call, components, { signal, deadlineBlock });
-    await ledger.intents.transition(id, "finalised", { block: receipt.block, extrinsicHash: receipt.hash });
-    if (await areWeightsStored(intent, chain, receipt.blockHash)) {
-      return await endings.confirm(intent, receipt.block, receipt.hash);
-    }
-    throw await endings.notVerified(intent, receipt);
+    const options = { signal, deadlineBlock: sendDeadline(intent, chain, view) };
+    const receipt = await sendCall(intent, call, this.#components, options).catch((error: unknown) => {
+      // No block has it or will: what came between says whether there is still something to set.
+      if (error instanceof ChainError && error.code === ChainErrorCode.ExtrinsicDeadline) return null;
+      throw error;
+    });
+    if (receipt === null) return null;
+    const landed = { block: receipt.block, extrinsicHash: receipt.hash };
+    const sent = await ledger.intents.transition(id, "finalised", landed);
+    return (await areWeightsStored(sent, chain, receipt.blockHash))
+      ? await this.#endings.confirm(sent, receipt.block, receipt.hash)
+      : await this.#endings.notVerified(sent, receipt.block);
   }
+}
+
+function isOver({ tempo, deadlineBlock }: WeightIntent, { rules }: WeightView): boolean {
+  return rules.block >= deadlineBlock || (tempo !== null && rules.epoch.index > tempo);
+}
+
+function isGivenUp(error: unknown, signal: AbortSignal): boolean {
+  return !signal.aborted && error instanceof ChainError && error.code === ChainErrorCode.SubmissionAborted;
 }

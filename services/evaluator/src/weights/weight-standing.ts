@@ -1,47 +1,51 @@
 import type { ChainClient } from "@assay/chain/chain-client";
-import type { WeightWay } from "@assay/chain/weight-rules";
-import type { Neuron } from "@assay/core/round/snapshot";
-import type { BlockHash, BlockNumber, Netuid, Uid } from "@assay/core/units";
-import type { WeightIntent } from "@assay/ledger/intents";
-import { EvaluatorError, EvaluatorErrorCode } from "../evaluator-error.ts";
+import type { BlockHash, BlockNumber, Uid } from "@assay/core/units";
+import { isUpdatedSince } from "@assay/core/weights/window";
+import type { WeightIntent } from "@assay/ledger/weight-intent";
+import { ownNeuron, type WeightView } from "./weight-view.ts";
 
 /** Where an intent stands on chain. */
 export type WeightStanding =
   /** The chain holds these weights, set in a block that is final. */
   | { readonly kind: "on_chain"; readonly block: BlockNumber }
-  /** The newest block holds them, but that block is not final. */
+  /** The newest block shows that weights were set in this window, but is not final. */
   | { readonly kind: "landing" }
-  /** The chain would refuse them as too soon until this block. */
-  | { readonly kind: "rate_limited"; readonly until: BlockNumber }
-  | { readonly kind: "sendable" };
+  /** Ours were set, and the chain holds something else. */
+  | { readonly kind: "differs"; readonly block: BlockNumber }
+  /** Somebody else with our hotkey set weights in this window. */
+  | { readonly kind: "foreign"; readonly block: BlockNumber }
+  /** Weights of a later window stand there; of this one nothing is to be seen any more. */
+  | { readonly kind: "overtaken" }
+  | { readonly kind: "unset" };
 
 /**
- * Reads where an intent stands, so that nothing is sent that is there already. Hidden weights are never
- * there before they are sent: what is shown now was committed an epoch ago or more.
- *
- * @throws EvaluatorError `EVALUATOR_NOT_REGISTERED` when our hotkey has no slot.
+ * Reads where an intent stands, so that nothing is sent into a window that has its weights already. Only a final block
+ * says that for good. Hidden weights of ours are found by their commits before this is asked.
  */
 export async function weightStanding(
   intent: WeightIntent,
   chain: ChainClient,
-  way: WeightWay,
+  { rules, snapshot, own }: WeightView,
 ): Promise<WeightStanding> {
-  const head = chain.head();
-  const { neurons, hyperparameters } = await chain.snapshot(intent.netuid, head.hash);
-  const { uid, lastUpdate } = ownNeuron(neurons, chain, intent.netuid);
-  const isShown = way === "plain" && lastUpdate >= intent.plannedBlock;
-  if (isShown && holdsWeights(intent, await chain.weights(intent.netuid, uid, head.hash))) {
-    return lastUpdate <= chain.finalizedHead().number ? { kind: "on_chain", block: lastUpdate } : { kind: "landing" };
-  }
-  const until = lastUpdate === 0 ? 0 : lastUpdate + hyperparameters.weightsRateLimit;
-  return head.number < until ? { kind: "rate_limited", until } : { kind: "sendable" };
+  if (own === null || !isUpdatedSince(intent, own.lastUpdate)) return { kind: "unset" };
+  const block = own.lastUpdate;
+  const isFinal = block <= chain.finalizedHead().number;
+  const stored = await chain.weights(intent.netuid, own.uid, snapshot.hash);
+  if (rules.way === "plain" && holdsWeights(intent, stored)) return isFinal ? { kind: "on_chain", block } : LANDING;
+  if (!isFinal) return LANDING;
+  if (block > intent.deadlineBlock) return { kind: "overtaken" };
+  if (intent.state === "finalised") return { kind: "differs", block };
+  const commits = await chain.pendingCommits(intent.netuid, own.hotkey, snapshot.hash);
+  // A neuron without either was registered within the window, which moves the same number.
+  return stored.length > 0 || commits.length > 0 ? { kind: "foreign", block } : { kind: "unset" };
 }
+
+const LANDING: WeightStanding = { kind: "landing" };
 
 /** Whether the chain held exactly the intent's weights at a block. */
 export async function areWeightsStored(intent: WeightIntent, chain: ChainClient, at: BlockHash): Promise<boolean> {
-  const { neurons } = await chain.snapshot(intent.netuid, at);
-  const { uid } = ownNeuron(neurons, chain, intent.netuid);
-  return holdsWeights(intent, await chain.weights(intent.netuid, uid, at));
+  const own = ownNeuron(await chain.snapshot(intent.netuid, at), chain);
+  return own !== null && holdsWeights(intent, await chain.weights(intent.netuid, own.uid, at));
 }
 
 function holdsWeights({ uids, weights }: WeightIntent, stored: readonly (readonly [Uid, number])[]): boolean {
@@ -49,17 +53,4 @@ function holdsWeights({ uids, weights }: WeightIntent, stored: readonly (readonl
     stored.length === uids.length &&
     stored.every(([uid, weight], index) => uid === uids[index] && weight === weights[index])
   );
-}
-
-/**
- * The neuron of our own hotkey.
- *
- * @throws EvaluatorError `EVALUATOR_NOT_REGISTERED` when it has no slot.
- */
-export function ownNeuron(neurons: readonly Neuron[], { hotkey }: ChainClient, netuid: Netuid): Neuron {
-  const own = neurons.find((neuron) => neuron.hotkey === hotkey);
-  if (own !== undefined) return own;
-  throw new EvaluatorError(EvaluatorErrorCode.NotRegistered, "The validator's hotkey is not registered", {
-    fields: { netuid, hotkey },
-  });
 }
