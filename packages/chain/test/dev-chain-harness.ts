@@ -3,8 +3,7 @@ import { loadHotkey } from "@assay/chain/hotkey";
 import { PolkadotChainClient, type PolkadotChainClientOptions } from "@assay/chain/polkadot/polkadot-chain-client";
 import type { SigningGuard } from "@assay/chain/signing-guard";
 import type { SubnetHyperparameters } from "@assay/core/round/snapshot";
-import type { DevChain } from "@assay/localnet/chain/dev-chain";
-import { startDevChain } from "@assay/localnet/chain/dev-chain";
+import { type DevChain, type DevChainOptions, startDevChain } from "@assay/localnet/chain/dev-chain";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import type { ChainHarness, ChainSetup } from "@assay/testing/contracts/chain-client-scenario";
@@ -25,8 +24,11 @@ const RULE_ITEMS = {
 } as const satisfies Record<keyof SubnetHyperparameters, string>;
 
 /** A development chain that builds blocks on demand, and real clients on it. */
-export async function startDevChainHarness(setup: ChainSetup): Promise<ChainHarness> {
-  const chain = await startContractChain(setup);
+export async function startDevChainHarness(
+  setup: ChainSetup,
+  runtime: DevChainOptions["runtime"] = {},
+): Promise<ChainHarness> {
+  const chain = await startContractChain(setup, runtime);
   const clients: PolkadotChainClient[] = [];
   return {
     get head() {
@@ -49,12 +51,16 @@ export async function startDevChainHarness(setup: ChainSetup): Promise<ChainHarn
   };
 }
 
-async function startContractChain({ netuid, neurons, hyperparameters, finalityLag }: ChainSetup): Promise<DevChain> {
+async function startContractChain(
+  { netuid, neurons, hyperparameters, finalityLag }: ChainSetup,
+  runtime: NonNullable<DevChainOptions["runtime"]>,
+): Promise<DevChain> {
   const { tempo = 360, weightsRateLimit = 100, stakeThresholdRao = 0n } = hyperparameters;
   return await startDevChain({
     netuid,
     neurons,
     finalityLag,
+    runtime,
     manual: true,
     blockMillis: 1000,
     hyperparameters: { tempo, weightsSetRateLimit: weightsRateLimit, stakeThreshold: stakeThresholdRao },

@@ -55,7 +55,9 @@ test("blocks from before an upgrade are read with their own runtime", async () =
 });
 
 test("a runtime that lacks a call is found at start, and is enough for a client that only reads", async () => {
-  const chain = await startChain({ withoutCalls: ["SubtensorModule.set_weights", "Commitments.set_commitment"] });
+  const chain = await startChain({
+    runtime: { withoutCalls: ["SubtensorModule.set_weights", "Commitments.set_commitment"] },
+  });
   await expect(clientOn([chain.url])).rejects.toMatchObject({
     code: "CHAIN_INTERFACE_MISMATCH",
     retryable: false,

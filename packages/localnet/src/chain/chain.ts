@@ -221,6 +221,7 @@ export class Chain {
     const runtime = this.#nextRuntime ?? parent.runtime;
     const { block, changes } = buildBlock({
       codec: parent.runtime.codec,
+      edition: parent.runtime.edition,
       netuid: this.netuid,
       parent: parent.block,
       parentState: this.#tree.headState(),

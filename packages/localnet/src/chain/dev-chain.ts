@@ -3,7 +3,7 @@ import { OwnBeacon } from "@assay/chain/timelock/own-beacon";
 import type { Netuid } from "@assay/core/units";
 import { BlockProducer } from "./block-producer.ts";
 import { Chain } from "./chain.ts";
-import { DevControls, type DevControlsParts } from "./dev-controls.ts";
+import { DevControls, type DevControlsParts, type UpgradeTerms } from "./dev-controls.ts";
 import type { RpcSurface } from "./rpc/connection.ts";
 import { devMethods } from "./rpc/dev-methods.ts";
 import { type RpcMethods, rpcMethods } from "./rpc/methods.ts";
@@ -51,8 +51,8 @@ export interface DevChainOptions {
    * them from the others; they stay as configured when not given.
    */
   readonly permitsByStake?: boolean;
-  /** Calls that its runtime does not offer, by pallet and name: `SubtensorModule.set_weights`. */
-  readonly withoutCalls?: readonly string[];
+  /** Its first runtime: version, edition, format of metadata, calls left out; today's with version 1 when not given. */
+  readonly runtime?: UpgradeTerms;
   /** Time of block 0; now when not given. */
   readonly genesisMillis?: number;
   /** Hears of calls that broke instead of being refused: the chain's bugs. A process warning when not given. */
@@ -111,7 +111,6 @@ function checkOptions({
 }
 
 function createChain(options: DevChainOptions, blockMillis: number): Chain {
-  const { withoutCalls = [] } = options;
   const hyperparameters = { ...DEFAULT_HYPERPARAMETERS, ...options.hyperparameters };
   const { netuid, neurons, genesisMillis = Date.now(), beaconPeriodSeconds = DRAND_PERIOD_SECONDS } = options;
   const beacon = new OwnBeacon(BEACON_WORD, {
@@ -120,7 +119,7 @@ function createChain(options: DevChainOptions, blockMillis: number): Chain {
   });
   return new Chain(
     {
-      runtime: createRuntime({ blockMillis, withoutCalls }),
+      runtime: createRuntime({ ...options.runtime, blockMillis }),
       beacon,
       genesis: { netuid, neurons, hyperparameters, beacon },
       onBrokenCall:

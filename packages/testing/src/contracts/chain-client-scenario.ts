@@ -62,18 +62,21 @@ export async function addressOf(uri: string): Promise<Hotkey> {
   return (await loadHotkey({ uri })).address;
 }
 
-export function soon(chain: ChainHarness): { readonly signal: AbortSignal; readonly deadlineBlock: BlockNumber } {
+/** As much of a chain as landing a call takes. */
+export type BlockSource = Pick<ChainHarness, "head" | "buildBlock">;
+
+export function soon(chain: BlockSource): { readonly signal: AbortSignal; readonly deadlineBlock: BlockNumber } {
   return { signal: AbortSignal.timeout(WAIT_MILLIS), deadlineBlock: chain.head.number + 20 };
 }
 
-export function buildBlocks(chain: ChainHarness, count: number): ChainHead {
+export function buildBlocks(chain: BlockSource, count: number): ChainHead {
   for (let built = 0; built < count; built += 1) chain.buildBlock();
   return chain.head;
 }
 
 /** Submits one call, and builds the blocks that include it and make it final once the pool has it. */
 export async function land(
-  chain: ChainHarness,
+  chain: BlockSource,
   client: ChainClient,
   call: ChainCall,
   onState?: (state: SubmissionState) => void,

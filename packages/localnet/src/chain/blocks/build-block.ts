@@ -1,6 +1,7 @@
 import { u8aToHex } from "@assay/chain/polkadot/library";
 import type { OwnBeacon } from "@assay/chain/timelock/own-beacon";
 import type { Netuid } from "@assay/core/units";
+import type { RuntimeEdition } from "../metadata/runtime-edition.ts";
 import { BLOCK_HASH_COUNT } from "../metadata/system-pallet.ts";
 import type { SignedExtrinsic } from "../pool/signed-extrinsic.ts";
 import { advanceBeacon } from "../runtime/beacon-pulses.ts";
@@ -19,6 +20,7 @@ import { sealBlock } from "./seal.ts";
 
 export interface BlockTask {
   readonly codec: RuntimeCodec;
+  readonly edition: RuntimeEdition;
   readonly netuid: Netuid;
   readonly parent: Block;
   readonly parentState: StateReader;
@@ -75,7 +77,7 @@ function act({ codec, netuid, parent, actions, onBrokenCall }: BlockTask, state:
 }
 
 function initialize(task: BlockTask, state: StateOverlay): void {
-  const { codec, netuid, parent, timestamp, permitsByStake } = task;
+  const { codec, edition, netuid, parent, timestamp, permitsByStake } = task;
   const system = new PalletStorage(codec, state, "System");
   const number = parent.number + 1;
   system.put("Number", [], number);
@@ -83,14 +85,23 @@ function initialize(task: BlockTask, state: StateOverlay): void {
   system.put("BlockHash", [parent.number], parent.hash);
   if (parent.number >= BLOCK_HASH_COUNT) system.remove("BlockHash", [parent.number - BLOCK_HASH_COUNT]);
   new PalletStorage(codec, state, "Timestamp").put("Now", [], timestamp);
-  advanceEpoch(new PalletStorage(codec, state, "SubtensorModule"), { netuid, block: number, permitsByStake });
+  advanceEpoch(new PalletStorage(codec, state, "SubtensorModule"), {
+    netuid,
+    block: number,
+    permitsByStake,
+    epochs: edition.epochs,
+  });
 }
 
 /** Before the extrinsics: the beacon's newest round, and the weights that it opens. */
-function reveal({ codec, netuid, parent, timestamp, beacon }: BlockTask, state: StateOverlay, events: EventLog): void {
+function reveal(
+  { codec, edition, netuid, parent, timestamp, beacon }: BlockTask,
+  state: StateOverlay,
+  events: EventLog,
+): void {
   advanceBeacon(new PalletStorage(codec, state, "Drand"), beacon, timestamp);
   const deposit: CallContext["deposit"] = (pallet, event, fields) => events.deposit(pallet, event, fields, null);
-  revealTimelocked({ codec, netuid, block: parent.number + 1, state, beacon, deposit });
+  revealTimelocked({ codec, edition, netuid, block: parent.number + 1, state, beacon, deposit });
 }
 
 interface Execution {
@@ -106,7 +117,8 @@ function execute(task: BlockTask, { state, events, extrinsic, index }: Execution
   const eventsBefore = events.length;
   try {
     const deposit: CallContext["deposit"] = (pallet, event, fields) => events.deposit(pallet, event, fields, index);
-    dispatchCall({ codec: task.codec, block: task.parent.number + 1, state: scratch, deposit }, extrinsic);
+    const { codec, edition, parent } = task;
+    dispatchCall({ codec, edition, block: parent.number + 1, state: scratch, deposit }, extrinsic);
     state.take(scratch.changes);
     events.succeeded(index);
   } catch (error) {

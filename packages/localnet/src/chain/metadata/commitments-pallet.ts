@@ -13,6 +13,8 @@ export const COMMITMENTS_ERRORS = [
   "TooManyFieldsInCommitmentInfo",
   "AccountNotAllowedCommit",
   "SpaceLimitExceeded",
+  // Of runtimes before spec 248, which limited how often instead of how much.
+  "CommitmentSetRateLimitExceeded",
 ] as const;
 
 export function commitmentsPallet(types: TypeTable): Pallet {

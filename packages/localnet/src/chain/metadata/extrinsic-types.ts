@@ -1,3 +1,4 @@
+import { declareExtensions, type ExtensionDeclaration, type SigningExtension } from "./signing-extensions.ts";
 import type { TypeId, TypeTable } from "./type-table.ts";
 
 /** How extrinsics are laid out and signed. */
@@ -5,14 +6,10 @@ export interface ExtrinsicTypes {
   readonly addressType: TypeId;
   readonly signatureType: TypeId;
   readonly extraType: TypeId;
-  readonly signedExtensions: readonly {
-    readonly identifier: string;
-    readonly type: TypeId;
-    readonly additionalSigned: TypeId;
-  }[];
+  readonly signedExtensions: readonly ExtensionDeclaration[];
 }
 
-export function addExtrinsicTypes(types: TypeTable): ExtrinsicTypes {
+export function addExtrinsicTypes(types: TypeTable, extensions: readonly SigningExtension[]): ExtrinsicTypes {
   return {
     addressType: addAddress(types),
     signatureType: types.variant("sp_runtime::MultiSignature", [
@@ -21,7 +18,7 @@ export function addExtrinsicTypes(types: TypeTable): ExtrinsicTypes {
       { name: "Ecdsa", fields: { 0: types.array(65, types.u8) } },
     ]),
     extraType: types.tuple(),
-    signedExtensions: signedExtensions(types),
+    signedExtensions: declareExtensions(types, extensions),
   };
 }
 
@@ -37,32 +34,4 @@ function addAddress(types: TypeTable): TypeId {
     { name: "AccountId", type: types.accountId },
     { name: "AccountIndex", type: types.u32 },
   ]);
-}
-
-/** The list of subtensor spec 425, in its order; those unknown to general clients encode to nothing. */
-function signedExtensions(types: TypeTable): ExtrinsicTypes["signedExtensions"] {
-  const { u8, u32, u64, h256 } = types;
-  const nothing = types.tuple();
-  const extension = (identifier: string, type = nothing, additionalSigned = nothing) => {
-    return { identifier, type, additionalSigned };
-  };
-  return [
-    extension("CheckNonZeroSender"),
-    extension("CheckSpecVersion", nothing, u32),
-    extension("CheckTxVersion", nothing, u32),
-    extension("CheckGenesis", nothing, h256),
-    extension("CheckMortality", types.struct("sp_runtime::generic::era::Era", { 0: u8 }), h256),
-    extension("CheckNonce", types.compact(u32)),
-    extension("CheckWeight"),
-    extension("ChargeTransactionPayment", types.compact(u64)),
-    extension("SudoTransactionExtension"),
-    extension("CheckShieldedTxValidity"),
-    extension("SubtensorTransactionExtension"),
-    extension("DrandPriority"),
-    extension(
-      "CheckMetadataHash",
-      types.variant("frame_metadata_hash_extension::Mode", ["Disabled", "Enabled"]),
-      types.option(types.array(32, u8)),
-    ),
-  ];
 }

@@ -32,6 +32,7 @@ export const SUBTENSOR_ERRORS = [
   "InvalidIpAddress",
   "InvalidPort",
   "ServingRateLimitExceeded",
+  "MechanismDoesNotExist",
 ] as const;
 
 export function subtensorPallet(types: TypeTable, shared: SharedTypes): Pallet {
@@ -59,6 +60,11 @@ function subtensorCalls(types: TypeTable): readonly VariantCase[] {
       name: "reveal_weights",
       index: 97,
       fields: { netuid: u16, uids: list, values: list, salt: list, version_key: u64 },
+    },
+    {
+      name: "set_mechanism_weights",
+      index: 119,
+      fields: { netuid: u16, mecid: u8, dests: list, weights: list, version_key: u64 },
     },
     {
       name: "commit_timelocked_weights",

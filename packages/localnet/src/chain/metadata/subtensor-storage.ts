@@ -36,6 +36,9 @@ function networkItems(types: TypeTable): readonly StorageItem[] {
     plain("StakeThreshold", u64, littleEndian(0, 8)),
     plain("TaoWeight", u64, littleEndian(0, 8)),
     plain("CommitRevealWeightsVersion", u16, littleEndian(4, 2)),
+    // Least stake that may set weights, before subnets had tokens of their own.
+    plain("WeightsMinStake", u64, littleEndian(0, 8)),
+    ofSubnet("MechanismCountCurrent", types.u8, littleEndian(1, 1)),
   ];
 }
 
@@ -57,6 +60,7 @@ function neuronItems(types: TypeTable): readonly StorageItem[] {
     map("Uids", [["Identity", u16], byHotkey], u16),
     map("Owner", [byHotkey], accountId, new Uint8Array(32)),
     map("IsNetworkMember", [byHotkey, ["Identity", u16]], bool, ZERO_BYTE),
+    map("TotalHotkeyStake", [byHotkey], u64, littleEndian(0, 8)),
     map("TotalHotkeyAlpha", [byHotkey, ["Identity", u16]], u64, littleEndian(0, 8)),
     map(
       "BlockAtRegistration",

@@ -67,7 +67,7 @@ export class Admission {
 
   #checkCall(extrinsic: SignedExtrinsic): void {
     const { runtime, head, state } = this.#components.bestChain();
-    checkCallInPool(runtime.codec, state, head + 1, extrinsic);
+    checkCallInPool(runtime, state, head + 1, extrinsic);
   }
 }
 

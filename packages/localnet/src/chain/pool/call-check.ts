@@ -1,9 +1,10 @@
 import type { BlockNumber } from "@assay/core/units";
+import type { RuntimeEdition } from "../metadata/runtime-edition.ts";
 import { invalidTransaction } from "../rpc/rpc-error.ts";
 import { DispatchFailure } from "../runtime/call.ts";
 import { dispatchCall } from "../runtime/dispatch.ts";
 import type { SubtensorErrorName } from "../runtime/subtensor-check.ts";
-import type { RuntimeCodec } from "../state/runtime-codec.ts";
+import type { Runtime } from "../runtime-terms.ts";
 import type { StateReader } from "../state/state-history.ts";
 import { StateOverlay } from "../state/state-overlay.ts";
 import type { SignedExtrinsic } from "./signed-extrinsic.ts";
@@ -15,7 +16,7 @@ const POOL_CODES: Readonly<Partial<Record<SubtensorErrorName, number>>> = {
   SettingWeightsTooFast: 6,
   CommittingWeightsTooFast: 6,
   HotKeyNotRegisteredInNetwork: 10,
-  InvalidIpType: 11,
+  InvalidIpType: 255,
   InvalidIpAddress: 11,
   ServingRateLimitExceeded: 12,
   InvalidPort: 13,
@@ -33,19 +34,31 @@ const LIMITED_IN_BLOCK = { method: "commitTimelockedWeights", error: "Committing
 
 /** Refuses an extrinsic that the next block would refuse, where the real chain's pool does so too. */
 export function checkCallInPool(
-  codec: RuntimeCodec,
+  { codec, edition }: Pick<Runtime, "codec" | "edition">,
   state: StateReader,
   block: BlockNumber,
   extrinsic: SignedExtrinsic,
 ): void {
-  const scope = { codec, block, state: new StateOverlay(state), deposit: () => undefined };
+  const scope = { codec, edition, block, state: new StateOverlay(state), deposit: () => undefined };
   try {
     dispatchCall(scope, extrinsic);
   } catch (error) {
     if (!(error instanceof DispatchFailure)) throw error;
-    const { method, error: limit } = LIMITED_IN_BLOCK;
-    if (extrinsic.call.method === method && error.errorName === limit) return;
-    const code = POOL_CODES[error.errorName as SubtensorErrorName];
-    if (code !== undefined) throw invalidTransaction(`Custom error: ${code}`);
+    const reason = refusalOf(error, edition, extrinsic);
+    if (reason !== null) throw invalidTransaction(reason);
   }
+}
+
+/** The pool's word for a refusal; null for those that it leaves to the block. */
+function refusalOf(
+  { errorName }: DispatchFailure,
+  { stakeRefusals }: RuntimeEdition,
+  { call }: SignedExtrinsic,
+): string | null {
+  if (Object.keys(stakeRefusals).length > 0) {
+    return errorName === "NotEnoughStakeToSetWeights" ? (stakeRefusals[call.method] ?? null) : null;
+  }
+  if (call.method === LIMITED_IN_BLOCK.method && errorName === LIMITED_IN_BLOCK.error) return null;
+  const code = POOL_CODES[errorName as SubtensorErrorName];
+  return code === undefined ? null : `Custom error: ${code}`;
 }

@@ -114,6 +114,11 @@ function isSignatureValid(extrinsic: GenericExtrinsic, payload: Uint8Array): boo
   if (!(envelope instanceof GenericExtrinsicSignatureV4)) return false;
   const signature = extrinsic.signature.toU8a();
   const { type } = envelope.multiSignature;
-  if (type === "Sr25519") return sr25519Verify(message, signature, publicKey);
-  return type === "Ed25519" && ed25519Verify(message, signature, publicKey);
+  try {
+    if (type === "Sr25519") return sr25519Verify(message, signature, publicKey);
+    return type === "Ed25519" && ed25519Verify(message, signature, publicKey);
+  } catch {
+    // Bytes that are no signature at all are a wrong one, too.
+    return false;
+  }
 }

@@ -11,6 +11,8 @@ export type RpcMethods = Readonly<Record<string, RpcMethod>>;
 
 const CHAIN_NAME = "Bittensor development chain";
 const MAX_KEYS_PER_PAGE = 1000;
+/** What `state_getMetadata` answers with on every real chain. */
+const OLDEST_METADATA = 14;
 
 /** Every method that answers once, as on a real node. */
 export function rpcMethods(chain: Chain): RpcMethods {
@@ -62,7 +64,7 @@ function stateMethods(chain: Chain): RpcMethods {
   return {
     state_getRuntimeVersion: version,
     chain_getRuntimeVersion: version,
-    state_getMetadata: (params) => runtime(params).codec.metadataHex,
+    state_getMetadata: (params) => runtime(params).metadata.get(OLDEST_METADATA),
     state_getStorage: storage,
     state_getStorageAt: storage,
     state_getStorageSize: (params) => {

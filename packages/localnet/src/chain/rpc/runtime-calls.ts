@@ -1,6 +1,5 @@
 import { compactAddLength, hexToU8a, u8aConcat, u8aToHex } from "@assay/chain/polkadot/library";
 import type { BlockState, Chain } from "../chain.ts";
-import { METADATA_VERSION } from "../metadata/build-metadata.ts";
 import { PalletReader } from "../state/pallet-storage.ts";
 import { metagraphCall } from "./metagraph-call.ts";
 import { RpcError, RpcErrorCode } from "./rpc-error.ts";
@@ -20,10 +19,7 @@ const NEURON_COLUMNS = {
 const PRUNING_SCORE = 65_535;
 
 const RUNTIME_CALLS: ReadonlyMap<string, RuntimeCall> = new Map<string, RuntimeCall>([
-  [
-    "Metadata_metadata_versions",
-    ({ codec }) => codec.encodeApiOutput("Metadata", "metadata_versions", [METADATA_VERSION]),
-  ],
+  ["Metadata_metadata_versions", metadataVersions],
   ["Metadata_metadata_at_version", metadataAtVersion],
   ["AccountNonceApi_account_nonce", accountNonce],
   ["NeuronInfoRuntimeApi_get_neurons_lite", neuronsLite],
@@ -34,16 +30,22 @@ const RUNTIME_CALLS: ReadonlyMap<string, RuntimeCall> = new Map<string, RuntimeC
 /** Answers `state_call`: SCALE bytes in hexadecimal, as the runtime's metadata declares them. */
 export function callRuntime(chain: Chain, state: BlockState, method: string, input: Uint8Array): string {
   const call = RUNTIME_CALLS.get(method);
-  if (call === undefined) {
+  const { hidden } = state.runtime.edition;
+  if (call === undefined || hidden.some((api) => method.startsWith(`${api}_`))) {
     const reason = `Client error: Execution failed: Other: Exported method ${method} is not found`;
     throw new RpcError(RpcErrorCode.State, reason);
   }
   return call(chain, state, input);
 }
 
+function metadataVersions(_chain: Chain, { runtime: { codec, metadata } }: BlockState): string {
+  return codec.encodeApiOutput("Metadata", "metadata_versions", [...metadata.keys()]);
+}
+
 function metadataAtVersion(_chain: Chain, { runtime }: BlockState, input: Uint8Array): string {
-  if (input[0] !== METADATA_VERSION) return "0x00";
-  return u8aToHex(u8aConcat(new Uint8Array([1]), compactAddLength(hexToU8a(runtime.codec.metadataHex))));
+  const metadata = runtime.metadata.get(input[0] ?? 0);
+  if (metadata === undefined) return "0x00";
+  return u8aToHex(u8aConcat(new Uint8Array([1]), compactAddLength(hexToU8a(metadata))));
 }
 
 function accountNonce({ codec }: Chain, state: BlockState, input: Uint8Array): string {

@@ -1,12 +1,14 @@
 import type { BlockNumber, Hotkey } from "@assay/core/units";
 import type { Call } from "@polkadot/types/interfaces";
 import type { Codec } from "@polkadot/types/types";
+import type { RuntimeEdition } from "../metadata/runtime-edition.ts";
 import type { PalletStorage } from "../state/pallet-storage.ts";
 import type { RuntimeCodec } from "../state/runtime-codec.ts";
 
 /** What a call may read, write and tell while it runs. */
 export interface CallContext {
   readonly codec: RuntimeCodec;
+  readonly edition: RuntimeEdition;
   readonly block: BlockNumber;
   readonly signer: Hotkey;
   readonly subtensor: PalletStorage;

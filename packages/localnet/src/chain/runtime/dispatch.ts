@@ -1,4 +1,5 @@
 import type { BlockNumber } from "@assay/core/units";
+import type { RuntimeEdition } from "../metadata/runtime-edition.ts";
 import type { SignedExtrinsic } from "../pool/signed-extrinsic.ts";
 import { PalletStorage } from "../state/pallet-storage.ts";
 import type { RuntimeCodec } from "../state/runtime-codec.ts";
@@ -8,6 +9,7 @@ import { CALLS } from "./calls.ts";
 
 export interface DispatchScope {
   readonly codec: RuntimeCodec;
+  readonly edition: RuntimeEdition;
   /** Block that the call is part of. */
   readonly block: BlockNumber;
   /** Takes the call's writes, also those before a refusal. */
@@ -16,10 +18,11 @@ export interface DispatchScope {
 }
 
 /** Runs an extrinsic's call; throws a {@link DispatchFailure} when it is refused. */
-export function dispatchCall({ codec, block, state, deposit }: DispatchScope, { call, signer }: SignedExtrinsic): void {
+export function dispatchCall(scope: DispatchScope, { call, signer }: SignedExtrinsic): void {
   const run = CALLS.get(`${call.section}.${call.method}`);
   if (run === undefined) throw new DispatchFailure("System", "CallFiltered");
-  run({ codec, block, signer, ...storageOf(codec, state), deposit }, new CallArguments(call));
+  const { codec, state, ...context } = scope;
+  run({ ...context, codec, signer, ...storageOf(codec, state) }, new CallArguments(call));
 }
 
 /** The pallets that calls read and write. */

@@ -1,8 +1,9 @@
 import type { BlockNumber, Netuid } from "@assay/core/units";
+import type { RuntimeEdition } from "../metadata/runtime-edition.ts";
 import type { PalletStorage } from "../state/pallet-storage.ts";
 import { stakeWeight } from "./stake.ts";
 
-interface EpochTerms {
+interface EpochTerms extends Pick<RuntimeEdition, "epochs"> {
   readonly netuid: Netuid;
   readonly block: BlockNumber;
   /** Whether the epoch gives permits to those with the most stake, or leaves them as they are. */
@@ -11,12 +12,13 @@ interface EpochTerms {
 
 /**
  * Counts the subnet's blocks and starts a new epoch when it is due, as since spec 407: `Tempo` blocks after the last one,
- * or at `PendingEpochAt` where that is earlier.
+ * or at `PendingEpochAt` where that is earlier. In old editions the block's number alone says when.
  *
  * Consensus and incentives are not computed.
  */
-export function advanceEpoch(subtensor: PalletStorage, { netuid, block, permitsByStake }: EpochTerms): void {
-  if (block < nextEpochBlock(subtensor, netuid)) {
+export function advanceEpoch(subtensor: PalletStorage, terms: EpochTerms): void {
+  const { netuid, block, permitsByStake } = terms;
+  if (!isEpochDue(subtensor, terms)) {
     subtensor.put("BlocksSinceLastStep", [netuid], subtensor.number("BlocksSinceLastStep", netuid) + 1);
     return;
   }
@@ -25,6 +27,11 @@ export function advanceEpoch(subtensor: PalletStorage, { netuid, block, permitsB
   subtensor.put("BlocksSinceLastStep", [netuid], 0);
   if (subtensor.number("PendingEpochAt", netuid) > 0) subtensor.remove("PendingEpochAt", [netuid]);
   if (permitsByStake) givePermits(subtensor, netuid);
+}
+
+function isEpochDue(subtensor: PalletStorage, { netuid, block, epochs }: EpochTerms): boolean {
+  if (epochs === "counted") return block >= nextEpochBlock(subtensor, netuid);
+  return (block + netuid + 1) % (subtensor.number("Tempo", netuid) + 1) === 0;
 }
 
 function nextEpochBlock(subtensor: PalletStorage, netuid: Netuid): BlockNumber {

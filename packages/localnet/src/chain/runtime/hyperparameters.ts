@@ -19,6 +19,9 @@ const ITEMS: Readonly<Record<keyof SubnetRules, readonly [pallet: string, item: 
   maxSpace: ["Commitments", "MaxSpace", true],
 };
 
+/** The same rule by its name in old editions of the runtime. */
+const OLD_STAKE_THRESHOLD = "WeightsMinStake";
+
 /** Writes rules of the subnet, as its owner or the chain's root may. */
 export function writeHyperparameters(rules: Partial<SubnetRules>): RootAction {
   return (scope) => {
@@ -26,5 +29,7 @@ export function writeHyperparameters(rules: Partial<SubnetRules>): RootAction {
       const value = rules[rule as keyof SubnetRules];
       if (value !== undefined) palletOf(scope, pallet).put(item, isGlobal ? [] : [scope.netuid], value);
     }
+    const { stakeThreshold } = rules;
+    if (stakeThreshold !== undefined) palletOf(scope, "SubtensorModule").put(OLD_STAKE_THRESHOLD, [], stakeThreshold);
   };
 }

@@ -57,7 +57,10 @@ export function writeNeuron(
   subtensor.put("Owner", [hotkey], coldkey);
   subtensor.put("IsNetworkMember", [hotkey, netuid], true);
   subtensor.put("BlockAtRegistration", [netuid, uid], block);
-  if (stakeRao > 0n) subtensor.put("TotalHotkeyAlpha", [hotkey, netuid], stakeRao);
+  if (stakeRao > 0n) {
+    subtensor.put("TotalHotkeyAlpha", [hotkey, netuid], stakeRao);
+    subtensor.put("TotalHotkeyStake", [hotkey], stakeRao);
+  }
   for (const address of new Set([hotkey, coldkey])) fund(palletOf(scope, "System"), address);
 }
 

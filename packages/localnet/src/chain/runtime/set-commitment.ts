@@ -11,13 +11,14 @@ interface CommittedField {
   readonly value: Codec;
 }
 
-/** `Commitments.set_commitment`: public bytes of a registered hotkey, limited per epoch. */
+/** `Commitments.set_commitment`: public bytes of a registered hotkey, limited per epoch, or in old editions by a rate. */
 export const setCommitment: CallHandler = (context, args) => {
   const { subtensor, commitments, signer, block } = context;
   const netuid = args.number("netuid");
   const info = args.codec("info") as unknown as { readonly fields: readonly CommittedField[] };
   ensure(subtensor.numberOrNull("Uids", netuid, signer) !== null, "AccountNotAllowedCommit");
   ensure(info.fields.length <= MAX_COMMITMENT_FIELDS, "TooManyFieldsInCommitmentInfo");
+  ensure(isRateOpen(context, netuid), "CommitmentSetRateLimitExceeded");
 
   const bytes = info.fields.reduce((total, field) => total + committedBytes(field), 0);
   const lastEpoch = subtensor.number("SubnetEpochIndex", netuid);
@@ -32,6 +33,11 @@ export const setCommitment: CallHandler = (context, args) => {
 
 function ensure(condition: boolean, error: (typeof COMMITMENTS_ERRORS)[number]): void {
   if (!condition) throw new DispatchFailure("Commitments", error);
+}
+
+function isRateOpen({ edition, commitments, signer, block }: CallContext, netuid: number): boolean {
+  const last = commitments.numberOrNull("LastCommitment", netuid, signer);
+  return edition.commitmentRateBlocks === null || last === null || block - last >= edition.commitmentRateBlocks;
 }
 
 function committedBytes({ type, value }: CommittedField): number {

@@ -24,6 +24,13 @@ export const setWeights: CallHandler = (context, args) => {
   });
 };
 
+/** `SubtensorModule.set_mechanism_weights`: the same for a mechanism of the subnet; every subnet here has one, number 0. */
+export const setMechanismWeights: CallHandler = (context, args) => {
+  const mechanisms = context.subtensor.number("MechanismCountCurrent", args.number("netuid"));
+  ensure(args.number("mecid") < mechanisms, "MechanismDoesNotExist");
+  setWeights(context, args);
+};
+
 /**
  * Checks and stores a weight vector, in the order of the checks of subtensor's runtime (spec 425).
  *

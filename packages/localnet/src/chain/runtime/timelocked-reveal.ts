@@ -3,6 +3,7 @@ import type { OwnBeacon } from "@assay/chain/timelock/own-beacon";
 import { openTimelock } from "@assay/chain/timelock/timelock";
 import { decodeWeightPayload } from "@assay/chain/timelock/weight-payload";
 import type { BlockNumber, Hotkey, Netuid } from "@assay/core/units";
+import type { RuntimeEdition } from "../metadata/runtime-edition.ts";
 import { PalletStorage } from "../state/pallet-storage.ts";
 import type { RuntimeCodec } from "../state/runtime-codec.ts";
 import { StateOverlay } from "../state/state-overlay.ts";
@@ -13,6 +14,7 @@ import { storeWeights } from "./set-weights.ts";
 
 export interface RevealScope {
   readonly codec: RuntimeCodec;
+  readonly edition: RuntimeEdition;
   readonly netuid: Netuid;
   readonly block: BlockNumber;
   readonly state: StateOverlay;
@@ -52,11 +54,11 @@ function removeCommits(subtensor: PalletStorage, netuid: Netuid, epoch: number):
 }
 
 function reveal(scope: RevealScope, [signer, , commit]: StoredCommit, signature: string): void {
-  const { codec, netuid, block } = scope;
+  const { codec, edition, netuid, block } = scope;
   const payload = openedPayload(commit, signature);
   if (payload?.hotkey !== signer) return;
   const scratch = new StateOverlay(scope.state);
-  const context = { codec, block, signer, ...storageOf(codec, scratch), deposit: scope.deposit };
+  const context = { codec, edition, block, signer, ...storageOf(codec, scratch), deposit: scope.deposit };
   try {
     const { uids, weights: values, versionKey } = payload;
     storeWeights(context, { netuid, uids, values, versionKey });

@@ -10,17 +10,15 @@ import {
 } from "@assay/chain/polkadot/library";
 import type { StorageEntry } from "@polkadot/types/primitive/types";
 import type { Codec } from "@polkadot/types/types";
+import { SILENT_EXTENSIONS, UNKNOWN_EXTENSIONS } from "../metadata/signing-extensions.ts";
 import type { StorageKey, StorageValue } from "./state-history.ts";
 
 type PalletLatest = Metadata["asLatest"]["pallets"][number];
 
-/** Extensions of this runtime that general clients do not know. They sign nothing. */
-const SILENT_EXTENSIONS = {
-  SudoTransactionExtension: { extrinsic: {}, payload: {} },
-  CheckShieldedTxValidity: { extrinsic: {}, payload: {} },
-  SubtensorTransactionExtension: { extrinsic: {}, payload: {} },
-  DrandPriority: { extrinsic: {}, payload: {} },
-};
+/** Extensions that general clients do not know. They add nothing. */
+const SILENT = Object.fromEntries(
+  [...SILENT_EXTENSIONS, ...UNKNOWN_EXTENSIONS].map((name) => [name, { extrinsic: {}, payload: {} }]),
+);
 
 /** Phase of an event that no extrinsic caused: before them all. */
 const INITIALIZATION_PHASE = 2;
@@ -28,15 +26,13 @@ const INITIALIZATION_PHASE = 2;
 /** Translates between values and the bytes that the runtime's metadata lays down for them. */
 export class RuntimeCodec {
   readonly registry: TypeRegistry = new TypeRegistry();
-  readonly metadataHex: `0x${string}`;
   readonly #metadata: Metadata;
   readonly #decorated: ReturnType<typeof expandMetadata>;
   readonly #pallets: ReadonlyMap<string, PalletLatest>;
 
   constructor(metadata: Uint8Array) {
-    this.metadataHex = u8aToHex(metadata);
-    this.#metadata = new Metadata(this.registry, this.metadataHex);
-    this.registry.setMetadata(this.#metadata, undefined, SILENT_EXTENSIONS);
+    this.#metadata = new Metadata(this.registry, u8aToHex(metadata));
+    this.registry.setMetadata(this.#metadata, undefined, SILENT);
     this.#decorated = expandMetadata(this.registry, this.#metadata);
     this.#pallets = new Map(this.#metadata.asLatest.pallets.map((pallet) => [pallet.name.toString(), pallet]));
   }

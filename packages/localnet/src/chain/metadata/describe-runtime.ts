@@ -1,66 +1,89 @@
-import { TypeRegistry, u8aConcat, u8aToHex } from "@assay/chain/polkadot/library";
+import { u8aToHex } from "@assay/chain/polkadot/library";
 import { commitmentsPallet } from "./commitments-pallet.ts";
 import { drandPallet } from "./drand-pallet.ts";
 import { addExtrinsicTypes, type ExtrinsicTypes } from "./extrinsic-types.ts";
 import type { Pallet, StorageItem } from "./pallet.ts";
-import { runtimeApis } from "./runtime-api-types.ts";
+import { type RuntimeApiDeclaration, runtimeApis } from "./runtime-api-types.ts";
+import type { RuntimeEdition } from "./runtime-edition.ts";
 import { type RuntimeVersion, runtimeVersionScale } from "./runtime-version.ts";
 import { addSharedTypes } from "./shared-types.ts";
 import { subtensorPallet } from "./subtensor-pallet.ts";
 import { systemPallet } from "./system-pallet.ts";
 import { timestampPallet } from "./timestamp-pallet.ts";
-import { type TypeId, TypeTable } from "./type-table.ts";
+import { type TypeId, TypeTable, type VariantCase } from "./type-table.ts";
 
-/** Version of the metadata format this chain speaks. */
-export const METADATA_VERSION = 15;
-
-const MAGIC = [0x6d, 0x65, 0x74, 0x61];
-
-export interface MetadataOptions {
+export interface DescriptionOptions {
   readonly runtimeVersion: RuntimeVersion;
   readonly blockMillis: number;
-  /** Calls to leave out, by pallet and name: `SubtensorModule.set_weights`. */
-  readonly withoutCalls?: readonly string[];
+  readonly edition: RuntimeEdition;
+  /** Describes what the edition hides too, by today's names: what the chain's own code works with. */
+  readonly whole: boolean;
 }
 
-/** Bytes of the runtime's metadata, version 15, written from the interface that validators and miners use. */
-export function buildMetadata(options: MetadataOptions): Uint8Array {
+/** The interface of a runtime, in the parts that every format of metadata is made of. */
+export interface RuntimeDescription {
+  readonly types: TypeTable["entries"];
+  readonly pallets: readonly PortablePallet[];
+  readonly extrinsic: ExtrinsicTypes & { readonly uncheckedExtrinsic: TypeId };
+  readonly runtime: TypeId;
+  readonly apis: readonly RuntimeApiDeclaration[];
+  readonly outerEnums: Pick<PalletEnums, "callType" | "eventType" | "errorType">;
+}
+
+/** Describes a runtime from the interface that validators and miners use. */
+export function describeRuntime(options: DescriptionOptions): RuntimeDescription {
+  const { edition, whole } = options;
   const types = new TypeTable();
   const shared = addSharedTypes(types);
+  const isHidden = (name: string) => !whole && edition.hidden.includes(name);
   const pallets = [
     systemPallet(types, shared, runtimeVersionScale(options.runtimeVersion)),
     timestampPallet(types, options.blockMillis),
     subtensorPallet(types, shared),
     commitmentsPallet(types),
     drandPallet(types),
-  ].map((pallet) => withoutCalls(pallet, options.withoutCalls ?? []));
-  const enums = addPalletEnums(types, pallets);
-  const eventRecord = addEventRecord(types, enums.eventType);
-  const extrinsic = addExtrinsicTypes(types);
-  const portablePallets = pallets.map((pallet) => portablePallet(types, pallet, enums, eventRecord));
-  const apis = runtimeApis(types, shared);
-  const runtime = types.struct("node_subtensor_runtime::Runtime", {});
-  nameExtrinsicParts(types, extrinsic, enums.callType);
-
-  // Part by part: a whole PortableRegistry cannot be built from plain objects with @polkadot/types.
-  const registry = new TypeRegistry();
-  const scale = (type: string, value: unknown) => registry.createType(type, value).toU8a();
-  const { callType, eventType, errorType } = enums;
-  return u8aConcat(
-    new Uint8Array([...MAGIC, METADATA_VERSION]),
-    scale("Vec<PortableTypeV14>", types.entries),
-    scale("Vec<PalletMetadataV15>", portablePallets),
-    scale("ExtrinsicMetadataV15", { version: 4, callType, ...extrinsic }),
-    scale("SiLookupTypeId", runtime),
-    scale("Vec<RuntimeApiMetadataV15>", apis),
-    scale("OuterEnums15", { callType, eventType, errorType }),
-    scale("CustomMetadata15", { map: new Map() }),
+  ].filter(({ name }) => !isHidden(name));
+  const shown = pallets.map((pallet) =>
+    shownPallet(pallet, { ...edition, errorNames: whole ? {} : edition.errorNames }, isHidden),
   );
+  const enums = addPalletEnums(types, shown);
+  const eventRecord = addEventRecord(types, enums.eventType);
+  const extrinsic = addExtrinsicTypes(types, edition.extensions);
+  const { callType, eventType, errorType } = enums;
+  const portable = shown.map((pallet) => portablePallet(types, pallet, enums, eventRecord));
+  const apis = runtimeApis(types, shared).filter(({ name }) => !isHidden(name));
+  const runtime = types.struct("node_subtensor_runtime::Runtime", {});
+  const uncheckedExtrinsic = nameExtrinsicParts(types, extrinsic, callType);
+  return {
+    types: types.entries,
+    pallets: portable,
+    extrinsic: { ...extrinsic, uncheckedExtrinsic },
+    runtime,
+    apis,
+    outerEnums: { callType, eventType, errorType },
+  };
 }
 
-function withoutCalls(pallet: Pallet, left: readonly string[]): Pallet {
-  const calls = pallet.calls.filter((call) => !left.includes(`${pallet.name}.${call.name}`));
-  return { ...pallet, calls };
+interface ShownPallet extends Omit<Pallet, "errors"> {
+  readonly errors: readonly VariantCase[];
+}
+
+/** A pallet as an edition shows it. What is left out leaves the indexes of the rest as they are. */
+function shownPallet(
+  pallet: Pallet,
+  { errorNames, errorShift }: Pick<RuntimeEdition, "errorNames" | "errorShift">,
+  isHidden: (name: string) => boolean,
+): ShownPallet {
+  const isShown = ({ name }: { readonly name: string }) => !isHidden(`${pallet.name}.${name}`);
+  const errors = pallet.errors.map((name, position) => ({ name, index: position + errorShift }));
+  return {
+    ...pallet,
+    calls: pallet.calls.filter(isShown),
+    errors: errors
+      .filter(isShown)
+      .map((error) => ({ ...error, name: errorNames[`${pallet.name}.${error.name}`] ?? error.name })),
+    storage: (eventRecord) => pallet.storage(eventRecord).filter(isShown),
+  };
 }
 
 interface PalletEnums {
@@ -71,7 +94,7 @@ interface PalletEnums {
   readonly own: ReadonlyMap<string, { calls: TypeId | null; events: TypeId | null; errors: TypeId | null }>;
 }
 
-function addPalletEnums(types: TypeTable, pallets: readonly Pallet[]): PalletEnums {
+function addPalletEnums(types: TypeTable, pallets: readonly ShownPallet[]): PalletEnums {
   const own = new Map(
     pallets.map(({ name, crate, calls, events, errors }) => {
       const add = (suffix: string, cases: Parameters<TypeTable["variant"]>[1]) =>
@@ -107,7 +130,28 @@ function addEventRecord(types: TypeTable, event: TypeId): TypeId {
   ]);
 }
 
-function portablePallet(types: TypeTable, pallet: Pallet, { own }: PalletEnums, eventRecord: TypeId): unknown {
+/** One pallet in the fields that all formats share. */
+export interface PortablePallet {
+  readonly name: string;
+  readonly index: number;
+  readonly docs: readonly string[];
+  readonly storage: { readonly prefix: string; readonly items: readonly object[] };
+  readonly calls: EnumReference | null;
+  readonly events: EnumReference | null;
+  readonly errors: EnumReference | null;
+  readonly constants: readonly object[];
+}
+
+interface EnumReference {
+  readonly type: TypeId;
+}
+
+function portablePallet(
+  types: TypeTable,
+  pallet: ShownPallet,
+  { own }: PalletEnums,
+  eventRecord: TypeId,
+): PortablePallet {
   const { name, index, constants } = pallet;
   const enums = own.get(name);
   const type = (id: TypeId | null | undefined) => (id === null || id === undefined ? null : { type: id });
@@ -123,7 +167,7 @@ function portablePallet(types: TypeTable, pallet: Pallet, { own }: PalletEnums, 
   };
 }
 
-function portableStorage(types: TypeTable, { name, keys, value, fallback }: StorageItem): unknown {
+function portableStorage(types: TypeTable, { name, keys, value, fallback }: StorageItem): object {
   const [first] = keys;
   const keyTypes = keys.map((key) => key.type);
   const type =
@@ -141,8 +185,8 @@ function portableStorage(types: TypeTable, { name, keys, value, fallback }: Stor
 }
 
 /** Clients find the types of calls, addresses and signatures through the parameters of this type. */
-function nameExtrinsicParts(types: TypeTable, extrinsic: ExtrinsicTypes, callType: TypeId): void {
-  types.struct("sp_runtime::generic::unchecked_extrinsic::UncheckedExtrinsic", { 0: types.bytes }, [
+function nameExtrinsicParts(types: TypeTable, extrinsic: ExtrinsicTypes, callType: TypeId): TypeId {
+  return types.struct("sp_runtime::generic::unchecked_extrinsic::UncheckedExtrinsic", { 0: types.bytes }, [
     { name: "Address", type: extrinsic.addressType },
     { name: "Call", type: callType },
     { name: "Signature", type: extrinsic.signatureType },
