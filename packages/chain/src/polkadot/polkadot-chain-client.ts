@@ -40,6 +40,8 @@ export interface PolkadotChainClientOptions {
   readonly failbackMillis?: number;
   /** How long finality may stand still before an extrinsic's fate counts as unknown; ten silences unless given. */
   readonly finalityStallMillis?: number;
+  /** Subnet whose present way to take weights the runtime must offer to a client that signs; not looked at unless given. */
+  readonly netuid?: Netuid;
 }
 
 export interface ChainRuntime {
@@ -68,12 +70,15 @@ export class PolkadotChainClient implements ChainClient {
   readonly #reads: StateReads;
   readonly #heads: HeadFollower;
   readonly #submitter: ExtrinsicSubmitter | null;
+  readonly #netuid: Netuid | null;
+  #isUnsupported = false;
 
   constructor({ logger, signer, guard, observer = NO_OBSERVER }: Components, options: PolkadotChainClientOptions) {
     const { light, archive } = createConnections({ logger, observer, identity: { genesis: null } }, options);
     const heads = new HeadFollower({ logger, connection: light }, options);
-    const finalityStallMillis = options.finalityStallMillis ?? STALL_SILENCES * options.headSilenceMillis;
+    const { finalityStallMillis = STALL_SILENCES * options.headSilenceMillis } = options;
     this.hotkey = signer?.address ?? null;
+    this.#netuid = options.netuid ?? null;
     this.#logger = logger.child({ module: "chain" });
     this.#connection = light;
     this.#archive = archive;
@@ -92,13 +97,13 @@ export class PolkadotChainClient implements ChainClient {
    */
   async start(signal: AbortSignal): Promise<void> {
     await this.#connection.start(signal);
-    const unsupported = unsupportedRuntime(await this.#connection.session(), { signs: this.hotkey !== null });
-    if (unsupported !== null) {
+    const unsupported = await this.#unsupported(await this.#connection.session());
+    if (unsupported instanceof ChainError) {
       await this.stop();
       throw unsupported;
     }
     await this.#heads.start(signal);
-    this.#connection.onSession((session) => this.#checkRuntime(session));
+    this.#connection.onSession((session) => void this.#checkRuntime(session));
   }
 
   async stop(): Promise<void> {
@@ -171,11 +176,31 @@ export class PolkadotChainClient implements ChainClient {
     return await this.#submitter.submit(call, options);
   }
 
-  /** A runtime that came with an upgrade may lack what the first one had: calls then fail, and an operator must act. */
-  #checkRuntime(session: ChainSession): void {
-    const unsupported = unsupportedRuntime(session, { signs: this.hotkey !== null });
-    if (unsupported === null) return;
-    this.#logger.error("The chain's runtime is not supported", { endpoint: session.endpoint }, unsupported);
+  /**
+   * A runtime that came with an upgrade may lack what the first one had: calls then fail, and an operator must act. The
+   * next one may bring it back. Each change is told once.
+   */
+  async #checkRuntime(session: ChainSession): Promise<void> {
+    const unsupported = await this.#unsupported(session);
+    const wasUnsupported = this.#isUnsupported;
+    if (unsupported === "unknown") return;
+    this.#isUnsupported = unsupported !== null;
+    const { endpoint, specVersion } = session;
+    if (unsupported !== null && !wasUnsupported) {
+      this.#logger.error("The chain's runtime is not supported", { endpoint }, unsupported);
+    } else if (unsupported === null && wasUnsupported) {
+      this.#logger.info("The chain's runtime is supported again", { endpoint, specVersion });
+    }
+  }
+
+  /** `unknown` when the chain could not be asked: the next session is asked again. */
+  async #unsupported(session: ChainSession): Promise<ChainError | "unknown" | null> {
+    try {
+      return await unsupportedRuntime(session, { signs: this.hotkey !== null, netuid: this.#netuid });
+    } catch (error) {
+      if (error instanceof ChainError) return "unknown";
+      throw error;
+    }
   }
 }
 

@@ -18,7 +18,7 @@ export async function readSnapshot(session: ChainSession, netuid: Netuid, hash: 
   const storage = await storageAt(session, hash);
   const [metagraph, threshold, commitments] = await Promise.all([
     readMetagraph(storage, netuid),
-    storage.optionalItem(PALLET, "stakeThreshold")?.(),
+    (storage.optionalItem(PALLET, "stakeThreshold") ?? storage.optionalItem(PALLET, "weightsMinStake"))?.(),
     readCommitments(session, storage, netuid),
   ]);
   const { neurons, rules } = metagraph ?? (await readStoredSubnet(storage, netuid));

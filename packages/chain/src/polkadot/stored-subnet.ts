@@ -12,7 +12,8 @@ const NO_WEIGHT_LIMIT = 65_535;
 /**
  * A subnet from the storage of its pallet, item by item, for runtimes that do not give a metagraph.
  *
- * Stake is here what was staked to the hotkey itself: neither what parents lend it nor TAO on the root.
+ * Stake is here what was staked to the hotkey itself: neither what parents lend it nor TAO on the root. Before subnets had
+ * tokens of their own (spec 233) it was TAO, and counted on all subnets.
  */
 export async function readStoredSubnet(storage: StorageAt, netuid: Netuid): Promise<SubnetState> {
   const added = await storage.item(PALLET, "networksAdded")(netuid);
@@ -31,11 +32,7 @@ async function readNeurons(storage: StorageAt, netuid: Netuid): Promise<readonly
     storage.item(PALLET, "validatorPermit")(netuid).then(listOf),
     storage.item(PALLET, "lastUpdate")(netuid).then(listOf),
     readMany(storage, "owner", hotkeys),
-    readMany(
-      storage,
-      "totalHotkeyAlpha",
-      hotkeys.map((hotkey) => [hotkey, netuid]),
-    ),
+    readStakes(storage, netuid, hotkeys),
     readMany(
       storage,
       "axons",
@@ -51,6 +48,14 @@ async function readNeurons(storage: StorageAt, netuid: Netuid): Promise<readonly
     lastUpdate: valueOr(updates[uid], numberOf, 0),
     axon: valueOr(axons[index], axonOf, null),
   }));
+}
+
+async function readStakes(storage: StorageAt, netuid: Netuid, hotkeys: readonly string[]): Promise<readonly Codec[]> {
+  if (storage.optionalItem(PALLET, "totalHotkeyAlpha") === null) {
+    return await readMany(storage, "totalHotkeyStake", hotkeys);
+  }
+  const keys = hotkeys.map((hotkey) => [hotkey, netuid]);
+  return await readMany(storage, "totalHotkeyAlpha", keys);
 }
 
 /** One request for many keys of one map. */

@@ -3,11 +3,20 @@ import type { ApiPromise } from "@polkadot/api";
 import type { Codec } from "@polkadot/types/types";
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
 import { timelockedCommitHash } from "../timelock/weight-payload.ts";
-import { type Epoch, epochByNumber, type WeightRules, type WeightWay, weightWay } from "../weight-rules.ts";
+import {
+  type Epoch,
+  epochByNumber,
+  TIMELOCK_VERSION,
+  type WeightRules,
+  type WeightWay,
+  weightWay,
+} from "../weight-rules.ts";
 import type { ChainSession } from "./session.ts";
 import { listOf, numberOf, type StorageAt, storageAt } from "./storage.ts";
 
 const PALLET = "subtensorModule";
+/** One of these ways is needed where weights are hidden. */
+const COMMIT_CALLS = `${PALLET}.commitTimelockedWeights of version ${TIMELOCK_VERSION}, or commitWeights and revealWeights`;
 
 /**
  * How and when weights can be set at one block.
@@ -52,7 +61,7 @@ async function readWay(api: ApiPromise, storage: StorageAt, netuid: Netuid): Pro
   });
   if (way !== null) return way;
   throw new ChainError(ChainErrorCode.InterfaceMismatch, "The runtime takes hidden weights in no way that we know", {
-    fields: { netuid, commitRevealVersion },
+    fields: { netuid, commitRevealVersion: commitRevealVersion ?? "none", missing: COMMIT_CALLS },
   });
 }
 

@@ -98,7 +98,13 @@ function createChain(ground: Ground, signing: Signing, headSilenceMillis: number
   const archiveEndpoints = addressesIn(config.chain_archive_endpoint);
   return new PolkadotChainClient(
     { logger, ...signing, observer: observeConnections(metrics) },
-    { endpoints, archiveEndpoints, requestDeadlineMillis: config.chain_request_seconds * 1000, headSilenceMillis },
+    {
+      endpoints,
+      archiveEndpoints,
+      requestDeadlineMillis: config.chain_request_seconds * 1000,
+      headSilenceMillis,
+      netuid: config.netuid,
+    },
   );
 }
 
