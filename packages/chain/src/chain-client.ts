@@ -89,7 +89,10 @@ export interface HotkeyTrace {
   readonly committedAt: BlockNumber | null;
 }
 
-/** How far an extrinsic has come. `in_block` can happen again after a fork took its block away. */
+/**
+ * How far a call has come. `in_block` can happen again after a fork took its block away, and `signed` when the call is
+ * signed anew: before the next signature the earlier extrinsic can no longer land, or has the same nonce.
+ */
 export type SubmissionState = "signed" | "ready" | "in_block" | "finalized";
 
 /** Facts about one step of a submission. `block` and `blockHash` are known from `in_block` on. */
@@ -109,6 +112,8 @@ export interface SubmitOptions {
    * late never lands afterwards.
    */
   readonly deadlineBlock: BlockNumber;
+  /** What block authors get for preferring the extrinsic, in rao; the client's own setting unless given. */
+  readonly tipRao?: bigint;
   readonly onState?: (state: SubmissionState, progress: SubmissionProgress) => void;
 }
 

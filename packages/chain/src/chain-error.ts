@@ -18,7 +18,7 @@ export const ChainErrorCode = {
   BlockUnknown: "CHAIN_BLOCK_UNKNOWN",
   /** An endpoint serves another chain than the first one did; its address is wrong. */
   GenesisMismatch: "CHAIN_GENESIS_MISMATCH",
-  /** The runtime lacks a storage item, call or field that this version needs; an operator must upgrade. */
+  /** Not supported by this runtime: it lacks a storage item, call or field that is needed (`fields.missing`); an operator must upgrade. */
   InterfaceMismatch: "CHAIN_INTERFACE_MISMATCH",
   /** The client is not started yet, or already stopped. */
   NotStarted: "CHAIN_NOT_STARTED",
@@ -36,8 +36,14 @@ export const ChainErrorCode = {
   DispatchFailed: "CHAIN_DISPATCH_FAILED",
   /** Refused by the transaction pool for a reason that no other code names: `fields.detail`. */
   PoolRejected: "CHAIN_POOL_REJECTED",
-  /** The nonce was used up by somebody else, again and again: two processes sign with one hotkey. */
+  /** The nonce was used up or is held by somebody else, again and again: two processes sign with one hotkey. */
   NonceConflict: "CHAIN_NONCE_CONFLICT",
+  /** The transaction pool has banned this very extrinsic for a while; signed anew it is another one. */
+  ExtrinsicBanned: "CHAIN_EXTRINSIC_BANNED",
+  /** The transaction pool or the next block has no room; to be tried again in a later block. */
+  PoolFull: "CHAIN_POOL_FULL",
+  /** The hotkey's account cannot pay the fee or the tip. */
+  FeeUnpayable: "CHAIN_FEE_UNPAYABLE",
   /** The chain does not accept our signature. */
   BadSignature: "CHAIN_BAD_SIGNATURE",
   /** Another process signs with our hotkey, so we do not; an operator must end one of them. */

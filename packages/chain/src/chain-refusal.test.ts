@@ -37,7 +37,14 @@ test.each([
   ["Custom error: 10", "CHAIN_NOT_REGISTERED"],
   ["Custom error: 15", "CHAIN_COMMIT_REFUSED"],
   ["Custom error: 17", "CHAIN_REVEAL_REFUSED"],
+  ["Custom error: 19", "CHAIN_NOT_REGISTERED"],
   ["Custom error: 255", "CHAIN_POOL_REJECTED"],
+  ["Custom error: 200", "CHAIN_POOL_REJECTED"],
+  ["Transaction will be valid in the future", "CHAIN_NONCE_CONFLICT"],
+  ['{"invalid":{"future":null}}', "CHAIN_NONCE_CONFLICT"],
+  ["Transaction has an ancient birth block", "CHAIN_BAD_SIGNATURE"],
+  ["Inability to pay some fees (e.g. account balance too low)", "CHAIN_FEE_UNPAYABLE"],
+  ["Transaction would exhaust the block limits", "CHAIN_POOL_FULL"],
   ["Transaction is outdated", "CHAIN_NONCE_CONFLICT"],
   ['{"invalid":{"stale":null}}', "CHAIN_NONCE_CONFLICT"],
   ["Transaction has a bad signature", "CHAIN_BAD_SIGNATURE"],
@@ -47,6 +54,21 @@ test.each([
   expect(poolRefusal(1010, detail)).toMatchObject({ code, fields: { rpcCode: 1010, detail } });
 });
 
-test("a nonce that another extrinsic holds in the pool is a conflict", () => {
-  expect(poolRefusal(1014, "Priority is too low: (0 vs 0)").code).toBe("CHAIN_NONCE_CONFLICT");
+test.each([["Custom error: 3"], ['{"invalid":{"custom":1}}'], ['{"invalid":{"call":null}}']])(
+  "before the pool numbered its reasons, %s meant too little stake",
+  (detail) => {
+    expect(poolRefusal(1010, detail, "by_call")).toMatchObject({
+      code: "CHAIN_STAKE_TOO_LOW",
+      fields: { name: "NotEnoughStakeToSetWeights" },
+    });
+  },
+);
+
+test.each([
+  [1012, "Transaction is temporarily banned", "CHAIN_EXTRINSIC_BANNED", true],
+  [1014, "Priority is too low: (0 vs 0)", "CHAIN_NONCE_CONFLICT", true],
+  [1016, "Immediately Dropped", "CHAIN_POOL_FULL", true],
+  [1011, "Unknown Transaction Validity", "CHAIN_POOL_REJECTED", false],
+])("the pool's code %i, %s, is %s", (rpcCode, detail, code, retryable) => {
+  expect(poolRefusal(rpcCode, detail)).toMatchObject({ code, retryable });
 });

@@ -63,24 +63,64 @@ const CODE_BY_NAME: ReadonlyMap<string, ChainErrorCode> = new Map<string, ChainE
   ["InvalidPort", AxonInvalid],
 ]);
 
-/** Subtensor's `Custom error: N` of the transaction pool, as numbered in `common/src/transaction_error.rs` of spec 425. */
-const CODE_BY_POOL_NUMBER: ReadonlyMap<number, ChainErrorCode> = new Map<number, ChainErrorCode>([
-  [1, StakeTooLow],
-  [3, SubnetUnknown],
-  [6, RateLimited],
-  [10, NotRegistered],
-  [11, AxonInvalid],
-  [12, RateLimited],
-  [13, AxonInvalid],
-  [15, ChainErrorCode.CommitRefused],
-  [16, ChainErrorCode.RevealRefused],
-  [17, ChainErrorCode.RevealRefused],
-  [18, WeightsInvalid],
-  [19, WeightsInvalid],
+/**
+ * How a runtime numbers what its pool refuses. `by_reason` is one list for all calls (`common/src/transaction_error.rs`);
+ * `by_call` is of runtimes before subnets had tokens (specs 143 and 218), where any number or "not expected" of a call
+ * of ours says that the stake is too low.
+ */
+export type PoolNumbering = "by_reason" | "by_call";
+
+type NamedCode = readonly [name: string, code: ChainErrorCode];
+
+/** Names and meanings of `Custom error: N`: those of spec 425, from 25 on of later runtimes. */
+const BY_POOL_NUMBER: ReadonlyMap<number, NamedCode> = new Map<number, NamedCode>([
+  [1, ["StakeAmountTooLow", StakeTooLow]],
+  [3, ["SubnetNotExists", SubnetUnknown]],
+  [6, ["RateLimitExceeded", RateLimited]],
+  [10, ["HotKeyNotRegisteredInNetwork", NotRegistered]],
+  [11, ["InvalidIpAddress", AxonInvalid]],
+  [12, ["ServingRateLimitExceeded", RateLimited]],
+  [13, ["InvalidPort", AxonInvalid]],
+  [15, ["InvalidRevealRound", ChainErrorCode.CommitRefused]],
+  [16, ["CommitNotFound", ChainErrorCode.RevealRefused]],
+  [17, ["CommitBlockNotInRevealRange", ChainErrorCode.RevealRefused]],
+  [18, ["InputLengthsUnequal", WeightsInvalid]],
+  // The uid that is not found is the signer's own: the runtime says so for HotKeyNotRegisteredInSubNet.
+  [19, ["UidNotFound", NotRegistered]],
+  [25, ["CommitRevealEnabled", ChainErrorCode.CommitRevealEnabled]],
+  [26, ["CommitRevealDisabled", ChainErrorCode.CommitRevealDisabled]],
+  [28, ["InvalidIpType", AxonInvalid]],
+  [29, ["IncorrectCommitRevealVersion", ChainErrorCode.CommitRefused]],
+  [30, ["CommittingWeightsTooFast", RateLimited]],
+  [31, ["TooManyUnrevealedCommits", RateLimited]],
+  [255, ["BadRequest", ChainErrorCode.PoolRejected]],
+]);
+
+/** Substrate's own reasons by the words of nodes and of simulators, with the names of its `InvalidTransaction`. */
+const BY_WORDS: readonly (readonly [words: RegExp, ...NamedCode])[] = [
+  [/bad signature|badproof/i, "BadProof", ChainErrorCode.BadSignature],
+  // The era began before the blocks that the chain remembers: the signature covers a block that is gone.
+  [/ancient ?birth/i, "AncientBirthBlock", ChainErrorCode.BadSignature],
+  [/outdated|stale/i, "Stale", ChainErrorCode.NonceConflict],
+  [/valid in the future|"future"/i, "Future", ChainErrorCode.NonceConflict],
+  [/inability to pay|"payment"/i, "Payment", ChainErrorCode.FeeUnpayable],
+  [/exhaust/i, "ExhaustsResources", ChainErrorCode.PoolFull],
+];
+
+/** JSON-RPC codes of a Substrate node's pool that say what they mean by themselves. */
+const BY_RPC_CODE: ReadonlyMap<number, NamedCode> = new Map<number, NamedCode>([
+  [1012, ["TemporarilyBanned", ChainErrorCode.ExtrinsicBanned]],
+  [1014, ["TooLowPriority", ChainErrorCode.NonceConflict]],
+  [1016, ["ImmediatelyDropped", ChainErrorCode.PoolFull]],
 ]);
 
 /** The only refusals that end by themselves. */
-const RETRYABLE: ReadonlySet<ChainErrorCode> = new Set([RateLimited, ChainErrorCode.NonceConflict]);
+const RETRYABLE: ReadonlySet<ChainErrorCode> = new Set([
+  RateLimited,
+  ChainErrorCode.NonceConflict,
+  ChainErrorCode.ExtrinsicBanned,
+  ChainErrorCode.PoolFull,
+]);
 
 /**
  * The error for an extrinsic that a block contains and the runtime refused.
@@ -101,28 +141,30 @@ export function dispatchRefusal(
 }
 
 /**
- * The error for an extrinsic that the transaction pool did not take (JSON-RPC codes 1010 to 1016).
+ * The error for an extrinsic that the transaction pool did not take (JSON-RPC codes 1010 to 1016). `fields.name` is the
+ * chain's name of the reason, `Unknown` for one that we have no name for.
  *
  * @param detail The endpoint's `data` as text: `Custom error: 6`, `{"invalid":{"custom":6}}`,
  *   `Transaction is outdated`, `{"invalid":{"stale":null}}`, … Nodes and simulators word them differently.
  */
-export function poolRefusal(rpcCode: number, detail: string): ChainError {
-  const code = poolCode(rpcCode, detail);
+export function poolRefusal(rpcCode: number, detail: string, numbering: PoolNumbering = "by_reason"): ChainError {
+  const [name, code] = poolReason(rpcCode, detail, numbering);
   return new ChainError(code, `The transaction pool refused the extrinsic: ${detail}`, {
     retryable: RETRYABLE.has(code),
-    fields: { rpcCode, detail },
+    fields: { rpcCode, detail, name },
   });
 }
 
-/** JSON-RPC codes that a Substrate node gives for an extrinsic it does not take. */
-const RPC_PRIORITY_TOO_LOW = 1014;
+const UNKNOWN: NamedCode = ["Unknown", ChainErrorCode.PoolRejected];
 
-function poolCode(rpcCode: number, detail: string): ChainErrorCode {
+function poolReason(rpcCode: number, detail: string, numbering: PoolNumbering): NamedCode {
+  const byCode = BY_RPC_CODE.get(rpcCode);
+  if (byCode !== undefined) return byCode;
   const custom = /custom(?: error)?"?\s*:\s*(\d+)/i.exec(detail)?.[1];
-  if (custom !== undefined) return CODE_BY_POOL_NUMBER.get(Number(custom)) ?? ChainErrorCode.PoolRejected;
-  if (/bad signature|badproof/i.test(detail)) return ChainErrorCode.BadSignature;
-  if (rpcCode === RPC_PRIORITY_TOO_LOW || /outdated|stale|priority is too low/i.test(detail)) {
-    return ChainErrorCode.NonceConflict;
+  if (numbering === "by_call" && (custom !== undefined || /not expected|"call"/i.test(detail))) {
+    return ["NotEnoughStakeToSetWeights", StakeTooLow];
   }
-  return ChainErrorCode.PoolRejected;
+  if (custom !== undefined) return BY_POOL_NUMBER.get(Number(custom)) ?? UNKNOWN;
+  const known = BY_WORDS.find(([words]) => words.test(detail));
+  return known === undefined ? UNKNOWN : [known[1], known[2]];
 }

@@ -7,7 +7,11 @@ import { type FaultProxy, openFaultProxy } from "@assay/testing/network/fault-pr
 import { openClient } from "./dev-chain-harness.ts";
 
 const VALIDATOR = "//Validator//0";
-export const COMMITMENT: ChainCall = { kind: "set_commitment", netuid: 2, bytes: Uint8Array.of(7) };
+export const COMMITMENT: Extract<ChainCall, { kind: "set_commitment" }> = {
+  kind: "set_commitment",
+  netuid: 2,
+  bytes: Uint8Array.of(7),
+};
 export const WAIT_MILLIS = 20_000;
 
 const endings: (() => Promise<void>)[] = [];

@@ -50,6 +50,13 @@ export const evaluatorSchema = {
     default: 0,
     env: "CHAIN_SILENCE_SECONDS",
   },
+  chain_tip_rao: {
+    doc: "Tip of every extrinsic, in rao (1 TAO is 10^9), for block authors to prefer it. The hotkey's own account pays it and must hold it; 0: none.",
+    format: "nat",
+    default: 0,
+    env: "CHAIN_TIP_RAO",
+    arg: "chain-tip-rao",
+  },
   netuid: { doc: "Number of the subnet.", format: "nat", default: 42, env: "NETUID", arg: "netuid" },
   network: {
     doc: "Rules of the network: a name in config/networks (finney, test, localnet, seed-45) or the path of such a file.",

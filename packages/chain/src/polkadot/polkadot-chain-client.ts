@@ -42,6 +42,8 @@ export interface PolkadotChainClientOptions {
   readonly finalityStallMillis?: number;
   /** Subnet whose present way to take weights the runtime must offer to a client that signs; not looked at unless given. */
   readonly netuid?: Netuid;
+  /** What block authors get for preferring our extrinsics, in rao; nothing unless given. The hotkey's account pays it. */
+  readonly tipRao?: bigint;
 }
 
 export interface ChainRuntime {
@@ -76,7 +78,7 @@ export class PolkadotChainClient implements ChainClient {
   constructor({ logger, signer, guard, observer = NO_OBSERVER }: Components, options: PolkadotChainClientOptions) {
     const { light, archive } = createConnections({ logger, observer, identity: { genesis: null } }, options);
     const heads = new HeadFollower({ logger, connection: light }, options);
-    const { finalityStallMillis = STALL_SILENCES * options.headSilenceMillis } = options;
+    const { finalityStallMillis = STALL_SILENCES * options.headSilenceMillis, tipRao = 0n } = options;
     this.hotkey = signer?.address ?? null;
     this.#netuid = options.netuid ?? null;
     this.#logger = logger.child({ module: "chain" });
@@ -87,7 +89,7 @@ export class PolkadotChainClient implements ChainClient {
     this.#submitter =
       signer === null
         ? null
-        : new ExtrinsicSubmitter({ logger, connection: light, heads, signer, guard }, { finalityStallMillis });
+        : new ExtrinsicSubmitter({ logger, connection: light, heads, signer, guard }, { finalityStallMillis, tipRao });
   }
 
   /**

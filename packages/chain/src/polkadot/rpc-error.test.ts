@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { answerError, isAlreadyImported } from "./rpc-error.ts";
+import { answerError } from "./rpc-error.ts";
 
 const DISCARDED = "Client error: UnknownBlock: State already discarded for 0x12";
 
@@ -13,9 +13,4 @@ test.each([
   ["no error object at all", "CHAIN_REQUEST_FAILED", false],
 ])("the answer %j becomes %s", (answer, code, retryable) => {
   expect(answerError("state_getStorage", answer)).toMatchObject({ code, retryable });
-});
-
-test("a pool that has the extrinsic already is told apart from one that refuses it", () => {
-  expect(isAlreadyImported(answerError("m", { code: 1013, message: "Transaction Already Imported" }))).toBe(true);
-  expect(isAlreadyImported(answerError("m", { code: 1010, message: "Invalid Transaction" }))).toBe(false);
 });

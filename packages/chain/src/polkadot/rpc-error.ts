@@ -1,15 +1,8 @@
 import { ChainError, ChainErrorCode } from "../chain-error.ts";
 import { poolRefusal } from "../chain-refusal.ts";
 
-/** JSON-RPC codes 1010 to 1016 are the transaction pool's answers; 1013 says that it has the extrinsic already. */
-const POOL_CODES = { first: 1010, last: 1019, alreadyImported: 1013 } as const;
-
-/** Whether a pool refused an extrinsic because it holds the very same one, which is as good as taking it. */
-export function isAlreadyImported(error: unknown): boolean {
-  if (!(error instanceof ChainError)) return false;
-  const { rpcCode } = error.fields;
-  return rpcCode === POOL_CODES.alreadyImported;
-}
+/** JSON-RPC codes 1010 to 1019 are the transaction pool's answers. */
+const POOL_CODES = { first: 1010, last: 1019 } as const;
 
 /** For a request that nobody could be asked, or whose answer was lost with the connection. */
 export function disconnectedError(method: string): ChainError {

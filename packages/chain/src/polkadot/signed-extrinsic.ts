@@ -19,12 +19,20 @@ export interface SignedExtrinsic {
   readonly specVersion: number;
 }
 
+export interface SigningTerms {
+  readonly nonce: number;
+  readonly finalized: ChainHead;
+  readonly deadlineBlock: BlockNumber;
+  /** What block authors get for preferring the extrinsic, in rao. */
+  readonly tipRao: bigint;
+}
+
 /** Signs a call so that it is valid until the deadline block, and not after. */
 export async function signExtrinsic(
   session: ChainSession,
   signer: Signer,
   call: ChainCall,
-  terms: { readonly nonce: number; readonly finalized: ChainHead; readonly deadlineBlock: BlockNumber },
+  terms: SigningTerms,
 ): Promise<SignedExtrinsic> {
   const { api } = session;
   const { birth, period, lastBlock } = mortalityFor(terms.finalized.number, terms.deadlineBlock);
@@ -35,7 +43,7 @@ export async function signExtrinsic(
     genesisHash: api.genesisHash,
     nonce: terms.nonce,
     runtimeVersion: api.runtimeVersion,
-    tip: 0,
+    tip: terms.tipRao,
   });
   const { specVersion } = session;
   return { hex: extrinsic.toHex(), hash: extrinsic.hash.toHex(), nonce: terms.nonce, lastBlock, specVersion };

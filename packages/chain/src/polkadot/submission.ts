@@ -6,8 +6,7 @@ import type { ChainConnection } from "./connection.ts";
 import { dispatchErrorOf } from "./dispatch-result.ts";
 import { finalBlockWith } from "./final-block.ts";
 import type { HeadFollower } from "./heads.ts";
-import { type PoolNews, sendToPool } from "./pool-watch.ts";
-import { isAlreadyImported } from "./rpc-error.ts";
+import { type PoolNews, poolMeaning, sendToPool } from "./pool-watch.ts";
 import type { ChainSession } from "./session.ts";
 import type { SignedExtrinsic } from "./signed-extrinsic.ts";
 import { numberOf, storageAt } from "./storage.ts";
@@ -19,9 +18,6 @@ export type Verdict =
   | { readonly kind: "gone"; readonly error: ChainError }
   | { readonly kind: "expired" };
 
-/** JSON-RPC code of a pool that refuses to look at an extrinsic again for a while. */
-const TEMPORARILY_BANNED = 1012;
-
 interface Components {
   readonly connection: ChainConnection;
   readonly heads: HeadFollower;
@@ -30,6 +26,8 @@ interface Components {
 
 interface Terms {
   readonly signed: SignedExtrinsic;
+  /** Signs the same call for the same nonce and last block once more; null when the runtime changed meanwhile. */
+  readonly signAnew: () => Promise<SignedExtrinsic | null>;
   readonly signer: Hotkey;
   /** Final block before which the extrinsic cannot be, because it was not signed yet. */
   readonly searchAfter: BlockNumber;
@@ -37,40 +35,50 @@ interface Terms {
 }
 
 /**
- * One signed extrinsic on its way.
+ * One call on its way, as one nonce.
  *
  * The bodies of final blocks alone decide whether it landed; the pool's news only tell when to look after it. So a lost
  * connection, a silent pool or a fork cost time and nothing else: the same bytes are handed in again, which cannot make
- * them land twice.
+ * them land twice. Where a pool has banned them, the call is signed once more for the same nonce: only one of all
+ * extrinsics with one nonce can land.
  */
 export class Submission {
   readonly #components: Components;
   readonly #terms: Terms;
   readonly #bell = new Bell();
   readonly #news: PoolNews[] = [];
+  /** Extrinsics of this call and nonce, the newest last. */
+  readonly #signed: SignedExtrinsic[];
   #session: ChainSession | null = null;
   #state: SubmissionState | null = null;
   #lost = false;
   #nonceInDoubt = false;
+  /** Whether a pool has or may have taken an extrinsic: from then on only final blocks tell that it did not land. */
+  #isOut = false;
+  /** Why a pool did not want an extrinsic any more that was out already. */
+  #refusal: ChainError | null = null;
   #searched: BlockNumber;
   #resentAt: BlockNumber = -1;
 
   constructor(components: Components, terms: Terms) {
     this.#components = components;
     this.#terms = terms;
+    this.#signed = [terms.signed];
     this.#searched = terms.searchAfter;
   }
 
-  /** Gives the extrinsic to the pool behind this session. A pool that has it already counts as success. */
+  /** Gives the newest extrinsic to the pool behind this session. A pool that has it already counts as success. */
   async handIn(session: ChainSession): Promise<void> {
     try {
-      await sendToPool(session, this.#terms.signed, (news) => {
+      await sendToPool(session, this.#newest, (news) => {
         this.#news.push(news);
         this.#bell.ring();
       });
     } catch (error) {
-      if (!isAlreadyImported(error)) throw error;
+      this.#isOut ||= isConnectionFailure(error);
+      if (!(error instanceof ChainError) || poolMeaning(error) !== "held") throw error;
     }
+    this.#isOut = true;
     this.#session = session;
     this.#lost = false;
     this.report("ready");
@@ -79,7 +87,7 @@ export class Submission {
   report(state: SubmissionState, where: Partial<ExtrinsicReceipt> = {}): void {
     if (state === this.#state) return;
     this.#state = state;
-    const { hash, nonce } = this.#terms.signed;
+    const { hash, nonce } = this.#newest;
     const progress: SubmissionProgress = { extrinsicHash: hash, nonce };
     this.#components.onState?.(state, { ...progress, ...where });
   }
@@ -121,7 +129,7 @@ export class Submission {
       const final = this.#components.heads.finalizedHead();
       const landed = await this.#search(session, final.number);
       if (landed !== null) return landed;
-      if (final.number >= this.#terms.signed.lastBlock) return { kind: "expired" };
+      if (final.number >= this.#newest.lastBlock) return this.#expired();
       if (await this.#isVoid(session, final.hash)) return gone(runtimeChanged(this.#terms.signed));
       if (this.#nonceInDoubt && (await this.#nonceIsUsed(session, final.hash))) return gone(nonceConflict());
       return await this.#resendIfLost(session);
@@ -145,13 +153,17 @@ export class Submission {
   }
 
   async #search(session: ChainSession, final: BlockNumber): Promise<Verdict | null> {
-    const { hex, hash } = this.#terms.signed;
-    const found = await finalBlockWith(session, hex, { after: this.#searched, upTo: final });
+    const found = await finalBlockWith(
+      session,
+      this.#signed.map(({ hex }) => hex),
+      { after: this.#searched, upTo: final },
+    );
     if (found === null) {
       this.#searched = Math.max(this.#searched, final);
       return null;
     }
-    const { block, blockHash, index } = found;
+    const { block, blockHash, index, hex } = found;
+    const { hash } = this.#signed.find((each) => each.hex === hex) ?? this.#newest;
     const error = await dispatchErrorOf(session, blockHash, index);
     this.report("finalized", { block, blockHash });
     return error === null ? { kind: "landed", receipt: { hash, block, blockHash } } : { kind: "refused", error };
@@ -177,19 +189,50 @@ export class Submission {
   async #resendIfLost(session: ChainSession): Promise<Verdict | null> {
     const head = this.#components.heads.head().number;
     if ((!this.#lost && this.#session === session) || this.#resentAt === head) return null;
-    if (head >= this.#terms.signed.lastBlock) return null;
+    if (head >= this.#newest.lastBlock) return null;
     this.#resentAt = head;
     try {
       await this.handIn(session);
       return null;
     } catch (error) {
       if (!(error instanceof ChainError) || isConnectionFailure(error)) throw error;
-      if (!meansUsedUp(error)) return { kind: "refused", error };
+      return await this.#judge(error, session);
+    }
+  }
+
+  /** What follows from a pool's refusal, by what it means; null when the extrinsic is to be followed on. */
+  async #judge(error: ChainError, session: ChainSession): Promise<Verdict | null> {
+    const meaning = poolMeaning(error);
+    if (meaning === "nonce" || meaning === "signature") {
+      if (!this.#isOut) return gone(error);
       this.#nonceInDoubt = true;
       this.#lost = false;
       this.#session = session;
       return null;
     }
+    this.#lost = true;
+    if (meaning === "banned") await this.#signAnew();
+    if (meaning === "refused" && !this.#isOut) return { kind: "refused", error };
+    if (meaning === "refused") this.#refusal = error;
+    return null;
+  }
+
+  /** Another extrinsic for the same nonce; a key whose signatures repeat has none, and its ban is waited out. */
+  async #signAnew(): Promise<void> {
+    const signed = await this.#terms.signAnew();
+    if (signed === null || this.#signed.some(({ hex }) => hex === signed.hex)) return;
+    this.#signed.push(signed);
+    this.#state = null;
+    this.report("signed");
+  }
+
+  /** The call cannot land any more: it is signed anew, unless a pool has said meanwhile why it would not be taken. */
+  #expired(): Verdict {
+    return this.#refusal === null ? { kind: "expired" } : { kind: "refused", error: this.#refusal };
+  }
+
+  get #newest(): SignedExtrinsic {
+    return this.#signed.at(-1) ?? this.#terms.signed;
   }
 }
 
@@ -198,16 +241,6 @@ export function isConnectionFailure(error: unknown): boolean {
   if (!(error instanceof ChainError)) return false;
   const { Disconnected, RequestDeadline, BlockUnknown, StateDiscarded } = ChainErrorCode;
   return [Disconnected, RequestDeadline, BlockUnknown, StateDiscarded].some((code) => code === error.code);
-}
-
-/**
- * Whether the pool's word can mean that a block holds the extrinsic already: a used nonce does, so does a bad signature,
- * which an extrinsic gets once its era is over, and so does a ban, as nodes ban what they saw in a block. Final blocks
- * then decide.
- */
-function meansUsedUp({ code, fields: { rpcCode } }: ChainError): boolean {
-  const { NonceConflict, BadSignature } = ChainErrorCode;
-  return code === NonceConflict || code === BadSignature || rpcCode === TEMPORARILY_BANNED;
 }
 
 function gone(error: ChainError): Verdict {

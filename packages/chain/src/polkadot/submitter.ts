@@ -8,16 +8,26 @@ import { Bell } from "./bell.ts";
 import type { ChainConnection } from "./connection.ts";
 import type { HeadFollower } from "./heads.ts";
 import { Nonces } from "./nonces.ts";
+import { poolMeaning } from "./pool-watch.ts";
 import { SerialQueue } from "./serial-queue.ts";
-import { signExtrinsic } from "./signed-extrinsic.ts";
+import type { ChainSession } from "./session.ts";
+import { type SignedExtrinsic, type SigningTerms, signExtrinsic } from "./signed-extrinsic.ts";
 import { isConnectionFailure, Submission, type Verdict } from "./submission.ts";
 
 /** An extrinsic is signed anew this often when nonce, fork or runtime upgrade got in the way. */
 const MOST_SIGNATURES = 8;
 
+/**
+ * An extrinsic lives at most so many blocks, some six minutes on finney, and its call is signed anew for as long as its
+ * deadline allows. So a nonce that no pool moves on from, because a smaller one is missing, is not waited for until then.
+ */
+const LONGEST_LIFE_BLOCKS = 32;
+
 export interface SubmitterOptions {
   /** How long finality may stand still before an extrinsic's fate counts as unknown. */
   readonly finalityStallMillis: number;
+  /** What block authors get for preferring an extrinsic, in rao, where a call does not say. */
+  readonly tipRao: bigint;
 }
 
 interface Components {
@@ -93,19 +103,21 @@ export class ExtrinsicSubmitter {
     options: SubmitOptions,
   ): Promise<{ readonly submission: Submission; readonly nonce: number } | Verdict> {
     options.signal.throwIfAborted();
-    const { connection, heads, signer, guard } = this.#components;
-    const { deadlineBlock } = options;
-    if (heads.head().number >= deadlineBlock) throw tooLate(call, deadlineBlock);
+    const { connection, heads, signer } = this.#components;
+    const head = heads.head().number;
+    if (head >= options.deadlineBlock) throw tooLate(call, options.deadlineBlock);
     const session = await connection.session();
     const nonce = this.#nonces.take(await session.request<number>("system_accountNextIndex", [signer.address]));
     try {
+      const { tipRao = this.#options.tipRao } = options;
+      const terms = { nonce, tipRao, deadlineBlock: Math.min(options.deadlineBlock, head + LONGEST_LIFE_BLOCKS) };
       const finalized = heads.finalizedHead();
-      const signed = await signExtrinsic(session, signer, call, { nonce, finalized, deadlineBlock });
-      const { hash, lastBlock } = signed;
-      await guard?.record({ hash, nonce, kind: call.kind, signedBlock: heads.head().number, lastBlock });
+      const signed = await this.#sign(session, call, { ...terms, finalized });
+      const signAnew = () => this.#signAnew(call, { ...terms, deadlineBlock: signed.lastBlock }, signed);
+      const { finalityStallMillis } = this.#options;
       const submission = new Submission(
         { connection, heads, onState: options.onState },
-        { signed, signer: signer.address, searchAfter: finalized.number, ...this.#options },
+        { signed, signAnew, signer: signer.address, searchAfter: finalized.number, finalityStallMillis },
       );
       submission.report("signed");
       const failed = await handInVerdict(submission, session);
@@ -116,6 +128,27 @@ export class ExtrinsicSubmitter {
       this.#nonces.release(nonce);
       throw error;
     }
+  }
+
+  /** Another signature for a nonce that is taken already; null when the runtime is no longer the one of the first. */
+  async #signAnew(
+    call: ChainCall,
+    terms: Omit<SigningTerms, "finalized">,
+    { specVersion }: SignedExtrinsic,
+  ): Promise<SignedExtrinsic | null> {
+    const { connection, heads } = this.#components;
+    const session = await connection.session();
+    if (session.specVersion !== specVersion) return null;
+    return await this.#sign(session, call, { ...terms, finalized: heads.finalizedHead() });
+  }
+
+  /** Signs, and lets the guard note it before anyone else can see the extrinsic. */
+  async #sign(session: ChainSession, call: ChainCall, terms: SigningTerms): Promise<SignedExtrinsic> {
+    const { heads, signer, guard } = this.#components;
+    const signed = await signExtrinsic(session, signer, call, terms);
+    const { hash, nonce, lastBlock } = signed;
+    await guard?.record({ hash, nonce, kind: call.kind, signedBlock: heads.head().number, lastBlock });
+    return signed;
   }
 
   async #nextBlock({ signal, deadlineBlock }: SubmitOptions): Promise<void> {
@@ -131,8 +164,8 @@ export class ExtrinsicSubmitter {
 }
 
 /**
- * Hands a fresh extrinsic in. Null means that it is under way, or may be: after a failed connection nobody knows
- * whether it arrived, so it is followed as if it had.
+ * Hands a fresh extrinsic in. Null means that it is to be followed: it is under way, or may be, as after a failed
+ * connection nobody knows whether it arrived; or the pool has no room for it now.
  */
 async function handInVerdict(
   submission: Submission,
@@ -144,8 +177,9 @@ async function handInVerdict(
   } catch (error) {
     if (isConnectionFailure(error)) return null;
     if (!(error instanceof ChainError)) throw error;
-    const { NonceConflict, BadSignature } = ChainErrorCode;
-    return { kind: error.code === NonceConflict || error.code === BadSignature ? "gone" : "refused", error };
+    const meaning = poolMeaning(error);
+    if (meaning === "full" || meaning === "banned") return null;
+    return { kind: meaning === "refused" ? "refused" : "gone", error };
   }
 }
 

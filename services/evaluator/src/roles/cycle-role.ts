@@ -104,6 +104,7 @@ function createChain(ground: Ground, signing: Signing, headSilenceMillis: number
       requestDeadlineMillis: config.chain_request_seconds * 1000,
       headSilenceMillis,
       netuid: config.netuid,
+      tipRao: BigInt(config.chain_tip_rao),
     },
   );
 }
