@@ -1,7 +1,8 @@
 import type { SetWeightsCall } from "@assay/chain/chain-client";
 import type { ChainError } from "@assay/chain/chain-error";
 import type { Neuron } from "@assay/core/round/snapshot";
-import type { BlockNumber, Uid } from "@assay/core/units";
+import type { BlockNumber } from "@assay/core/units";
+import { isWithinMaxWeight, maxUpscaled } from "@assay/core/weights/pallet-weights";
 import { type Execution, type FakeSubnet, neuronOf, refuse, replace } from "./fake-subnet.ts";
 
 /** `set_weights`, refused while the subnet hides weights. */
@@ -21,8 +22,9 @@ export function storeWeights(
   const refusal = weightsRefusal(subnet, neuron, execution);
   if (refusal !== null) return refuse(refusal);
   if (neuron === undefined) return refuse("HotKeyNotRegisteredInSubNet");
-  const pairs = call.uids.map((uid, index) => [uid, call.weights[index] ?? 0] as const).sort(([a], [b]) => a - b);
-  const weights = new Map(subnet.weights).set(neuron.uid, upscale(pairs));
+  const scaled = maxUpscaled(call.weights);
+  const pairs = call.uids.map((uid, index) => [uid, scaled[index] ?? 0] as const).sort(([a], [b]) => a - b);
+  const weights = new Map(subnet.weights).set(neuron.uid, pairs);
   if (subnet.hyperparameters.commitRevealEnabled) return { ...subnet, weights };
   return { ...subnet, weights, neurons: replace(subnet.neurons, { ...neuron, lastUpdate: block }) };
 }
@@ -42,8 +44,6 @@ function weightsRefusal(
   const isSelfWeight = uids.length === 1 && uids[0] === neuron?.uid;
   const tooSoon = !rules.commitRevealEnabled && isTooSoon(subnet, neuron?.lastUpdate ?? 0, block);
   const isOwner = neuron?.hotkey === rules.ownerHotkey;
-  const sum = weights.reduce((total, weight) => total + weight, 0);
-  const largestShare = sum === 0 ? 0 : Math.max(...weights) / sum;
   const checks: readonly (readonly [isRefused: boolean, name: string])[] = [
     [uids.length !== weights.length, "WeightVecNotEqualSize"],
     [call.netuid !== netuid, "SubnetNotExists"],
@@ -56,16 +56,7 @@ function weightsRefusal(
     [new Set(uids).size !== uids.length, "DuplicateUids"],
     [uids.some((uid) => uid >= neurons.length), "UidVecContainInvalidOne"],
     [!isSelfWeight && uids.length < Math.min(neurons.length, rules.minAllowedWeights), "WeightVecLengthIsLow"],
-    [
-      !isSelfWeight && rules.maxWeightsLimit < 65_535 && largestShare > rules.maxWeightsLimit / 65_535,
-      "MaxWeightExceeded",
-    ],
+    [!isSelfWeight && !isWithinMaxWeight(maxUpscaled(weights), rules.maxWeightsLimit), "MaxWeightExceeded"],
   ];
   return checks.find(([isRefused]) => isRefused)?.[1] ?? null;
-}
-
-/** As the chain stores weights: the largest becomes 65535, zeros stay zeros. */
-function upscale(pairs: readonly (readonly [Uid, number])[]): readonly (readonly [Uid, number])[] {
-  const max = Math.max(0, ...pairs.map(([, weight]) => weight));
-  return max === 0 ? pairs : pairs.map(([uid, weight]) => [uid, Math.round((weight * 65_535) / max)] as const);
 }

@@ -1,9 +1,8 @@
 import type { Netuid, Uid } from "@assay/core/units";
+import { isWithinMaxWeight, maxUpscaled } from "@assay/core/weights/pallet-weights";
 import type { CallContext, CallHandler } from "./call.ts";
 import { ROOT_NETUID, stakeWeight } from "./stake.ts";
 import { ensure, isWeightsRateOpen, signerUid, touchLastUpdate } from "./subtensor-check.ts";
-
-const MAX_U16 = 65_535;
 
 export interface WeightVector {
   readonly netuid: Netuid;
@@ -53,12 +52,6 @@ export function storeWeights(context: CallContext, vector: WeightVector): void {
   context.deposit("SubtensorModule", "WeightsSet", [netuid, uid]);
 }
 
-/** Values scaled so that the largest is 65535, as the chain stores them; all zeros stay zeros. */
-function upscale(values: readonly number[]): readonly number[] {
-  const max = Math.max(0, ...values);
-  return max === 0 ? values : values.map((value) => Math.round((value * MAX_U16) / max));
-}
-
 function checkSigner(context: CallContext, { netuid, uids, values, versionKey }: WeightVector): Uid {
   const { subtensor } = context;
   ensure(netuid !== ROOT_NETUID, "CanNotSetRootNetworkWeights");
@@ -88,17 +81,11 @@ function checkVector(context: CallContext, vector: WeightVector, uid: Uid): read
   );
   const isLongEnough = uids.length >= Math.min(size, subtensor.number("MinAllowedWeights", netuid));
   ensure(isSelfWeight || isLongEnough, "WeightVecLengthIsLow");
-  const scaled = upscale(values);
-  ensure(isSelfWeight || isWithinShare(scaled, subtensor.number("MaxWeightsLimit", netuid)), "MaxWeightExceeded");
+  const scaled = maxUpscaled(values);
+  ensure(isSelfWeight || isWithinMaxWeight(scaled, subtensor.number("MaxWeightsLimit", netuid)), "MaxWeightExceeded");
   return scaled;
 }
 
 function isOwner({ subtensor, signer }: CallContext, netuid: Netuid): boolean {
   return subtensor.address("SubnetOwnerHotkey", netuid) === signer;
-}
-
-/** The limit is a share of the sum in 1/65535; 65535 turns the rule off. */
-function isWithinShare(values: readonly number[], limit: number): boolean {
-  const sum = values.reduce((total, value) => total + value, 0);
-  return limit === MAX_U16 || sum === 0 || Math.max(...values) * MAX_U16 <= limit * sum;
 }
