@@ -55,10 +55,10 @@ async function startContractChain(
   { netuid, neurons, hyperparameters, finalityLag }: ChainSetup,
   runtime: NonNullable<DevChainOptions["runtime"]>,
 ): Promise<DevChain> {
-  const { tempo = 360, weightsRateLimit = 100, stakeThresholdRao = 0n } = hyperparameters;
+  const { tempo = 360, weightsRateLimit = 100, stakeThresholdRao = 0n, ownerHotkey } = hyperparameters;
   return await startDevChain({
     netuid,
-    neurons,
+    neurons: neurons.map((neuron) => ({ ...neuron, owner: neuron.hotkey === ownerHotkey })),
     finalityLag,
     runtime,
     manual: true,

@@ -32,6 +32,7 @@ async function fullSubnet() {
   chain.writeStorage("SubtensorModule", "Axons", [2, second], axon);
   chain.writeStorage("SubtensorModule", "LastUpdate", [2], [9, 8, 7]);
   chain.writeStorage("SubtensorModule", "Tempo", [2], 99);
+  chain.writeStorage("SubtensorModule", "SubnetOwnerHotkey", [2], second);
   for (const hotkey of hotkeys) {
     const info = { fields: [{ Raw2: "0x0102" }] };
     chain.writeStorage("Commitments", "CommitmentOf", [2, hotkey], { deposit: 0, block: 1, info });
@@ -44,11 +45,11 @@ async function fullSubnet() {
   atEnd(() => gate.close());
   const session = await sessionOn(gate.url);
   asked.length = 0;
-  return { chain, session, asked, first };
+  return { chain, session, asked, first, second };
 }
 
 test("the metagraph and storage say the same of every neuron and rule", async () => {
-  const { chain, session, first } = await fullSubnet();
+  const { chain, session, first, second } = await fullSubnet();
   const storage = await storageAt(session, chain.buildBlock().hash);
   const metagraph = await readMetagraph(storage, 2);
   const stored = await readStoredSubnet(storage, 2);
@@ -57,7 +58,7 @@ test("the metagraph and storage say the same of every neuron and rule", async ()
   expect(stored.neurons).toHaveLength(MOST_UIDS);
   expect(stored.neurons[0]).toMatchObject({ uid: 0, hotkey: first, axon: null, lastUpdate: 9, validatorPermit: true });
   expect(stored.neurons[1]).toMatchObject({ axon: { ip: "8.8.8.8", port: 8091 }, stakeRao: 10n ** 18n });
-  expect(stored.rules).toMatchObject({ tempo: 99, weightsVersionKey: 7n, minAllowedWeights: 3 });
+  expect(stored.rules).toMatchObject({ tempo: 99, weightsVersionKey: 7n, minAllowedWeights: 3, ownerHotkey: second });
 });
 
 test("a snapshot of 256 neurons with as many commitments takes five requests", async () => {

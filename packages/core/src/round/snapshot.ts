@@ -27,7 +27,7 @@ export interface SubnetHyperparameters {
   readonly maxWeightsLimit: number;
   readonly commitRevealEnabled: boolean;
   readonly stakeThresholdRao: bigint;
-  /** The subnet owner's own hotkey, which needs neither stake nor permit to set weights. */
+  /** The subnet owner's own hotkey, which needs neither stake nor permit to set weights, and whose slot burns what it earns. */
   readonly ownerHotkey: Hotkey;
 }
 

@@ -27,6 +27,8 @@ export function writeGenesis(codec: RuntimeCodec, state: StateOverlay, genesis: 
   writeBeacon(palletOf(scope, "Drand"), genesis.beacon);
   writeNeuronColumns(subtensor, genesis);
   for (const [uid, neuron] of neurons.entries()) writeNeuron(scope, uid, neuron);
+  const owner = neurons.find((neuron) => neuron.owner === true);
+  if (owner !== undefined) subtensor.put("SubnetOwnerHotkey", [netuid], owner.hotkey);
 }
 
 function writeNeuronColumns(subtensor: PalletStorage, { netuid, neurons }: Genesis): void {

@@ -13,7 +13,9 @@ const neuron = z.strictObject({
 });
 
 /** A neuron as JSON. */
-export const neuronSchema: z.ZodType<GenesisNeuron> = neuron.transform(withHotkey);
+export const neuronSchema: z.ZodType<GenesisNeuron> = neuron
+  .extend({ owner: z.boolean().optional() })
+  .transform(withHotkey);
 
 /** A neuron that joins during the run, as JSON. */
 export const newNeuronSchema: z.ZodType<NewNeuron> = neuron

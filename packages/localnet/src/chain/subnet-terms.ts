@@ -10,10 +10,12 @@ export interface GenesisNeuron {
   readonly stakeRao?: bigint;
   /** Whether it may set weights for others; false when not given. */
   readonly permit?: boolean;
+  /** Whether it is the subnet owner's hotkey, whose slot burns what it earns; false when not given. */
+  readonly owner?: boolean;
 }
 
 /** A neuron that joins during the run. */
-export interface NewNeuron extends GenesisNeuron {
+export interface NewNeuron extends Omit<GenesisNeuron, "owner"> {
   /** Slot to take over. Without it: the next free slot, or the one that the chain prunes when all are taken. */
   readonly uid?: Uid;
 }

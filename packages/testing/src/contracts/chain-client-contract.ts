@@ -100,6 +100,7 @@ export function chainClientContract(name: string, startChain: (setup: ChainSetup
           maxWeightsLimit: 65_535,
           commitRevealEnabled: false,
           stakeThresholdRao: 1000n,
+          ownerHotkey: await addressOf(MINERS[1]),
         },
         stakeIsTotal: true,
         commitments: [],

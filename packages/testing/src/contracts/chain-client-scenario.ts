@@ -53,7 +53,12 @@ export async function setup(): Promise<ChainSetup> {
       await neuron(VALIDATOR, 5_000_000_000_000n, true),
       ...(await Promise.all(MINERS.map((uri) => neuron(uri, 2_000n, false)))),
     ],
-    hyperparameters: { tempo: 20, weightsRateLimit: 5, stakeThresholdRao: 1000n },
+    hyperparameters: {
+      tempo: 20,
+      weightsRateLimit: 5,
+      stakeThresholdRao: 1000n,
+      ownerHotkey: await addressOf(MINERS[1]),
+    },
     finalityLag: FINALITY_LAG,
   };
 }
