@@ -10,7 +10,7 @@ import type { Round } from "@assay/core/round/round";
 import { combinedSeed, roundSeed } from "@assay/core/round/seed";
 import { scoreOf } from "@assay/core/scoring/score";
 import { emaNext } from "@assay/core/scoring/score-book";
-import { weightVector } from "@assay/core/scoring/weights";
+import { weightVector } from "@assay/core/weights/weight-vector";
 import { InProcessEvaluator } from "@assay/evaluation/in-process-evaluator";
 import { Ledger } from "@assay/ledger/ledger";
 import type { Part } from "@assay/localnet/stage/cast";

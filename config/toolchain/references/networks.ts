@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { cycleLength, PHASES, phaseWindow } from "../../../packages/core/src/cycle/phase.ts";
-import { groupCount, type Network, networkSchema } from "../../../packages/core/src/network.ts";
+import { groupCount, type Network, networkSchema, weightPolicyOf } from "../../../packages/core/src/network.ts";
 import { readNetworkFile } from "../../../packages/runtime/src/config/network-file.ts";
 import { code, page, table } from "./markdown.ts";
 
@@ -41,6 +41,9 @@ export function networksReference(repository: string): string {
         row("`merge.topSubmissions`", ({ merge }) => merge.topSubmissions),
         row("`merge.normBound`", ({ merge }) => merge.normBound),
         row("`merge.outerMomentum`", ({ merge }) => merge.outerMomentum),
+        row("`weights.burnShare`", (network) => weightPolicyOf(network).burnShare),
+        row("`weights.allZero`", (network) => code(weightPolicyOf(network).allZero)),
+        row("`weights.fallback`", (network) => describeFallback(network)),
       ],
     ),
   ]);
@@ -72,6 +75,11 @@ function introductionOf(file: string): string {
 function describePhase(phase: (typeof PHASES)[number], schedule: Network["schedule"]): string {
   const { firstBlock, lastBlock } = phaseWindow(0, phase, schedule);
   return schedule[phase] === 0 ? "0" : `${schedule[phase]} (${firstBlock}–${lastBlock})`;
+}
+
+function describeFallback(network: Network): string {
+  const { fallback } = weightPolicyOf(network);
+  return fallback === undefined ? "off" : `after ${fallback.afterCycles} cycles, top ${fallback.top}`;
 }
 
 function describeStages(rules: Network["evaluation"]["sequential"]): string {

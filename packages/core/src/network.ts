@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type CycleSchedule, PHASES, type Phase } from "./cycle/phase.ts";
 import { SCORING_POLICIES, type ScoringPolicyName } from "./scoring/policies/policies.ts";
 import type { SequentialRules } from "./scoring/sequential/stages.ts";
+import { ALL_ZERO_POLICIES, SCORES_ALONE, type WeightPolicy } from "./weights/weight-policy.ts";
 
 /**
  * What every validator of one subnet must agree on: `config/networks/<name>.yaml`.
@@ -36,6 +37,8 @@ export interface Network {
     /** What is averaged may be this many times as large as the median of the others of its kind; beyond it is left out. */
     readonly normBound: number;
   };
+  /** What to pay where scores alone do not say; see {@link weightPolicyOf}. */
+  readonly weights?: WeightPolicy;
 }
 
 /** How the model's experts are cut into groups 0…G-1: a number of equal contiguous runs, or who owns which experts. */
@@ -52,6 +55,11 @@ export interface AssignedExpertGroups {
 /** Number of expert groups. */
 export function groupCount({ expertGroups }: Pick<Network, "expertGroups">): number {
   return typeof expertGroups === "number" ? expertGroups : Object.keys(expertGroups.assignments).length;
+}
+
+/** The network's policy of weights; {@link SCORES_ALONE} where its file does not say. */
+export function weightPolicyOf({ weights = SCORES_ALONE }: Pick<Network, "weights">): WeightPolicy {
+  return weights;
 }
 
 const blocks = z.int().nonnegative();
@@ -97,4 +105,11 @@ export const networkSchema: z.ZodType<Network> = z.strictObject({
     topSubmissions: z.int().positive(),
     normBound: z.number().gt(1),
   }),
+  weights: z
+    .strictObject({
+      burnShare: z.number().min(0).max(1).default(SCORES_ALONE.burnShare),
+      allZero: z.enum(ALL_ZERO_POLICIES).default(SCORES_ALONE.allZero),
+      fallback: z.strictObject({ afterCycles: z.int().positive(), top: z.int().positive() }).exactOptional(),
+    })
+    .exactOptional(),
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { chainViewSchema } from "./chain-view.ts";
 import { NINE_PHASE_45, SEED_45 } from "./cycle/phase.ts";
 import { modelManifestSchema } from "./model-manifest.ts";
-import { groupCount, networkSchema } from "./network.ts";
+import { groupCount, networkSchema, weightPolicyOf } from "./network.ts";
 import { submissionReceiptSchema } from "./submission-receipt.ts";
 
 const sha256 = "ab".repeat(32);
@@ -98,6 +98,39 @@ test.each([
 test("a network may leave out the last four phases but none of the first", () => {
   expect(networkSchema.safeParse({ ...network, schedule: SEED_45 }).success).toBe(true);
   expect(networkSchema.safeParse({ ...network, schedule: { ...SEED_45, submission: 0 } }).success).toBe(false);
+});
+
+describe("a network's weights", () => {
+  const weightsOf = (weights: object | undefined) => {
+    const parsed = networkSchema.safeParse(weights === undefined ? network : { ...network, weights });
+    return parsed.success ? weightPolicyOf(parsed.data) : null;
+  };
+
+  test("follow scores alone where the file does not say", () => {
+    expect(weightsOf(undefined)).toEqual({ burnShare: 0, allZero: "skip" });
+    expect(weightsOf({})).toEqual({ burnShare: 0, allZero: "skip" });
+  });
+
+  test("are burned, kept or taken from others only where the file says so", () => {
+    const fallback = { afterCycles: 3, top: 3 };
+    expect(weightsOf({ burnShare: 0.05, allZero: "burn", fallback })).toEqual({
+      burnShare: 0.05,
+      allZero: "burn",
+      fallback,
+    });
+  });
+
+  test.each([
+    { burnShare: 1.01 },
+    { burnShare: -0.1 },
+    { allZero: "uniform" },
+    { fallback: { afterCycles: 0, top: 3 } },
+    { fallback: { afterCycles: 3, top: 0 } },
+    { fallback: { afterCycles: 3 } },
+    { burn: 0.05 },
+  ])("are refused as %j", (weights) => {
+    expect(weightsOf(weights)).toBeNull();
+  });
 });
 
 describe("what a network's evaluation may leave out", () => {

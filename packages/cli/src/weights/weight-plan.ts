@@ -1,6 +1,6 @@
 import type { ChainSnapshot } from "@assay/core/round/snapshot";
 import { entriesStillRegistered, type ScoreBook, type ScoreEntry } from "@assay/core/scoring/score-book";
-import { weightVector } from "@assay/core/scoring/weights";
+import { weightVector } from "@assay/core/weights/weight-vector";
 import type { Hotkey, RoundId, Uid } from "@assay/core/units";
 import type { WeighedVector } from "@assay/core/weights/obstacles";
 import type { Ledger } from "@assay/ledger/ledger";

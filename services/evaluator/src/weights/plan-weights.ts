@@ -1,6 +1,6 @@
 import type { ChainSnapshot } from "@assay/core/round/snapshot";
 import { entriesStillRegistered, type ScoreBook } from "@assay/core/scoring/score-book";
-import { weightVector } from "@assay/core/scoring/weights";
+import { weightVector } from "@assay/core/weights/weight-vector";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { WeightPlan } from "@assay/ledger/weight-intent";
 
