@@ -67,6 +67,11 @@ export class IntentRepository {
     );
   }
 
+  /** The newest intent that the chain is known to hold or to have held; null before the first. */
+  latestVerified(): Promise<WeightIntent | null> {
+    return this.#first((query) => query.where("state", "=", "verified").orderBy("position", "desc"));
+  }
+
   /** The last attempt at a tempo's window, dry runs left out; null while there is none. */
   ofTempo(tempo: number): Promise<WeightIntent | null> {
     return this.#first((query) =>

@@ -69,6 +69,28 @@ export class ScoreRepository {
     });
   }
 
+  /**
+   * Cycle of the newest closed round in which any miner earned. Before one ever did, the cycle before the oldest round;
+   * null without a round.
+   */
+  earnedUntil(): Promise<number | null> {
+    return this.#database.transact(async (transaction) => {
+      const { cycle: earned } = await transaction
+        .selectFrom("rounds")
+        .innerJoin("round_scores", "round_scores.round_id", "rounds.id")
+        .select((select) => select.fn.max<number | null>("rounds.cycle").as("cycle"))
+        .where("rounds.closed", "=", 1)
+        .where("round_scores.w", ">", 0)
+        .executeTakeFirstOrThrow();
+      if (earned !== null) return earned;
+      const { cycle: oldest } = await transaction
+        .selectFrom("rounds")
+        .select((select) => select.fn.min<number | null>("cycle").as("cycle"))
+        .executeTakeFirstOrThrow();
+      return oldest === null ? null : oldest - 1;
+    });
+  }
+
   /** What each miner got in a closed round, by uid. */
   rows(roundId: RoundId): Promise<readonly RoundScore[]> {
     return this.#database.transact(async (transaction) => {

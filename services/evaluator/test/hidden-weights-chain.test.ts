@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { loadHotkey } from "@assay/chain/hotkey";
 import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
 import { CheckpointLayout } from "@assay/checkpoint/layout";
+import { NINE_PHASE_45 } from "@assay/core/cycle/phase";
 import { type DevChain, startDevChain } from "@assay/localnet/chain/dev-chain";
 import { chainWindows } from "@assay/localnet/chain/weight-windows";
 import { createMemoryLogger, type MemoryLogger } from "@assay/runtime/logging/memory-logger";
@@ -74,7 +75,8 @@ async function openOffice(chain: DevChain) {
   const components = { chain: client, ledger, layout: new CheckpointLayout(folder), metrics, logger };
   const dryRun = false;
   await queues.work("weights", createWeightProcessor(components, { dryRun }), 1);
-  const duty = new WeightDuty({ ...components, weights: queues.board("weights") }, { netuid: NETUID, dryRun });
+  const network = { schedule: NINE_PHASE_45 };
+  const duty = new WeightDuty({ ...components, weights: queues.board("weights") }, { netuid: NETUID, network, dryRun });
   const step = async () => {
     const { number } = chain.buildBlock();
     await eventually(() => expect(client.head().number).toBeGreaterThanOrEqual(number));

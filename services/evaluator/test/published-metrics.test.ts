@@ -28,7 +28,7 @@ async function restart(stage: Stage) {
     new DownloadDuty({ ...shared, downloads: queues.board("downloads") }),
     new CloseRoundDuty(shared, { network, weightOfOld: 0.9 }),
     new MergeDuty(shared, network),
-    new WeightDuty({ ...shared, weights: queues.board("weights") }, { netuid: NETUID, dryRun: false }),
+    new WeightDuty({ ...shared, weights: queues.board("weights") }, { netuid: NETUID, network, dryRun: false }),
     age,
   ]) {
     await duty.run(client.head(), never);

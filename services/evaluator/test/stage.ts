@@ -8,6 +8,7 @@ import { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import { type CycleSchedule, NINE_PHASE_45 } from "@assay/core/cycle/phase";
 import type { Network } from "@assay/core/network";
 import type { SubnetHyperparameters } from "@assay/core/round/snapshot";
+import type { WeightPolicy } from "@assay/core/weights/weight-policy";
 import { Ledger } from "@assay/ledger/ledger";
 import { createMemoryLogger, type MemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { FakeChain, type PendingCall } from "@assay/testing/fake/fake-chain";
@@ -37,6 +38,7 @@ export interface StageOptions {
   readonly model?: boolean;
   readonly firstBlock?: number;
   readonly evaluation?: Partial<Network["evaluation"]> | undefined;
+  readonly weights?: WeightPolicy;
 }
 
 /** A chain that says how many calls were handed in. */
@@ -146,7 +148,7 @@ async function players(count: number): Promise<{ readonly validator: Player; rea
   return { validator, miners };
 }
 
-function networkWith({ schedule = NINE_PHASE_45, evaluation }: StageOptions): Network {
+function networkWith({ schedule = NINE_PHASE_45, evaluation, weights }: StageOptions): Network {
   return {
     name: "test",
     blockMillis: 12_000,
@@ -154,6 +156,7 @@ function networkWith({ schedule = NINE_PHASE_45, evaluation }: StageOptions): Ne
     expertGroups: GROUPS,
     evaluation: { sequences: 6, sequenceLength: 16, policy: "relative_reduction", ...evaluation },
     merge: { outerLearningRate: 0.7, outerMomentum: 0.9, topSubmissions: 1, normBound: 4 },
+    ...(weights && { weights }),
   };
 }
 

@@ -19,9 +19,9 @@ export async function openWeightOffice(options: StageOptions = {}): Promise<Weig
   const stage = await openStage({ ...options, hyperparameters: { tempo: 20, ...options.hyperparameters } });
   const queues = await openQueues();
   const newDuty = ({ dryRun = false, netuid = NETUID } = {}) => {
-    const { client, ledger, layout, metrics, logger } = stage;
+    const { client, ledger, layout, metrics, logger, network } = stage;
     const components = { chain: client, ledger, layout, metrics, logger };
-    return new WeightDuty({ ...components, weights: queues.board("weights") }, { netuid, dryRun });
+    return new WeightDuty({ ...components, weights: queues.board("weights") }, { netuid, network, dryRun });
   };
   let duty = newDuty();
   return {
@@ -43,17 +43,20 @@ export function job(intentId: string) {
   return { id: `weights-${intentId}`, payload: { intentId, deadlineBlock: 0 }, attempt: 1 };
 }
 
-/** Saves and closes the round of a cycle with these standings. */
+/** Saves and closes the round of a cycle with these standings, which the miners also earned in it. */
 export async function closeRound(
   stage: Pick<Stage, "ledger" | "miner">,
   cycle: number,
   emas: Readonly<Record<number, number>>,
 ): Promise<void> {
   const { id } = await saveRound(stage, cycle);
-  const states = Object.entries(emas).map(([uid, ema]) => {
-    return { uid: Number(uid), hotkey: stage.miner(Number(uid)).hotkey, ema, points: 1, lastRound: id };
+  const owned = Object.entries(emas).map(([uid, ema]) => {
+    return { uid: Number(uid), hotkey: stage.miner(Number(uid)).hotkey, ema };
   });
-  await stage.ledger.scores.closeRound(id, { states, rows: [] });
+  await stage.ledger.scores.closeRound(id, {
+    states: owned.map((each) => ({ ...each, points: 1, lastRound: id })),
+    rows: owned.map(({ ema, ...each }) => ({ ...each, w: ema, reason: null, lossBefore: null, lossAfter: null })),
+  });
 }
 
 /** Round 31's weights for the tempo of block 1. */

@@ -102,7 +102,7 @@ describe("the plan", () => {
     expect(await office.ledger.events.recent(5)).toMatchObject([
       { kind: "weights_not_set", block: 1, fields: { roundId: 31, tempo: 0, reason: "no_positive_score" } },
     ]);
-    expect(office.logger.lines()).toEqual(["[WARN] No weights to set: no miner has a positive score | round: 31"]);
+    expect(office.logger.lines()).toEqual(["[WARN] No weights to set | round: 31 | why: no_positive_score"]);
   });
 });
 

@@ -1,5 +1,7 @@
 import type { ChainSnapshot, Neuron } from "../round/snapshot.ts";
 import type { Hotkey, Uid } from "../units.ts";
+import { isWithinMaxWeight, maxUpscaled, U16_MAX } from "./pallet-weights.ts";
+import { changedOwners } from "./slots.ts";
 
 /**
  * Everything that keeps weights from being set, by its one code: in the ledger, the metrics, the commands, the runbook.
@@ -40,8 +42,6 @@ export interface WeighedVector {
 
 type Subnet = Pick<ChainSnapshot, "block" | "neurons" | "hyperparameters" | "stakeIsTotal">;
 
-const U16_MAX = 65_535;
-
 /**
  * Why the block after the snapshot's would refuse these weights, in the order of the runtime's own checks; none when it
  * would take them. The subnet's owner needs neither stake nor permit, and a neuron that weighs itself alone no permit
@@ -81,10 +81,9 @@ function standingObstacles(vector: WeighedVector, own: Neuron, subnet: Subnet): 
   return found;
 }
 
-function ownershipObstacles({ uids, hotkeys }: WeighedVector, { neurons }: Subnet): readonly WeightObstacle[] {
-  const owners = new Map(neurons.map(({ uid, hotkey }) => [uid, hotkey]));
-  const changed = hotkeys.findIndex((hotkey, index) => owners.get(uids[index] ?? -1) !== hotkey);
-  return changed < 0 ? [] : [obstacle("uid_reassigned", { uid: uids[changed] ?? -1 })];
+function ownershipObstacles(vector: WeighedVector, { neurons }: Subnet): readonly WeightObstacle[] {
+  const [changed] = changedOwners(vector, neurons);
+  return changed === undefined ? [] : [obstacle("uid_reassigned", { uid: changed.uid })];
 }
 
 function vectorObstacles(vector: WeighedVector, own: Neuron, subnet: Subnet): readonly WeightObstacle[] {
@@ -94,11 +93,10 @@ function vectorObstacles(vector: WeighedVector, own: Neuron, subnet: Subnet): re
   const found: WeightObstacle[] = [];
   const least = Math.min(minAllowedWeights, subnet.neurons.length);
   if (uids.length < least) found.push(obstacle("too_few_weights", { weights: uids.length, least }));
-  const sum = weights.reduce((total, weight) => total + weight, 0);
-  const largest = weights.findIndex((weight) => limit < U16_MAX && weight * U16_MAX > limit * sum);
-  if (largest >= 0) {
-    const share = (weights[largest] ?? 0) / sum;
-    found.push(obstacle("weight_too_large", { uid: uids[largest] ?? -1, share, limit: limit / U16_MAX }));
+  if (!isWithinMaxWeight(maxUpscaled(weights), limit)) {
+    const largest = Math.max(...weights);
+    const share = largest / weights.reduce((total, weight) => total + weight, 0);
+    found.push(obstacle("weight_too_large", { uid: uids[weights.indexOf(largest)] ?? -1, share, limit: limit / U16_MAX }));
   }
   return found;
 }

@@ -280,4 +280,5 @@ test("a slot that another has, or nobody, is a change; a hotkey that kept its sl
     { uid: 9, hotkey: "carol", holder: null },
   ]);
   expect(changedOwners({ uids: [2], hotkeys: ["bob"] }, holders)).toEqual([]);
+  expect(changedOwners({ uids: [1], hotkeys: [] }, holders)).toEqual([]);
 });

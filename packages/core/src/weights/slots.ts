@@ -67,15 +67,15 @@ export interface ChangedOwner {
 }
 
 /**
- * Slots of planned weights that changed hands since. With any of them the weights must not be sent: the chain knows
- * slots only and would pay the newcomer.
+ * Slots of planned weights that changed hands since; none where nobody noted the hotkeys. With any of them the weights
+ * must not be sent: the chain knows slots only and would pay the newcomer.
  */
 export function changedOwners(
   { uids, hotkeys }: Pick<HeldWeights, "uids" | "hotkeys">,
   holders: SlotHolders,
 ): readonly ChangedOwner[] {
   const held = new Map(holders.map(({ uid, hotkey }) => [uid, hotkey]));
-  return uids
-    .map((uid, index) => ({ uid, hotkey: hotkeys[index] ?? "", holder: held.get(uid) ?? null }))
+  return hotkeys
+    .map((hotkey, index) => ({ uid: uids[index] ?? -1, hotkey, holder: held.get(uids[index] ?? -1) ?? null }))
     .filter(({ hotkey, holder }) => hotkey !== holder);
 }

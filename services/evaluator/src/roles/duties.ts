@@ -54,7 +54,7 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
   const maySign = () => gate.isOpen && !isUnregistered();
   const weights = new WeightDuty(
     { chain, ledger, layout, weights: boards.weights, metrics, logger },
-    { netuid, dryRun: config.weights.dry_run },
+    { netuid, network, dryRun: config.weights.dry_run },
   );
   return [
     new HotkeyWatch({ chain, ledger, gate, waiting, metrics, logger }, { netuid, blocks: config.doppelganger.blocks }),

@@ -1,10 +1,12 @@
 import type { ChainHead } from "@assay/chain/chain-client";
 import { weightObstacleOf } from "@assay/chain/weight-obstacle";
 import { weightIntentId } from "@assay/core/jobs/catalog";
+import { weightPolicyOf } from "@assay/core/network";
 import type { BlockNumber, Netuid, RoundId } from "@assay/core/units";
+import { type NoWeights, type PayingNetwork, type PlannedWeights } from "@assay/core/weights/plan-weights";
 import { isUpdatedSince, LEAST_WINDOW_BLOCKS, weightWindow } from "@assay/core/weights/window";
 import type { WeightPlan } from "@assay/ledger/weight-intent";
-import { planWeights } from "./plan-weights.ts";
+import { planWeightsAt } from "./plan-weights.ts";
 import type { WeightComponents, WeightOptions } from "./weight-components.ts";
 import { isRetried } from "./weight-endings.ts";
 import { WeightGate } from "./weight-gate.ts";
@@ -15,11 +17,12 @@ const MECHANISM = 0;
 
 export interface WindowPlannerOptions extends WeightOptions {
   readonly netuid: Netuid;
+  readonly network: PayingNetwork;
 }
 
 /**
  * Plans one intent for each window in which the chain takes our weights, as soon as it is open and a round was closed:
- * from the standings of that moment, whether or not they changed since the window before.
+ * by the network's rules from the standings of that moment, whether or not they changed since the window before.
  */
 export class WindowPlanner {
   readonly #components: WeightComponents;
@@ -37,14 +40,22 @@ export class WindowPlanner {
   }
 
   async look(head: ChainHead): Promise<void> {
-    const round = (await this.#components.ledger.rounds.latestClosed())?.round;
-    if (round === undefined) return;
+    const roundId = await this.#newestRound();
+    if (roundId === null) return;
     const tempo = await this.#openTempo(head);
     if (tempo === null) return;
     const attempt = await this.#attempt(tempo);
     if (attempt === null) return;
     const view = await readWeightView(this.#components.chain, this.#options.netuid);
-    if (view.rules.epoch.index === tempo && (await this.#isOpen(view))) await this.#plan(round.id, attempt, view);
+    if (view.rules.epoch.index === tempo && (await this.#isOpen(view))) await this.#plan(roundId, attempt, view);
+  }
+
+  /** The newest closed round; where the network has a fallback also an open one, as none may ever close. */
+  async #newestRound(): Promise<RoundId | null> {
+    const { rounds } = this.#components.ledger;
+    const closed = await rounds.latestClosed();
+    if (closed !== null || weightPolicyOf(this.#options.network).fallback === undefined) return closed?.round.id ?? null;
+    return (await rounds.open()).at(-1)?.round.id ?? null;
   }
 
   /** The epoch of the newest block; null when too little of it is left, or nothing is to be learnt of it. */
@@ -83,14 +94,18 @@ export class WindowPlanner {
   async #plan(roundId: RoundId, attempt: number, { rules, snapshot }: WeightView): Promise<void> {
     const { ledger } = this.#components;
     const { index: tempo, firstBlock, nextBlock } = rules.epoch;
-    const planned = await planWeights(snapshot, ledger);
-    if (planned.uids.length === 0) return await this.#planNothing(roundId, tempo, rules.block);
+    const planned = await planWeightsAt(snapshot, this.#components, this.#options.network);
+    if (planned.kind === "none") return await this.#planNothing({ roundId, tempo }, rules.block, planned);
+    const { uids, weights, hotkeys, origin } = planned;
     const key = this.#key(tempo, attempt);
     const plan: WeightPlan = {
       ...key,
       id: this.#options.dryRun ? dryRunId(key) : weightIntentId(key),
       roundId,
-      ...planned,
+      uids,
+      weights,
+      hotkeys,
+      origin,
       versionKey: snapshot.hyperparameters.weightsVersionKey,
       firstBlock,
       plannedBlock: rules.block,
@@ -98,6 +113,17 @@ export class WindowPlanner {
     };
     if (this.#options.dryRun) await this.#planDry(plan, snapshot.hash);
     else await ledger.intents.plan(plan);
+    await this.#tell(plan, planned);
+  }
+
+  /** Says what other rules than scores did. */
+  async #tell({ id, roundId, plannedBlock }: WeightPlan, { origin, burn, capped, left }: PlannedWeights): Promise<void> {
+    const gone = left.filter(({ reason }) => reason !== "no_weight").length;
+    if (origin === "scores" && burn === null && capped.length + gone === 0) return;
+    const { ledger, logger } = this.#components;
+    const facts = { origin, burned: Number((burn?.share ?? 0).toFixed(4)), capped: capped.length, gone };
+    await ledger.events.append({ kind: "weights_planned", block: plannedBlock, fields: { intentId: id, ...facts } });
+    logger.info("Planned weights", { round: roundId, ...facts });
   }
 
   async #planDry(plan: WeightPlan, at: string): Promise<void> {
@@ -112,13 +138,16 @@ export class WindowPlanner {
     logger.info("Dry run: weights were planned and not sent", { round: plan.roundId, uids: plan.uids.length, changes });
   }
 
-  async #planNothing(roundId: RoundId, tempo: number, block: BlockNumber): Promise<void> {
+  async #planNothing(
+    { roundId, tempo }: { readonly roundId: RoundId; readonly tempo: number },
+    block: BlockNumber,
+    { reason, fields }: NoWeights,
+  ): Promise<void> {
     if (this.#nothingIn === tempo) return;
     this.#nothingIn = tempo;
     const { ledger, logger } = this.#components;
-    const fields = { roundId, tempo, reason: "no_positive_score" };
-    await ledger.events.append({ kind: "weights_not_set", block, fields });
-    logger.warn("No weights to set: no miner has a positive score", { round: roundId });
+    await ledger.events.append({ kind: "weights_not_set", block, fields: { roundId, tempo, reason, ...fields } });
+    logger.warn("No weights to set", { round: roundId, why: reason, ...fields });
   }
 
   #key(tempo: number, attempt: number) {
