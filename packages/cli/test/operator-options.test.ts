@@ -32,6 +32,7 @@ test("options win over the environment, that over the file, whose other keys are
     checkpointRoot: "/cache",
     connectMillis: 20_000,
     netuid: 7,
+    network: "finney",
     walletPath: "~/.bittensor/wallets",
     walletName: "from-environment",
     hotkeyName: "given",

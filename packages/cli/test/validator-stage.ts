@@ -58,6 +58,9 @@ export async function validatorStage({ permit = true } = {}): Promise<ValidatorS
   return { chain, hotkeys, ledger, layout: new CheckpointLayout(directory), env };
 }
 
+/** A hotkey without a slot. */
+export const STRANGER = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+
 /** Closes a round in which miners 1 and 2 earned averages of 0.2 and 0.1, and uid 3 one under another hotkey. */
 export async function closeRound({ ledger, hotkeys }: ValidatorStage): Promise<void> {
   await ledger.rounds.save(ROUND);
@@ -68,7 +71,7 @@ export async function closeRound({ ledger, hotkeys }: ValidatorStage): Promise<v
     points: 1,
     lastRound: 31,
   });
-  const states = [state(1, 0.2), state(2, 0.1), state(3, 0.4, hotkeys[0])];
+  const states = [state(1, 0.2), state(2, 0.1), state(3, 0.4, STRANGER)];
   await ledger.scores.closeRound(31, { states, rows: [] });
 }
 

@@ -1,9 +1,16 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readWeightStop } from "@assay/checkpoint/weight-stop";
 import { describe, expect, test } from "vitest";
 import { assayIn, temporaryFolder } from "./command-line.ts";
-import { closeRound, planIntent, storeWeights, type ValidatorStage, validatorStage } from "./validator-stage.ts";
+import {
+  closeRound,
+  planIntent,
+  STRANGER,
+  storeWeights,
+  type ValidatorStage,
+  validatorStage,
+} from "./validator-stage.ts";
 
 const SUM = 65_535 + 32_768;
 
@@ -65,11 +72,15 @@ describe("plan", () => {
         mode: "plain",
         versionKey: "0",
         roundId: 31,
+        origin: "scores",
         weights: [
           { uid: 1, weight: 65_535, share: 65_535 / SUM },
           { uid: 2, weight: 32_768, share: 32_768 / SUM },
         ],
-        left: [{ uid: 3, hotkey: stage.hotkeys[0], ema: 0.4, reason: "deregistered" }],
+        burn: null,
+        capped: [],
+        left: [{ uid: 3, hotkey: STRANGER, value: 0.4, reason: "deregistered" }],
+        none: null,
         obstacles: [],
       },
     });
@@ -78,15 +89,16 @@ describe("plan", () => {
 
   test("is no before the first round", async () => {
     const stage = await validatorStage();
-    expect(await weights(stage, "plan")).toMatchObject({ exitCode: 1, report: { roundId: null, weights: [] } });
+    expect(await weights(stage, "plan")).toMatchObject({
+      exitCode: 1,
+      report: { roundId: null, origin: null, weights: [] },
+    });
   });
 
   test("names what the chain would refuse, by the codes under which the validator notes it", async () => {
     const stage = await validatorStage({ permit: false });
     await closeRound(stage);
     stage.chain.writeStorage("SubtensorModule", "LastUpdate", [2], [1, 0, 0, 0]);
-    stage.chain.writeStorage("SubtensorModule", "MinAllowedWeights", [2], 3);
-    stage.chain.writeStorage("SubtensorModule", "MaxWeightsLimit", [2], 40_000);
     stage.chain.buildUntil(11);
 
     const { exitCode, report } = await weights(stage, "plan");
@@ -94,9 +106,63 @@ describe("plan", () => {
     expect(report.obstacles).toMatchObject([
       { code: "rate_limited", fields: { last_update: 1, until: 101, blocks: 89 } },
       { code: "no_permit", message: "The hotkey has no validator permit" },
-      { code: "too_few_weights", fields: { weights: 2, least: 3 } },
-      { code: "weight_too_large", fields: { uid: 1 } },
     ]);
+  });
+
+  test("keeps to the subnet's largest share, and says who was cut", async () => {
+    const stage = await validatorStage();
+    await closeRound(stage);
+    stage.chain.writeStorage("SubtensorModule", "MaxWeightsLimit", [2], 39_321);
+    stage.chain.buildBlock();
+    expect(await weights(stage, "plan")).toMatchObject({
+      exitCode: 0,
+      report: { weights: [{ share: 0.6 }, { share: 0.4 }], capped: [1], obstacles: [] },
+    });
+    expect((await assayIn(stage.env, "weights", "plan")).out).toContain("Cut to the subnet's largest share: uid 1\n");
+  });
+
+  test("is no where the subnet takes only longer vectors, which are not made up", async () => {
+    const stage = await validatorStage();
+    await closeRound(stage);
+    stage.chain.writeStorage("SubtensorModule", "MinAllowedWeights", [2], 3);
+    stage.chain.buildBlock();
+    expect(await weights(stage, "plan")).toMatchObject({
+      exitCode: 1,
+      report: { origin: null, weights: [], none: { reason: "too_few_weights", fields: { weights: 2, atLeast: 3 } } },
+    });
+    const { out } = await assayIn(stage.env, "weights", "plan");
+    expect(out).toMatch(/^Nothing to set after round 31: too_few_weights, weights 2, atLeast 3\n/);
+  });
+
+  test("burns what the network's file says, at the owner's slot, and the dry run says the same", async () => {
+    const stage = await validatorStage();
+    await closeRound(stage);
+    stage.chain.writeStorage("SubtensorModule", "SubnetOwnerHotkey", [2], stage.hotkeys[3]);
+    stage.chain.buildBlock();
+    const NETWORK = join(await temporaryFolder(), "burning.yaml");
+    const finney = await readFile(new URL("../../../config/networks/finney.yaml", import.meta.url), "utf8");
+    await writeFile(NETWORK, finney.replace("burnShare: 0", "burnShare: 0.25"));
+    const env = { ...stage.env, NETWORK };
+
+    const plan = await weights({ ...stage, env }, "plan");
+    expect(plan).toMatchObject({
+      exitCode: 0,
+      report: {
+        origin: "scores",
+        weights: [
+          { uid: 1, weight: 65_535 },
+          { uid: 2, weight: 32_768 },
+          { uid: 3, weight: 32_768 },
+        ],
+        burn: { uid: 3, share: 32_768 / 131_071 },
+      },
+    });
+    const dryRun = await weights({ ...stage, env }, "set", "--dry-run");
+    expect(dryRun.report).toMatchObject({ sent: false, origin: "scores", burn: plan.report.burn });
+    const { out } = await assayIn(env, "weights", "set", "--dry-run");
+    expect(out).toMatch(/^Weights after round 31 by scores, sent plain, with version key 0:\n/);
+    expect(out).toContain("Burned: 25.00 %, by uid 3 of the subnet's owner\n");
+    expect(out).toContain(STRANGER);
   });
 });
 

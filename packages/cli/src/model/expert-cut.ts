@@ -1,13 +1,11 @@
 import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { readExpertGroups } from "@assay/checkpoint/model/assignment-files";
 import type { ExpertGroups } from "@assay/checkpoint/model/expert-groups";
-import { type Network, networkSchema } from "@assay/core/network";
-import { ConfigError } from "@assay/runtime/config/config-error";
-import { readNetworkFile } from "@assay/runtime/config/network-file";
+import type { Network } from "@assay/core/network";
 import { usageError } from "../cli-error.ts";
 import type { OptionRule } from "../command.ts";
 import type { CommandOptions } from "../command-options.ts";
+import { networkFile, readNetwork } from "../operator/network.ts";
 
 /** How a person says how a model's experts are cut into groups. */
 export const CUT_OPTIONS: Readonly<Record<string, OptionRule>> = {
@@ -39,14 +37,9 @@ export async function expertCut(options: CommandOptions): Promise<ExpertCut> {
   }
   const name = options.text("network");
   if (name === null) return { groups: options.wholeNumber("groups", { minimum: 1 }), network: null };
-  const file = /^[\w-]+$/.test(name) ? `${NETWORKS}${name}.yaml` : name;
-  const network = readNetworkFile(file, networkSchema);
-  if (!("name" in network)) throw new ConfigError(network);
-  return { groups: await readExpertGroups(network.expertGroups, dirname(file)), network };
+  const network = readNetwork(name);
+  return { groups: await readExpertGroups(network.expertGroups, dirname(networkFile(name))), network };
 }
-
-/** Where the networks that come with Assay lie, seen from `src` and from `dist` alike. */
-const NETWORKS = fileURLToPath(new URL("../../../../config/networks/", import.meta.url));
 
 /** By group: each file's own, as in `2=FILE`, or its place among the files. */
 function assignmentFiles(given: readonly string[]): Readonly<Record<string, string>> {

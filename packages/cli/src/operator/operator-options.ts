@@ -16,6 +16,8 @@ export interface Operator {
   /** How long to wait for an endpoint to answer at all. */
   readonly connectMillis: number;
   readonly netuid: number;
+  /** Name or path of the network's file. */
+  readonly network: string;
   readonly walletPath: string;
   readonly walletName: string;
   readonly hotkeyName: string;
@@ -51,6 +53,7 @@ export const STATE_OPTIONS: Readonly<Record<string, OptionRule>> = {
   ...PATH_OPTION,
   ...optionsOf("checkpoint_cache_dir"),
 };
+export const NETWORK_OPTION: Readonly<Record<string, OptionRule>> = optionsOf("network");
 export const LEDGER_OPTIONS: Readonly<Record<string, OptionRule>> = optionsOf("checkpoint_cache_dir", "ledger_path");
 
 /**
@@ -92,6 +95,7 @@ function valuesOf(value: (path: string) => unknown): Omit<Operator, "namesChain"
       .split(",")
       .map((each) => each.trim()),
     netuid: Number(value("netuid")),
+    network: text("network"),
     walletPath: text("wallet.path"),
     walletName: text("wallet.name"),
     hotkeyName: text("wallet.hotkey"),

@@ -13,6 +13,13 @@ export const operatorSchema: ConfigSchema = {
     arg: "chain-endpoint",
   },
   netuid: { doc: "number of the subnet", format: "nat", default: 42, env: "NETUID", arg: "netuid" },
+  network: {
+    doc: "rules of the network: a name in config/networks or such a file",
+    format: String,
+    default: "finney",
+    env: "NETWORK",
+    arg: "network",
+  },
   wallet: {
     name: { doc: "name of the wallet", format: String, default: "my-wallet", env: "WALLET_NAME", arg: "wallet-name" },
     hotkey: {

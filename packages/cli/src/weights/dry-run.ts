@@ -5,7 +5,7 @@ import type { CommandContext, CommandInput, CommandResult } from "../command.ts"
 import { operatorOf } from "../operator/operator-options.ts";
 import { problemLine } from "../operator/problem.ts";
 import { type PlanNow, planExitCode, planTitle, readPlanNow } from "./read-plan-now.ts";
-import { vectorOf } from "./weight-plan.ts";
+import { renderPlanRules, vectorOf } from "./weight-plan.ts";
 import { differs, renderDifferences, type WeightRow, weightDifferences } from "./weight-rows.ts";
 
 /** `assay weights set --dry-run`: what would be sent, and what it would change: noted in the ledger, and never sent. */
@@ -20,10 +20,10 @@ export async function dryRun(input: CommandInput, context: CommandContext): Prom
     plan.weights.length === 0 ? "" : renderDifferences(differences, "would be"),
     plan.weights.length === 0 ? "" : `${changes} of ${differences.length} would change. Nothing was sent.\n`,
     intent === null ? "" : `Noted in the ledger as ${intent}, which is never sent.\n`,
+    renderPlanRules(plan),
     ...obstacles.map((obstacle) => `${problemLine(obstacle)}\n`),
   ].join("");
   const { netuid, hotkey, block, uid } = standing;
-  const { roundId, weights } = plan;
   return {
     json: {
       sent: false,
@@ -34,8 +34,7 @@ export async function dryRun(input: CommandInput, context: CommandContext): Prom
       block,
       mode,
       versionKey,
-      roundId,
-      weights,
+      ...plan,
       differences,
       obstacles,
     },
@@ -66,7 +65,7 @@ async function note(
 function plannedIntent({ plan, chain }: PlanNow, millis: number): PlannedIntent | null {
   const { snapshot, rules } = chain;
   const { netuid, block } = snapshot;
-  if (plan.roundId === null || rules === null) return null;
+  if (plan.roundId === null || plan.origin === null || rules === null) return null;
   const { index: tempo, firstBlock, nextBlock } = rules.epoch;
   const key: WeightIntentKey = { netuid, mechanism: 0, tempo, attempt: 0 };
   return {
@@ -74,7 +73,7 @@ function plannedIntent({ plan, chain }: PlanNow, millis: number): PlannedIntent 
     ...vectorOf(plan, snapshot),
     id: `dry-${weightIntentId(key)}-${millis}`,
     roundId: plan.roundId,
-    origin: "scores",
+    origin: plan.origin,
     firstBlock,
     plannedBlock: block,
     deadlineBlock: nextBlock - 1,

@@ -68,7 +68,7 @@ async function askChain(
     const address = await hotkey();
     return await withChain(operator, signal, async (client) => {
       const chain = await readChainStanding(client, operator.netuid, address);
-      const plan = await readPlan(ledger, chain.snapshot);
+      const plan = await readPlan(ledger, client, chain.snapshot, { operator, hotkey: address });
       const obstacles = weightProblems(planObstacles(plan, chain));
       return { standing: chain.standing, window: windowStanding(chain), obstacles };
     });

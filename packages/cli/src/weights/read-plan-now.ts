@@ -29,7 +29,7 @@ export async function readPlanNow({ options }: CommandInput, { env, signal }: Co
   return await withLedger(operator.ledgerPath, (ledger) =>
     withChain(operator, signal, async (chain) => {
       const standing = await readChainStanding(chain, operator.netuid, hotkey);
-      const plan = await readPlan(ledger, standing.snapshot);
+      const plan = await readPlan(ledger, chain, standing.snapshot, { operator, hotkey });
       const { commitRevealEnabled, weightsVersionKey: versionKey } = standing.snapshot.hyperparameters;
       const found = plan.weights.length === 0 ? [] : planObstacles(plan, standing);
       return {
@@ -57,10 +57,14 @@ export function planExitCode({ plan, obstacles }: PlanNow): 0 | 1 {
   return plan.weights.length > 0 && obstacles.length === 0 ? 0 : 1;
 }
 
-/** `Weights of round 120, plain, version key 0:`. */
+/** `Weights after round 120 by scores, sent plain with version key 0:`. */
 export function planTitle({ plan, mode, versionKey }: PlanNow): string {
-  if (plan.roundId === null) return "No round is closed yet: nothing to set\n";
-  if (plan.weights.length === 0) return `No miner has a positive score after round ${plan.roundId}: nothing to set\n`;
-  const how = mode === "plain" ? "plain" : "by commit and reveal";
-  return `Weights after round ${plan.roundId}, ${how}, version key ${versionKey}:\n`;
+  const { roundId, origin, none } = plan;
+  const after = roundId === null ? "before the first round" : `after round ${roundId}`;
+  if (none !== null) {
+    const facts = Object.entries(none.fields).map(([name, value]) => `${name} ${value}`);
+    return `Nothing to set ${after}: ${[none.reason, ...facts].join(", ")}\n`;
+  }
+  const how = mode === "plain" ? "sent plain" : "hidden by commit and reveal";
+  return `Weights ${after} by ${origin}, ${how}, with version key ${versionKey}:\n`;
 }

@@ -4,6 +4,7 @@ import {
   CHAIN_OPTIONS,
   HOTKEY_OPTION,
   LEDGER_OPTIONS,
+  NETWORK_OPTION,
   STATE_OPTIONS,
   WALLET_OPTIONS,
 } from "../operator/operator-options.ts";
@@ -15,6 +16,7 @@ const CHAIN: Readonly<Record<string, OptionRule>> = {
   ...STATE_OPTIONS,
 };
 const ALL: Readonly<Record<string, OptionRule>> = { ...CHAIN, ...LEDGER_OPTIONS };
+const PLANNING: Readonly<Record<string, OptionRule>> = { ...ALL, ...NETWORK_OPTION };
 
 const show: Command = {
   summary: "Our weights as the chain holds them.",
@@ -25,9 +27,9 @@ const show: Command = {
 };
 
 const plan: Command = {
-  summary: "The weights that the scores of the ledger give now, and what the chain would say to them.",
+  summary: "The weights to set now by scores and the network's rules, and what the chain would say to them.",
   operands: [],
-  options: ALL,
+  options: PLANNING,
   notes: "Nothing is written. Exit code 1: there is nothing to set, or the chain would refuse it.",
   run: async (input, context) => (await import("./plan-weights.ts")).planWeights(input, context),
 };
@@ -43,7 +45,7 @@ const diff: Command = {
 const why: Command = {
   summary: "Why the newest weights are on chain, or why not.",
   operands: [],
-  options: { ...ALL, events: { value: "N", doc: "how many of the validator's events about weights to show (5)" } },
+  options: { ...PLANNING, events: { value: "N", doc: "how many of the validator's events about weights to show (5)" } },
   notes: "Exit code 1: they are not verified, or something keeps the next ones from being set.",
   run: async (input, context) => (await import("./explain-weights.ts")).explainWeights(input, context),
 };
@@ -51,7 +53,7 @@ const why: Command = {
 const set: Command = {
   summary: "What setting weights now would change on chain (with --dry-run only: the evaluator alone signs).",
   operands: [],
-  options: { ...ALL, "dry-run": { doc: "say what would be sent and what it would change; send nothing" } },
+  options: { ...PLANNING, "dry-run": { doc: "say what would be sent and what it would change; send nothing" } },
   notes:
     "The ledger gets a note that is never sent. Exit code 1: there is nothing to set, or the chain would refuse it.",
   async run(input, context) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import vectors from "../../../testing/golden/vectors.json" with { type: "json" };
-import { averageOfLast, emaNext, entriesStillRegistered, recordPoints, type ScoreBook } from "./score-book.ts";
+import { averageOfLast, emaNext, recordPoints, type ScoreBook } from "./score-book.ts";
 
 const series = [1, 0, 2.25, 1.5];
 
@@ -46,14 +46,6 @@ describe("the book of scores", () => {
   test("takes up newcomers", () => {
     const next = recordPoints(book, [{ uid: 7, hotkey: "dave", value: 0.75 }], 0.9);
     expect(next.get(7)).toEqual({ uid: 7, hotkey: "dave", ema: 0.75, points: 1 });
-  });
-
-  test("forgets hotkeys that left their slot", () => {
-    const neurons = [
-      { uid: 1, hotkey: "alice" },
-      { uid: 2, hotkey: "eve" },
-    ];
-    expect([...entriesStillRegistered(book, neurons).keys()]).toEqual([1]);
   });
 });
 

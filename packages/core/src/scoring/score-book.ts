@@ -49,19 +49,6 @@ export function recordPoints(book: ScoreBook, points: readonly ScorePoint[], wei
 }
 
 /**
- * The book with only the entries whose hotkey still holds the slot.
- *
- * Apply it to a fresh metagraph before weights are computed: a slot may change hands without being scored.
- */
-export function entriesStillRegistered(
-  book: ScoreBook,
-  neurons: readonly { readonly uid: Uid; readonly hotkey: Hotkey }[],
-): ScoreBook {
-  const holders = new Map(neurons.map(({ uid, hotkey }) => [uid, hotkey]));
-  return new Map([...book].filter(([uid, entry]) => holders.get(uid) === entry.hotkey));
-}
-
-/**
  * Mean of the newest points, the reference's aggregate; 0 without any.
  *
  * @param values oldest first

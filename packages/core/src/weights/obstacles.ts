@@ -96,7 +96,9 @@ function vectorObstacles(vector: WeighedVector, own: Neuron, subnet: Subnet): re
   if (!isWithinMaxWeight(maxUpscaled(weights), limit)) {
     const largest = Math.max(...weights);
     const share = largest / weights.reduce((total, weight) => total + weight, 0);
-    found.push(obstacle("weight_too_large", { uid: uids[weights.indexOf(largest)] ?? -1, share, limit: limit / U16_MAX }));
+    found.push(
+      obstacle("weight_too_large", { uid: uids[weights.indexOf(largest)] ?? -1, share, limit: limit / U16_MAX }),
+    );
   }
   return found;
 }

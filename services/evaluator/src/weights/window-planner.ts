@@ -3,7 +3,7 @@ import { weightObstacleOf } from "@assay/chain/weight-obstacle";
 import { weightIntentId } from "@assay/core/jobs/catalog";
 import { weightPolicyOf } from "@assay/core/network";
 import type { BlockNumber, Netuid, RoundId } from "@assay/core/units";
-import { type NoWeights, type PayingNetwork, type PlannedWeights } from "@assay/core/weights/plan-weights";
+import type { NoWeights, PayingNetwork, PlannedWeights } from "@assay/core/weights/plan-weights";
 import { isUpdatedSince, LEAST_WINDOW_BLOCKS, weightWindow } from "@assay/core/weights/window";
 import type { WeightPlan } from "@assay/ledger/weight-intent";
 import { planWeightsAt } from "./plan-weights.ts";
@@ -54,7 +54,8 @@ export class WindowPlanner {
   async #newestRound(): Promise<RoundId | null> {
     const { rounds } = this.#components.ledger;
     const closed = await rounds.latestClosed();
-    if (closed !== null || weightPolicyOf(this.#options.network).fallback === undefined) return closed?.round.id ?? null;
+    if (closed !== null || weightPolicyOf(this.#options.network).fallback === undefined)
+      return closed?.round.id ?? null;
     return (await rounds.open()).at(-1)?.round.id ?? null;
   }
 
@@ -117,7 +118,10 @@ export class WindowPlanner {
   }
 
   /** Says what other rules than scores did. */
-  async #tell({ id, roundId, plannedBlock }: WeightPlan, { origin, burn, capped, left }: PlannedWeights): Promise<void> {
+  async #tell(
+    { id, roundId, plannedBlock }: WeightPlan,
+    { origin, burn, capped, left }: PlannedWeights,
+  ): Promise<void> {
     const gone = left.filter(({ reason }) => reason !== "no_weight").length;
     if (origin === "scores" && burn === null && capped.length + gone === 0) return;
     const { ledger, logger } = this.#components;
