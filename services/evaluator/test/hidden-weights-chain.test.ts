@@ -5,6 +5,7 @@ import { loadHotkey } from "@assay/chain/hotkey";
 import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
 import { CheckpointLayout } from "@assay/checkpoint/layout";
 import { NINE_PHASE_45 } from "@assay/core/cycle/phase";
+import { SCORES_ALONE, type WeightPolicy } from "@assay/core/weights/weight-policy";
 import { type DevChain, startDevChain } from "@assay/localnet/chain/dev-chain";
 import { chainWindows } from "@assay/localnet/chain/weight-windows";
 import { createMemoryLogger, type MemoryLogger } from "@assay/runtime/logging/memory-logger";
@@ -55,7 +56,7 @@ async function connect(chain: DevChain, logger: MemoryLogger): Promise<PolkadotC
 }
 
 /** A validator's weights, from a closed round on; `step` builds a block and looks. */
-async function openOffice(chain: DevChain) {
+async function openOffice(chain: DevChain, weights: WeightPolicy = SCORES_ALONE) {
   const folder = await mkdtemp(join(tmpdir(), "assay-hidden-"));
   const logger = createMemoryLogger("evaluator");
   const client = await connect(chain, logger);
@@ -75,7 +76,7 @@ async function openOffice(chain: DevChain) {
   const components = { chain: client, ledger, layout: new CheckpointLayout(folder), metrics, logger };
   const dryRun = false;
   await queues.work("weights", createWeightProcessor(components, { dryRun }), 1);
-  const network = { schedule: NINE_PHASE_45 };
+  const network = { schedule: NINE_PHASE_45, weights };
   const duty = new WeightDuty({ ...components, weights: queues.board("weights") }, { netuid: NETUID, network, dryRun });
   const step = async () => {
     const { number } = chain.buildBlock();
@@ -112,4 +113,28 @@ test.each([
   ]);
   expect(chainWindows(chain, { netuid: NETUID, uid: VALIDATOR_UID })).toMatchObject({ missed: [], doubled: [] });
   expect(logger.lines().filter((line) => /ERROR|WARN/.test(line))).toEqual([]);
+});
+
+test("the burn share is committed, shown and read back as the chain stores it", async () => {
+  const chain = await startChain(4);
+  const [, owner] = await Promise.all(MINERS.map(addressOf));
+  chain.writeStorage("SubtensorModule", "SubnetOwnerHotkey", [NETUID], owner);
+  chain.buildBlock();
+  const { client, ledger, logger, step } = await openOffice(chain, { burnShare: 0.25, allZero: "skip" });
+  await eventually(async () => {
+    await step();
+    expect(await ledger.intents.latestVerified()).not.toBeNull();
+  });
+  expect(await ledger.intents.latestVerified()).toMatchObject({
+    origin: "scores",
+    uids: [1, 2],
+    weights: [65_535, 65_535],
+  });
+  expect(await client.weights(NETUID, VALIDATOR_UID)).toEqual([
+    [1, 65_535],
+    [2, 65_535],
+  ]);
+  expect(logger.lines()).toContain(
+    "[INFO] Planned weights | round: 31 | origin: scores | burned: 0.5 | capped: 0 | gone: 0",
+  );
 });
