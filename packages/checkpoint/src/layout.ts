@@ -56,6 +56,11 @@ export class CheckpointLayout {
     return join(this.state, "imported-model.json");
   }
 
+  /** What of the model lies in an object store. */
+  get uploadedFiles(): string {
+    return join(this.state, "uploaded-files.json");
+  }
+
   object(sha256: Sha256Hex): string {
     return join(this.objects, fileNamePart(sha256));
   }

@@ -25,6 +25,7 @@ interface Seen {
   readonly range: string | undefined;
   readonly ifRange: string | undefined;
   readonly authorization: string | undefined;
+  readonly hotkey: string | undefined;
 }
 
 type Answer = (n: number, request: IncomingMessage, response: ServerResponse, part: string) => void;
@@ -36,8 +37,8 @@ async function serve(answer: Answer) {
   const seen: Seen[] = [];
   const listener: RequestListener = (request, response) => {
     const { range, authorization } = request.headers;
-    const ifRange = request.headers["if-range"];
-    seen.push({ range, ifRange: typeof ifRange === "string" ? ifRange : undefined, authorization });
+    const { "if-range": ifRange, "x-hotkey": hotkey } = request.headers as Record<string, string | undefined>;
+    seen.push({ range, ifRange, authorization, hotkey });
     answer(seen.length, request, response, `${path}.part`);
   };
   const server = createServer(listener).listen(0, "127.0.0.1");
@@ -300,15 +301,16 @@ describe("an answer that will not change", () => {
 });
 
 describe("a redirect", () => {
-  test("to another host is followed without the credentials", async () => {
+  test("to another host is followed without the credentials, and without saying who asks", async () => {
     const other = await serve((_n, incoming, response) => sendFile(incoming, response));
     const { seen, wanted } = await serve((_n, _incoming, response) => {
       response.writeHead(302, { location: other.url.replace("127.0.0.1", "localhost") }).end();
     });
-    const authorized = { ...wanted, headers: { Authorization: "Bearer secret" } };
+    const authorized = { ...wanted, headers: { Authorization: "Bearer secret", "X-Hotkey": "5F" } };
     const resolve = async () => [{ address: "127.0.0.1", family: 4 } as const];
     expect(await downloadFile(authorized, { ...options, resolve })).toMatchObject({ kind: "downloaded" });
-    expect([seen[0]?.authorization, other.seen[0]?.authorization]).toEqual(["Bearer secret", undefined]);
+    expect(seen[0]).toMatchObject({ authorization: "Bearer secret", hotkey: "5F" });
+    expect(other.seen[0]).toMatchObject({ authorization: undefined, hotkey: undefined });
   });
 
   test("to a path of the same server keeps them", async () => {

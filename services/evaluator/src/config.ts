@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { objectStoreProblems, objectStoreSchema } from "@assay/checkpoint/object-store/object-store-options";
 import { parseDevices } from "@assay/evaluation/devices/device";
 import type { ConfigProblem } from "@assay/runtime/config/config-error";
 import type { ConfigSchema, ConfigValues } from "@assay/runtime/config/schema";
@@ -284,6 +285,7 @@ export const evaluatorSchema = {
       arg: "admin-port",
     },
   },
+  object_store: objectStoreSchema,
   log: {
     level: {
       doc: "Least severe lines that are written.",
@@ -347,6 +349,8 @@ export function checkEvaluatorConfig(config: EvaluatorConfig): readonly ConfigPr
     problems.push({ path: "redis_url", message: "must begin with redis://, rediss:// or unix://" });
   }
   problems.push(...deviceProblems(config));
+  const uploads = config.object_store.bucket !== "" && config.role !== "worker";
+  if (uploads) problems.push(...objectStoreProblems(config.object_store));
   for (const [path, value] of atLeastOne(config)) {
     if (value < 1) problems.push({ path, message: "must be at least 1" });
   }

@@ -141,6 +141,24 @@ export function createEvaluatorMetrics(registry: Registry) {
       labelNames: ["result"],
       registers,
     }),
+    uploadedVersion: unknownAtFirst(
+      new Gauge({
+        name: "evaluator_uploaded_version",
+        help: "Newest version of the model that lies whole in the object store",
+        registers,
+      }),
+    ),
+    uploadedBytes: new Counter({
+      name: "evaluator_uploaded_bytes_total",
+      help: "Bytes of the model that the object store took, or had of an upload that was cut",
+      registers,
+    }),
+    uploadFailures: new Counter({
+      name: "evaluator_upload_failures_total",
+      help: "Uploads to the object store that failed and are tried again, by error code",
+      labelNames: ["code"],
+      registers,
+    }),
     agreementRate: unknownAtFirst(
       new Gauge({
         name: "consensus_agreement_rate",

@@ -50,7 +50,7 @@ export interface OpenedResponse {
 /**
  * Sends a GET and follows redirects, each of them guarded anew; connects only to the addresses that were judged.
  *
- * `Authorization` and `Cookie` do not go along to another origin.
+ * Another origin gets no header but those that say what is wanted: no token, no hotkey, no signature.
  */
 export async function openResponse(
   address: string,
@@ -70,7 +70,7 @@ export async function openResponse(
     const next = URL.parse(location, verdict.url.href);
     if (next === null) return redirectForbidden("to something that is not a URL");
     if (verdict.url.protocol === "https:" && next.protocol !== "https:") return redirectForbidden("from https to http");
-    if (next.origin !== verdict.url.origin) sent = withoutCredentials(sent);
+    if (next.origin !== verdict.url.origin) sent = forStrangers(sent);
     target = next.href;
   }
   return redirectForbidden(`more than ${MAX_REDIRECTS}`);
@@ -133,10 +133,11 @@ function redirectOf({ statusCode, headers }: PlainResponse): string | null {
   return [301, 302, 303, 307, 308].includes(statusCode) ? (headers.location ?? "") : null;
 }
 
-function withoutCredentials(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(headers).filter(([name]) => !["authorization", "cookie"].includes(name.toLowerCase())),
-  );
+/** What another origin is told: what is wanted, and nothing of who asks. */
+const FOR_STRANGERS: ReadonlySet<string> = new Set(["range", "if-range", "if-match", "if-none-match", "accept"]);
+
+function forStrangers(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => FOR_STRANGERS.has(name.toLowerCase())));
 }
 
 function redirectForbidden(what: string): Refused {

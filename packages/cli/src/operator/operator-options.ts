@@ -1,12 +1,10 @@
 import { join, resolve } from "node:path";
-import { ConfigError } from "@assay/runtime/config/config-error";
-import { resolvePathArgument } from "@assay/runtime/config/path-argument";
 import { schemaLeaves } from "@assay/runtime/config/schema";
-import { type Environment, settleValues } from "@assay/runtime/config/sources";
-import { readConfigFile } from "@assay/runtime/config/yaml-file";
+import type { Environment } from "@assay/runtime/config/sources";
 import type { OptionRule } from "../command.ts";
 import type { CommandOptions } from "../command-options.ts";
 import { operatorSchema } from "./operator-schema.ts";
+import { PATH_OPTION, settledValues } from "./settled-values.ts";
 
 /** A validator, as its operator configured it. */
 export interface Operator {
@@ -30,9 +28,6 @@ export interface Operator {
 }
 
 const LEAVES = schemaLeaves(operatorSchema);
-const PATH_OPTION: Readonly<Record<string, OptionRule>> = {
-  path: { value: "FOLDER|FILE", doc: "the evaluator's configuration, as its own --path" },
-};
 
 /** Options of the chain: which, and which subnet. */
 export const CHAIN_OPTIONS: Readonly<Record<string, OptionRule>> = {
@@ -63,24 +58,18 @@ export const LEDGER_OPTIONS: Readonly<Record<string, OptionRule>> = optionsOf("c
  * @throws ConfigError `CONFIG_INVALID` with every problem.
  */
 export function operatorOf(options: CommandOptions, env: Environment): Operator {
-  const located = resolvePathArgument(options.text("path"), "evaluator");
-  const fromFile =
-    located.file === null ? { values: new Map(), problems: [] } : readConfigFile(located.file, operatorSchema);
   const given = new Map(
     [...LEAVES].flatMap(([path, { arg = "" }]) => {
       const value = options.text(arg);
       return value === null ? [] : [[path, value] as const];
     }),
   );
-  const sources = { given: { values: given, path: null, problems: [] }, env, file: located.file };
-  const settled = settleValues(LEAVES, { ...sources, fromFile: { ...fromFile, warnings: [] } });
-  const ofFile = fromFile.problems.filter(({ path }) => path === "file" || LEAVES.has(path));
-  const problems = [...located.problems, ...ofFile, ...settled.problems];
-  if (problems.length > 0) throw new ConfigError(problems);
+  const sources = { schema: operatorSchema, leaves: LEAVES, given, path: options.text("path"), env };
+  const { values, inFile } = settledValues(sources);
   const { CHAIN_ENDPOINT = "" } = env;
-  const namesChain = CHAIN_ENDPOINT !== "" || given.has("chain_endpoint") || fromFile.values.has("chain_endpoint");
+  const namesChain = CHAIN_ENDPOINT !== "" || given.has("chain_endpoint") || inFile.has("chain_endpoint");
   const connectMillis = 1000 * (options.wholeNumber("timeout", { minimum: 1, maximum: 600 }) ?? CONNECT_SECONDS);
-  return { ...valuesOf((path) => settled.values.get(path)), namesChain, connectMillis };
+  return { ...valuesOf((path) => values.get(path)), namesChain, connectMillis };
 }
 
 /** A person waits: shorter than a service does, longer than fetching a runtime's metadata takes. */

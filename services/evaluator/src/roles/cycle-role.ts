@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import { type HotkeySource, loadHotkey, type Signer } from "@assay/chain/hotkey";
 import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
 import { Inbox } from "@assay/checkpoint/inbox/inbox";
+import { objectStoreOptions } from "@assay/checkpoint/object-store/object-store-options";
 import { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import { Ledger } from "@assay/ledger/ledger";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
@@ -15,6 +16,7 @@ import { CycleRunner } from "../cycle/cycle-runner.ts";
 import { createDownloadProcessor } from "../downloads/download-processor.ts";
 import { HeadPulse } from "../head-pulse.ts";
 import { ModelImport } from "../model-import.ts";
+import { ModelUpload } from "../object-store/model-upload.ts";
 import { JobBoard } from "../queue/job-board.ts";
 import { SigningGate } from "../signing/signing-gate.ts";
 import { Waiting } from "../standing/waiting.ts";
@@ -61,6 +63,7 @@ export async function cycleRole(ground: Ground): Promise<Role> {
       pulse,
       ...createWorkers(ground, components),
       ...createFollowers(ground, runner),
+      ...createUpload(ground, store),
       runner,
     ],
     chain: pulse,
@@ -142,6 +145,12 @@ function createWorkers(ground: Ground, { chain, ledger, store, inbox }: DutyComp
     createWorker("downloads", redis.worker, download, { ...options, concurrency: config.downloads.concurrency }),
     createWorker("weights", redis.worker, setWeights, { ...options, concurrency: 1 }),
   ];
+}
+
+/** Where an object store is configured. */
+function createUpload({ config, metrics, logger }: Ground, store: CheckpointStore): readonly Startable[] {
+  const options = objectStoreOptions(config.object_store);
+  return options.bucket === "" ? [] : [new ModelUpload({ store, metrics, logger }, options)];
 }
 
 function createFollowers({ config, redis, logger }: Ground, runner: CycleRunner): readonly Startable[] {
