@@ -20,7 +20,7 @@ const COMMANDS = {
   assay: { redis: false, run: (args) => source("packages/cli/src/main.ts", args) },
   "bench:evaluation": { redis: false, run: (args) => source("test/bench/evaluation/main.ts", args) },
   "bench:server": { redis: false, run: (args) => source("test/bench/server/main.ts", args) },
-  test: { redis: true, run: (args) => ["node", "config/toolchain/test.mjs", ...args] },
+  test: { redis: true, nginx: true, run: (args) => ["node", "config/toolchain/test.mjs", ...args] },
   "sim:sequential": { redis: false, run: (args) => source("test/sim/sequential/main.ts", args) },
   check: { redis: false, run: (args) => ["node", "config/toolchain/check.mjs", ...args] },
   setup: { redis: true, run: () => null },
@@ -34,6 +34,7 @@ ensureNode();
 ensurePnpm();
 ensurePackages();
 if (command.redis) ensureRedis();
+if (command.nginx) ensureNginx();
 const line = command.run(args);
 if (line) process.exit(run(line[0], line.slice(1), { stdio: "inherit" }).status ?? 1);
 
@@ -78,18 +79,29 @@ function ensurePackages() {
 function ensureRedis() {
   if (process.env.REDIS_URL) return say("Using the Redis that REDIS_URL names");
   if (run("redis-server", ["--version"], { stdio: "ignore" }).status === 0) return;
-  const isRoot = process.getuid?.() === 0;
-  if (!isRoot || run("apt-get", ["--version"], { stdio: "ignore" }).status !== 0) {
+  if (!installDebian("redis-server")) {
     stop("Assay needs Redis 7: install redis-server, or set REDIS_URL to one that runs.");
   }
-  say("Installing redis-server with apt-get (as a program only: no service is started)");
+}
+
+/** Tests of what nginx answers are skipped without it. */
+function ensureNginx() {
+  const isThere = ["nginx", "/usr/sbin/nginx"].some((each) => run(each, ["-v"], { stdio: "ignore" }).status === 0);
+  if (!isThere && !installDebian("nginx-light")) {
+    say("nginx is not installed (Debian: nginx-light): what it answers is not tested");
+  }
+}
+
+function installDebian(name) {
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot || run("apt-get", ["--version"], { stdio: "ignore" }).status !== 0) return false;
+  say(`Installing ${name} with apt-get (as a program only: no service is started)`);
   // RUNLEVEL=1 keeps the package from starting a service of its own.
   const env = { ...environment, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
   const quiet = { stdio: ["ignore", "ignore", "inherit"], env };
   const options = ["-qq", "-o", "DPkg::Lock::Timeout=300"];
   run("apt-get", ["update", ...options], quiet);
-  const result = run("apt-get", ["install", "-y", "--no-install-recommends", ...options, "redis-server"], quiet);
-  if (result.status !== 0) stop("redis-server could not be installed: install it, or set REDIS_URL to one that runs.");
+  return run("apt-get", ["install", "-y", "--no-install-recommends", ...options, name], quiet).status === 0;
 }
 
 function install(specifier, label) {

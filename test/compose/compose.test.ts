@@ -104,7 +104,13 @@ describe.skipIf(problem !== null)("a validator in containers", () => {
   });
 
   test("the hotkey reaches the evaluator alone, and only its owner can write a volume", async () => {
-    const env = { HOTKEY_URI: `//${marker}`, BZ_AUTH_TOKEN: `token-${marker}`, WALLET_DIR: `/${marker}` };
+    const env = {
+      HOTKEY_URI: `//${marker}`,
+      BZ_AUTH_TOKEN: `token-${marker}`,
+      WALLET_DIR: `/${marker}`,
+      OBJECT_STORE_WRITE_SECRET: `write-${marker}`,
+      OBJECT_STORE_READ_SECRET: `read-${marker}`,
+    };
     const base = new ComposeProject({ name: "assay", files: [BASE], env });
     const { services } = JSON.parse(await base.run(["config", "--format", "json"])) as ComposeConfig;
     const knowing = (text: string) =>
@@ -118,6 +124,8 @@ describe.skipIf(problem !== null)("a validator in containers", () => {
     expect(knowing(`//${marker}`)).toEqual(["evaluator"]);
     expect(knowing(`"/${marker}"`)).toEqual(["evaluator"]);
     expect(knowing(`token-${marker}`)).toEqual(["model-server"]);
+    expect(knowing(`write-${marker}`)).toEqual(["evaluator"]);
+    expect(knowing(`read-${marker}`)).toEqual(["model-server"]);
     expect(writers("checkpoints")).toEqual(["evaluator"]);
     expect(writers("inbox")).toEqual(["model-server"]);
     const readers = Object.keys(services).filter((name) =>

@@ -72,6 +72,11 @@ export function temporaryPath(path: string): string {
   return join(dirname(path), `${TEMPORARY_PREFIX}${basename(path)}-${randomUUID()}`);
 }
 
+/** Whether a file of this name is not finished, and nobody's. */
+export function isTemporary(name: string): boolean {
+  return name.startsWith(TEMPORARY_PREFIX);
+}
+
 /** Makes renames, links and removals in a folder survive a power cut. */
 export async function syncFolder(folder: string): Promise<void> {
   await withFile(folder, "r", (file) => file.sync());

@@ -26,9 +26,13 @@ export function logAccess(logger: Logger, request: Request, record: AccessRecord
       ...sizeAndTime(request, record),
       ...endOf(request, record),
     });
-  } else if (outcome === "served") {
+  } else if (outcome === "served" || outcome === "handed_over") {
     if (record.hotkey !== undefined) {
-      logger[level](title, { ...who(request, record), ...sizeAndTime(request, record), ...endOf(request, record) });
+      logger[level](outcome === "served" ? title : `${title} handed over`, {
+        ...who(request, record),
+        ...sizeAndTime(request, record),
+        ...endOf(request, record),
+      });
     }
   } else {
     logger[level](title, { ...who(request, record), ...endOf(request, record), detail: record.detail });
@@ -64,11 +68,13 @@ function endOf(request: Request, record: AccessRecord): LogFields {
     offset,
     status,
     outcome,
+    to: record.handedOver?.to,
   };
 }
 
 /** Of the file that was moved, and not of the few that say what became of it. */
-function bytesOf(request: Request, { status, sentBytes, receivedBytes }: AccessRecord): number {
+function bytesOf(request: Request, { status, sentBytes, receivedBytes, handedOver }: AccessRecord): number {
+  if (handedOver !== undefined) return handedOver.bytes;
   return request.method === "GET" && status < 400 ? sentBytes : receivedBytes;
 }
 

@@ -4,11 +4,27 @@ import { wasAnsweredAtOnce } from "./answer-at-once.ts";
 import { labelOf } from "./api/find-endpoint.ts";
 import { type CutReason, cutReasonOf } from "./limits/cut-transfer.ts";
 import { bytesTaken } from "./limits/reply-progress.ts";
+import type { OffloadKind } from "./offload/offload.ts";
 import { refusalOf } from "./refusal.ts";
 import type { RefusalCode } from "./refusal-codes.ts";
 
 /** What became of a request, as a stable word of metrics and log lines. */
-export type AccessOutcome = "served" | "accepted" | "duplicate" | "cut_by_client" | CutReason | RefusalCode;
+export type AccessOutcome =
+  | "served"
+  | "handed_over"
+  | "accepted"
+  | "duplicate"
+  | "cut_by_client"
+  | CutReason
+  | RefusalCode;
+
+/** Bytes that were asked for; how many of them went out, only whoever sends them knows. */
+export interface HandedOver {
+  readonly to: OffloadKind;
+  readonly bytes: number;
+  /** Where in its file the reply begins; undefined when it is no range. */
+  readonly offset: number | undefined;
+}
 
 /** What only those know who work on a request. */
 export interface AccessFacts {
@@ -21,7 +37,9 @@ export interface AccessFacts {
   readonly group?: ExpertGroup | string;
   /** The signed one. */
   readonly block?: BlockNumber;
-  readonly outcome?: Extract<AccessOutcome, "accepted" | "duplicate">;
+  readonly outcome?: Extract<AccessOutcome, "handed_over" | "accepted" | "duplicate">;
+  /** What somebody else was left to send. */
+  readonly handedOver?: HandedOver;
   /** Bytes of an upload that have come so far. */
   readonly receivedBytes?: () => number;
   /** Told only to whoever looks closer. */
@@ -62,7 +80,7 @@ export function accessRecord(request: Request, response: Response, arrivedAt: nu
     sentBytes: sentBytes(request, response, isWhole),
     detail: refused?.detail,
     millis: performance.now() - (known.startedAt ?? arrivedAt),
-    offset: offsetOf(response),
+    offset: known.handedOver === undefined ? offsetOf(response) : known.handedOver.offset,
   };
 }
 

@@ -18,6 +18,7 @@ import { noteReply } from "./limits/reply-progress.ts";
 import { RequestRate, type RequestRateOptions } from "./limits/request-rate.ts";
 import type { TransferGate } from "./limits/transfer-gate.ts";
 import type { ModelServerMetrics } from "./metrics.ts";
+import type { Offload } from "./offload/offload.ts";
 import { Refusal, sendRefusal } from "./refusal.ts";
 import { chunkEndpoint, chunkListEndpoint } from "./routes/chunks.ts";
 import { docsEndpoint, openApiEndpoint } from "./routes/docs.ts";
@@ -34,6 +35,7 @@ export interface AppComponents {
   readonly hint: Pick<DownloadHint, "announce">;
   readonly gate: TransferGate;
   readonly bandwidth: Bandwidth;
+  readonly offload: Offload | null;
   readonly clock: Clock;
   readonly metrics: ModelServerMetrics;
   readonly logger: Logger;
@@ -121,6 +123,8 @@ function measure({ metrics, logger }: Pick<AppComponents, "metrics" | "logger">)
       metrics.requestSeconds.observe(labels, (performance.now() - arrivedAt) / 1000);
       metrics.sentBytes.inc(labels, record.sentBytes);
       metrics.receivedBytes.inc(labels, record.receivedBytes);
+      const { handedOver } = record;
+      if (handedOver !== undefined) metrics.handedOverBytes.inc({ endpoint, to: handedOver.to }, handedOver.bytes);
       logAccess(logger, request, record);
     });
     next();

@@ -19,6 +19,7 @@ import { ConnectionLimit } from "./limits/connection-limit.ts";
 import type { ReaderLimits } from "./limits/reader-watch.ts";
 import { TransferGate, type TransferGateLimits } from "./limits/transfer-gate.ts";
 import { createModelServerMetrics, type ModelServerMetrics } from "./metrics.ts";
+import { createOffload } from "./offload/create-offload.ts";
 import { PublicServer } from "./public-server.ts";
 import { unreadiness } from "./routes/health.ts";
 import { DownloadHint } from "./submissions/download-hint.ts";
@@ -40,7 +41,8 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
     { clock, logger },
     { path: layout.chainView, maxAgeSeconds: config.chain_view.max_age_seconds },
   );
-  const currentVersion = new CurrentVersion({ reader, logger });
+  const { offload, parts: offloadParts } = createOffload(config, layout, logger);
+  const currentVersion = new CurrentVersion({ reader, offload, logger });
   const redis = new RedisConnections({ logger }, { url: config.redis_url, startDeadlineMs: REDIS_START_MILLIS });
   const queue = createQueue("downloads", redis.producer, { prefix: config.queue_prefix });
   const hint = new DownloadHint({ queue, metrics, logger });
@@ -48,7 +50,7 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
   const gate = new TransferGate(transferLimits(config));
   const bandwidth = new Bandwidth({ clock, waiting: metrics.transfersPaced }, bandwidthLimits(config));
   const app = createApp(
-    { chainView, currentVersion, inbox, hint, gate, bandwidth, clock, metrics, logger },
+    { chainView, currentVersion, inbox, hint, gate, bandwidth, offload, clock, metrics, logger },
     {
       token: bearerToken(config),
       servePhases: config.serve_phases,
@@ -68,6 +70,7 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
     redis,
     hint,
     inboxKeeper,
+    ...offloadParts,
     new Watch(
       { chainView, currentVersion, inboxKeeper, clock, metrics, logger },
       { modelName: basename(config.model_path) },

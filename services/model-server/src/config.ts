@@ -1,3 +1,4 @@
+import { objectStoreProblems, objectStoreSchema } from "@assay/checkpoint/object-store/object-store-options";
 import { PHASES, type Phase } from "@assay/core/cycle/phase";
 import type { ConfigProblem } from "@assay/runtime/config/config-error";
 import type { ConfigSchema, ConfigValues } from "@assay/runtime/config/schema";
@@ -5,6 +6,7 @@ import { LOG_LEVELS, type LogLevel } from "@assay/runtime/logging/log-record";
 import { LOG_FORMATS, type LogFormat } from "@assay/runtime/logging/render";
 import { limitProblems } from "./limits/limit-problems.ts";
 import { ModelServerErrorCode } from "./model-server-error.ts";
+import { OFFLOAD_KINDS } from "./offload/offload.ts";
 
 const EVALUATORS = "Read by the evaluator; known here so that both services can share one file.";
 
@@ -145,6 +147,41 @@ export const modelServerSchema = {
     },
     window_seconds: { doc: "The window.", format: "nat", default: 30, env: "RATE_LIMIT_WINDOW_SECONDS" },
   },
+  offload: {
+    kind: {
+      doc: "Who sends large files once a request was judged here: none (this server), nginx, s3 (`object_store`).",
+      format: [...OFFLOAD_KINDS],
+      default: "none" as (typeof OFFLOAD_KINDS)[number],
+      env: "OFFLOAD_KIND",
+    },
+    nginx: {
+      folder: {
+        doc: "Folder of this server's own where files are written for nginx, which reads them; another one than any above.",
+        format: String,
+        default: "./offload",
+        env: "OFFLOAD_NGINX_FOLDER",
+      },
+      max_bytes: {
+        doc: "All of these files together; what does not fit is sent by this server. 0 for no limit.",
+        format: "nat",
+        default: 0,
+        env: "OFFLOAD_NGINX_MAX_BYTES",
+      },
+      reserve_bytes: {
+        doc: "Free bytes that these files leave on their volume.",
+        format: "nat",
+        default: 1024 ** 3,
+        env: "OFFLOAD_NGINX_RESERVE_BYTES",
+      },
+    },
+    presign_seconds: {
+      doc: "How long a signed URL to the object store may be used to begin a download.",
+      format: "nat",
+      default: 900,
+      env: "OFFLOAD_PRESIGN_SECONDS",
+    },
+  },
+  object_store: objectStoreSchema,
   transfers: {
     max_in_flight: {
       doc: "Downloads and uploads at a time. Others wait.",
@@ -260,8 +297,21 @@ export function configProblems(config: ModelServerConfig): readonly ConfigProble
   if (unknown.length > 0) {
     problems.push({ path: "serve_phases", message: `${unknown.join(", ")}: not one of ${PHASES.join(", ")}` });
   }
-  return [...problems, ...transportProblems(config), ...limitProblems(config)];
+  return [...problems, ...transportProblems(config), ...limitProblems(config), ...offloadProblems(config)];
 }
+
+function offloadProblems({ offload, object_store, trusted_proxies }: ModelServerConfig): readonly ConfigProblem[] {
+  if (offload.kind === "nginx" && trusted_proxies.length === 0) {
+    return [{ path: "trusted_proxies", message: "must name the nginx that files are handed over to (offload.kind)" }];
+  }
+  if (offload.presign_seconds < 1 || offload.presign_seconds > MAX_PRESIGN_SECONDS) {
+    return [{ path: "offload.presign_seconds", message: `must lie between 1 and ${MAX_PRESIGN_SECONDS}` }];
+  }
+  return offload.kind === "s3" ? objectStoreProblems(object_store) : [];
+}
+
+/** A week: no longer signature is accepted. */
+const MAX_PRESIGN_SECONDS = 604_800;
 
 /** Tokens and models go over the wire: in the clear only on loopback, or when an operator says so. */
 function transportProblems({ tls, allow_plain_http, server_host }: ModelServerConfig): readonly ConfigProblem[] {

@@ -8,11 +8,14 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import { fileIdentity } from "./chain-view-file.ts";
 import { ChunkIndex } from "./chunk-index.ts";
 import { expertsPerLayer, readModelConfig } from "./model-config.ts";
+import type { Offload } from "./offload/offload.ts";
 import { Refusal } from "./refusal.ts";
 import type { VersionChunks } from "./version-chunks.ts";
 
 export interface CurrentVersionComponents {
   readonly reader: CheckpointReader;
+  /** Told which version is served. */
+  readonly offload: Pick<Offload, "follow"> | null;
   readonly logger: Logger;
 }
 
@@ -81,7 +84,7 @@ export class CurrentVersion {
   }
 
   async #load(): Promise<LoadedVersion | null> {
-    const { reader, logger } = this.#components;
+    const { reader, offload, logger } = this.#components;
     try {
       const current = await reader.current();
       if (current === null) {
@@ -99,6 +102,7 @@ export class CurrentVersion {
       });
       const loaded = { manifest, parts, config, groups };
       void this.#chunks.prepare(loaded);
+      await offload?.follow(manifest);
       return loaded;
     } catch (error) {
       this.#reportFailure(error);

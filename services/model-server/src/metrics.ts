@@ -65,6 +65,12 @@ export function createModelServerMetrics(registry: Registry) {
       labelNames: OF_REQUESTS,
       registers,
     }),
+    handedOverBytes: new Counter({
+      name: "model_server_model_handed_over_bytes_total",
+      help: "Bytes of model files that nginx or an object store was left to send, by endpoint; taken or not",
+      labelNames: ["endpoint", "to"],
+      registers,
+    }),
     receivedBytes: new Counter({
       name: "model_server_received_bytes_total",
       help: "Bytes of uploads, kept or not",

@@ -1,27 +1,23 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
+import { freePort } from "@assay/localnet/stage/free-port";
+import { NGINX, type RunningNginx, startNginx } from "@assay/testing/network/nginx";
 import { type PrivateRedis, startPrivateRedis } from "@assay/testing/redis/private-redis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { distributeView } from "./chain-views.ts";
 import { ALICE } from "./miners.ts";
-import { bytesOf, groupFile, ServerFixture, sha256Of, TOKEN } from "./server-fixture.ts";
+import { bytesOf, groupFile, ServerFixture, sha256Of, TOKEN, until } from "./server-fixture.ts";
 
 const VALUES = [bytesOf("group 0", 3_808), bytesOf("group 1", 3_808)] as const;
 const FILE = await groupFile(0, VALUES[0]);
 const TAG = `"${sha256Of(FILE)}"`;
 
 let redis: PrivateRedis;
-let server: ServerFixture;
 beforeAll(async () => {
   redis = await startPrivateRedis();
-  server = await ServerFixture.start({ redisUrl: redis.url, view: distributeView() });
-  await server.publish(0, VALUES);
-  await server.serve();
 });
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-  await redis.stop();
-});
+afterAll(() => redis.stop());
 
 interface Answer {
   readonly status: number | undefined;
@@ -30,10 +26,10 @@ interface Answer {
 }
 
 /** Without a client that adds headers of its own. */
-async function ask(method: string, headers: Record<string, string>): Promise<Answer> {
+async function ask(url: string, method: string, headers: Record<string, string>): Promise<Answer> {
   const own = { authorization: `Bearer ${TOKEN}`, "x-hotkey": ALICE.hotkey, "x-expert-group": "0" };
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const sent = httpRequest(`${server.url}/model/partial`, { method, headers: { ...own, ...headers } }, (response) => {
+  const sent = httpRequest(`${url}/model/partial`, { method, headers: { ...own, ...headers } }, (response) => {
     buffer(response).then((body) => resolve({ status: response.statusCode, headers: response.headers, body }), reject);
   });
   sent.once("error", reject).end();
@@ -79,9 +75,16 @@ const CASES: readonly (readonly [string, Record<string, string>, number, readonl
   ["If-Match of another before If-None-Match", { "if-match": '"0"', "if-none-match": TAG }, 412, null],
 ];
 
-describe("GET", () => {
-  test.each(CASES)("%s", async (_name, headers, status, range) => {
-    const answer = await ask("GET", headers);
+const HEAD_CASES: readonly (readonly [string, Record<string, string>, number, string | undefined])[] = [
+  ["no condition", {}, 200, "4000"],
+  ["a range means nothing", { range: "bytes=1000-" }, 200, "4000"],
+  ["nor one behind the end", { range: "bytes=4000-" }, 200, "4000"],
+  ["If-None-Match holds", { "if-none-match": TAG }, 304, undefined],
+];
+
+function answersAsHttpSays(url: () => string): void {
+  test.each(CASES)("GET: %s", async (_name, headers, status, range) => {
+    const answer = await ask(url(), "GET", headers);
 
     expect(answer.status).toBe(status);
     if (range !== null) {
@@ -95,20 +98,91 @@ describe("GET", () => {
     if (status === 416) expect(answer.headers["content-range"]).toBe("bytes */4000");
     if (status < 400) expect(answer.headers.etag).toBe(TAG);
     else expect(answer.headers.etag).toBeUndefined();
+    if (status === 200 || status === 206) {
+      expect(answer.headers).toMatchObject({
+        "content-type": "application/octet-stream",
+        "cache-control": "private, no-cache",
+        "x-content-hash": `sha256:${sha256Of(FILE)}`,
+      });
+      expect(JSON.parse(String(answer.headers["x-model-meta"]))).toMatchObject({ model_version: "step_0" });
+      expect(answer.headers).not.toHaveProperty("last-modified");
+    }
+    if (status === 200) expect(answer.headers["accept-ranges"]).toBe("bytes");
   });
-});
 
-describe("HEAD", () => {
-  test.each([
-    ["no condition", {}, 200, "4000"],
-    ["a range means nothing", { range: "bytes=1000-" }, 200, "4000"],
-    ["nor one behind the end", { range: "bytes=4000-" }, 200, "4000"],
-    ["If-None-Match holds", { "if-none-match": TAG }, 304, undefined],
-  ] as const)("%s", async (_name, headers, status, length) => {
-    const answer = await ask("HEAD", headers);
+  test.each(HEAD_CASES)("HEAD: %s", async (_name, headers, status, length) => {
+    const answer = await ask(url(), "HEAD", headers);
 
     expect([answer.status, answer.body.length]).toEqual([status, 0]);
     expect(answer.headers["content-length"]).toBe(length);
     expect(answer.headers.etag).toBe(TAG);
+  });
+}
+
+describe("from the model server alone", () => {
+  let server: ServerFixture;
+  beforeAll(async () => {
+    server = await ServerFixture.start({ redisUrl: redis.url, view: distributeView() });
+    await server.publish(0, VALUES);
+    await server.serve();
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  answersAsHttpSays(() => server.url);
+});
+
+if (NGINX === null)
+  process.stderr.write("nginx is not installed (Debian: nginx-light): what it answers is not tested\n");
+
+describe.skipIf(NGINX === null)("through nginx, which sends the file", () => {
+  let server: ServerFixture;
+  let nginx: RunningNginx;
+  beforeAll(async () => {
+    server = await ServerFixture.start({
+      redisUrl: redis.url,
+      view: distributeView(),
+      args: ["--offload.kind=nginx", "--trusted_proxies=127.0.0.1"],
+    });
+    await server.publish(0, VALUES);
+    await server.serve();
+    const folder = join(server.layout.root, "offload");
+    const upstreamPort = Number(new URL(server.url).port);
+    nginx = await startNginx({ port: await freePort(), upstreamPort, folder });
+  });
+  afterAll(async () => {
+    await nginx?.stop();
+    await server[Symbol.asyncDispose]();
+  });
+
+  test("the first is answered at once by the model server, which writes the file for the next", async () => {
+    expect((await ask(nginx.url, "GET", {})).body).toEqual(Buffer.from(FILE));
+    await until(() => server.logger.records.some(({ message }) => message === "Wrote a file to serve"));
+  });
+
+  answersAsHttpSays(() => nginx.url);
+
+  test("all of these but conditions on the whole request were sent by nginx itself", async () => {
+    const before = (await nginx.accessLog()).length;
+    for (const [, headers] of CASES) await ask(nginx.url, "GET", headers);
+    const lines = async () => (await nginx.accessLog()).slice(before).trim().split("\n");
+    await until(async () => (await lines()).length === CASES.length);
+
+    const senders = (await lines()).map((line) => / sent=(\S+)$/.exec(line)?.[1]);
+    const own = CASES.filter((_, index) => senders[index] === "model-server").map(([name]) => name);
+    expect(own).toEqual([
+      "behind the end",
+      "no last bytes",
+      "If-None-Match holds",
+      "weak If-None-Match holds",
+      "If-None-Match in a list",
+      "If-None-Match of anything",
+      "If-None-Match before Range",
+      "If-Match holds",
+      "If-Match in a list",
+      "If-Match of anything",
+      "If-Match of another",
+      "weak If-Match",
+      "If-Match of another before If-None-Match",
+    ]);
   });
 });

@@ -27,6 +27,8 @@ export interface FixtureOptions {
   readonly redisUrl: string;
   /** As on the command line. */
   readonly args?: readonly string[];
+  /** Variables besides those of the fixture. */
+  readonly env?: Readonly<Record<string, string>>;
   /** The system's unless given. */
   readonly clock?: Clock;
 }
@@ -39,15 +41,23 @@ export class ServerFixture implements AsyncDisposable {
   readonly #parts: readonly Startable[];
   readonly #started: Startable[] = [];
 
-  private constructor(root: string, { args = [], redisUrl, clock = new SystemClock() }: FixtureOptions) {
+  private constructor(root: string, options: FixtureOptions) {
+    const { args = [], env = {}, redisUrl, clock = new SystemClock() } = options;
     this.layout = new CheckpointLayout(root);
     this.logger = createMemoryLogger("model-server");
     this.registry = new Registry();
     const { values } = loadConfig({
       service: "model-server",
       schema: modelServerSchema,
-      args: ["--server_host=127.0.0.1", "--server_port=0", "--admin.port=0", `--checkpoint_cache_dir=${root}`, ...args],
-      env: { BZ_AUTH_TOKEN: TOKEN, REDIS_URL: redisUrl, QUEUE_PREFIX: prefixOf(root) },
+      args: [
+        "--server_host=127.0.0.1",
+        "--server_port=0",
+        "--admin.port=0",
+        `--checkpoint_cache_dir=${root}`,
+        `--offload.nginx.folder=${join(root, "offload")}`,
+        ...args,
+      ],
+      env: { BZ_AUTH_TOKEN: TOKEN, REDIS_URL: redisUrl, QUEUE_PREFIX: prefixOf(root), ...env },
       check: configProblems,
     });
     this.#parts = compose(values, { logger: this.logger, clock, registry: this.registry });

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { RefusalCase } from "../refusal-codes.ts";
 import type { EndpointDeclaration } from "./declaration.ts";
 import {
+  elsewhereReply,
   fileReplies,
   healthBody,
   liveBody,
@@ -103,10 +104,13 @@ export const ENDPOINTS = {
     transfer: "download",
     headers: partialHeaders,
     query: partialQuery,
-    replies: fileReplies("The part; `config.json` as JSON, tensors as safetensors.", {
-      "application/octet-stream": "bytes",
-      "application/json": z.record(z.string(), z.unknown()),
-    }),
+    replies: {
+      ...fileReplies("The part; `config.json` as JSON, tensors as safetensors.", {
+        "application/octet-stream": "bytes",
+        "application/json": z.record(z.string(), z.unknown()),
+      }),
+      ...elsewhereReply,
+    },
     refusals: [
       ...OF_FILES,
       ...OF_MINERS,
@@ -123,7 +127,10 @@ export const ENDPOINTS = {
     access: "bearer",
     signature: "required",
     transfer: "download",
-    replies: fileReplies("The model as safetensors.", { "application/octet-stream": "bytes" }),
+    replies: {
+      ...fileReplies("The model as safetensors.", { "application/octet-stream": "bytes" }),
+      ...elsewhereReply,
+    },
     refusals: [...OF_FILES, ...OF_SIGNED],
   },
   manifest: {

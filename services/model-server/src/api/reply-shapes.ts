@@ -71,6 +71,19 @@ const fileHeaders = {
 } satisfies Reply["headers"];
 const contentRange: ReplyHeader = { description: "Where the bytes lie.", schema: z.string(), always: true };
 
+/** Where an object store sends the file (`offload.kind`). */
+export const elsewhereReply: Record<number, Reply> = {
+  307: {
+    description: "An object store has the file: a URL that holds for some minutes.",
+    headers: {
+      Location: { description: "Without the token or a signature of ours.", schema: z.string(), always: true },
+      "Cache-Control": { description: "The URL is not to be kept.", schema: z.string(), always: true },
+      "X-Content-Hash": fileHeaders["X-Content-Hash"],
+      "X-Model-Meta": fileHeaders["X-Model-Meta"],
+    },
+  },
+};
+
 /** How a file is answered: whole, not modified, or one range of it. */
 export function fileReplies(description: string, content: NonNullable<Reply["content"]>): Record<number, Reply> {
   return {

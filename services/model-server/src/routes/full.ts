@@ -4,6 +4,7 @@ import { NonceBook } from "../auth/nonce-book.ts";
 import { type SignedRequestOptions, signedValidator } from "../auth/signed-request.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion } from "../current-version.ts";
+import type { Offload } from "../offload/offload.ts";
 import { Refusal } from "../refusal.ts";
 import { modelMeta } from "./model-meta.ts";
 import { sendFile } from "./serve-file.ts";
@@ -11,6 +12,8 @@ import { sendFile } from "./serve-file.ts";
 export interface FullComponents {
   readonly chainView: ChainViewFile;
   readonly currentVersion: CurrentVersion;
+  /** Null when this server sends everything itself. */
+  readonly offload: Offload | null;
 }
 
 /** `GET /model/full`: the whole model, for peer validators that sign the request. */
@@ -34,7 +37,8 @@ export function fullEndpoint(components: FullComponents, options: SignedRequestO
     const { sha256 } = manifest.full;
     const meta = modelMeta(manifest, view, null, sha256);
     const contentType = "application/octet-stream";
-    const sent = await sendFile(request, response, { content: parts.full, sha256, meta, contentType });
+    const file = { content: parts.full, sha256, meta, contentType };
+    const sent = await sendFile(request, response, file, components.offload);
     if (sent instanceof Refusal) {
       components.currentVersion.refused(sent);
       return sent;

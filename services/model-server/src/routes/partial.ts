@@ -7,6 +7,7 @@ import { noteAccess } from "../access-record.ts";
 import type { HandlerOf } from "../api/register.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion, LoadedVersion } from "../current-version.ts";
+import type { Offload } from "../offload/offload.ts";
 import { Refusal } from "../refusal.ts";
 import { checkPhase, registeredCaller } from "./miner-request.ts";
 import { modelMeta } from "./model-meta.ts";
@@ -15,6 +16,8 @@ import { type ServedFile, sendFile, sendFramed } from "./serve-file.ts";
 export interface PartialComponents {
   readonly chainView: ChainViewFile;
   readonly currentVersion: CurrentVersion;
+  /** Null when this server sends everything itself. */
+  readonly offload: Offload | null;
 }
 
 export interface PartialOptions {
@@ -45,7 +48,7 @@ export function partialEndpoint(components: PartialComponents, options: PartialO
     if (file instanceof Refusal) {
       return file;
     }
-    const sent = await send(request, response, wanted, file);
+    const sent = await send(request, response, wanted, file, components.offload);
     if (sent instanceof Refusal) {
       components.currentVersion.refused(sent);
       return sent;
@@ -115,6 +118,6 @@ function configFile({ config, manifest }: LoadedVersion, view: ChainView): Serve
   return { content: new ComposedFile([config], new Map()), sha256: null, meta, contentType: "application/json" };
 }
 
-function send(request: Request, response: Response, { framed }: Wanted, file: ServedFile) {
-  return framed ? sendFramed(request, response, file) : sendFile(request, response, file);
+function send(request: Request, response: Response, { framed }: Wanted, file: ServedFile, offload: Offload | null) {
+  return framed ? sendFramed(request, response, file) : sendFile(request, response, file, offload);
 }

@@ -2,7 +2,9 @@ import { isSystemError } from "@assay/checkpoint/atomic-write";
 import { CheckpointError, CheckpointErrorCode } from "@assay/checkpoint/checkpoint-error";
 import type { ByteRange, ComposedFile } from "@assay/checkpoint/store/composed-file";
 import type { Request, Response } from "express";
+import { noteAccess } from "../access-record.ts";
 import type { ModelMeta } from "../api/reply-shapes.ts";
+import type { Offload } from "../offload/offload.ts";
 import { Refusal } from "../refusal.ts";
 import { singleRange } from "./byte-range.ts";
 import { sendBytes, written } from "./send-bytes.ts";
@@ -17,16 +19,23 @@ export interface ServedFile {
   readonly contentType: string;
 }
 
-/** How sending ended: all that was asked for, or cut by the client. */
-export type Sent = "sent" | "cut";
+/** How sending ended: all that was asked for, cut by the client, or left to somebody else. */
+export type Sent = "sent" | "cut" | "handed_over";
 
 /**
  * Streams a file with `ETag`, `Range`, `If-Range`, `If-Match`, `If-None-Match` and `HEAD` as HTTP has them.
  *
  * Several ranges in one request are answered with the whole file, as RFC 9110 §14.2 allows, and so is a unit other than
  * bytes. Only a GET has ranges.
+ *
+ * @param offload who may send the bytes instead, once everything else was decided here.
  */
-export async function sendFile(request: Request, response: Response, file: ServedFile): Promise<Sent | Refusal> {
+export async function sendFile(
+  request: Request,
+  response: Response,
+  file: ServedFile,
+  offload: Offload | null = null,
+): Promise<Sent | Refusal> {
   const etag = file.sha256 === null ? null : `"${file.sha256}"`;
   response.set({
     "Content-Type": file.contentType,
@@ -53,6 +62,13 @@ export async function sendFile(request: Request, response: Response, file: Serve
   }
   const { start, end } = range ?? { start: 0, end: file.content.bytes };
   response.set("Content-Length", String(end - start));
+  const { content, sha256 } = file;
+  const canLeave = offload !== null && sha256 !== null && request.method === "GET";
+  if (canLeave && (await offload.handOver(request, response, { content, sha256 }, range))) {
+    const handedOver = { to: offload.kind, bytes: end - start, offset: range?.start };
+    noteAccess(response, { handedOver, outcome: "handed_over" });
+    return "handed_over";
+  }
   return await send(request, response, file, () => sendBytes(response, file.content, { start, end }));
 }
 
