@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import type { CommitReveal } from "../stage/local-subnet.ts";
+import { type CommitReveal, parseCommitReveal } from "../stage/commit-reveal.ts";
 
 export interface DemoOptions {
   readonly cycles: number;
@@ -44,13 +44,9 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions {
   if (!Number.isInteger(cycles) || cycles < 1 || cycles > 1000) {
     throw new RangeError(`--cycles takes a whole number from 1 to 1000, not "${values.cycles}"`);
   }
-  const commitReveal = values["commit-reveal"] ?? null;
-  if (commitReveal !== null && commitReveal !== "timelocked" && commitReveal !== "hashed") {
-    throw new RangeError(`--commit-reveal takes "timelocked" or "hashed", not "${commitReveal}"`);
-  }
   return {
     cycles,
-    commitReveal,
+    commitReveal: parseCommitReveal("--commit-reveal", values["commit-reveal"]),
     json: values.json ?? null,
     directory: values.directory ?? null,
     verbose: values.verbose,

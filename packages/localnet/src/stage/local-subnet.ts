@@ -8,6 +8,7 @@ import type { Hotkey, Netuid } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { startRedisServer } from "@assay/testing/redis/private-redis";
 import type { Part } from "./cast.ts";
+import type { CommitReveal } from "./commit-reveal.ts";
 import { sendDevCommand } from "./dev-command.ts";
 import { freePort } from "./free-port.ts";
 import { LocalProcess } from "./local-process.ts";
@@ -30,8 +31,6 @@ export interface LocalSubnetOptions {
   /** Hears each line that a process prints. */
   readonly onLine?: (process: string, line: string) => void;
 }
-
-export type CommitReveal = "timelocked" | "hashed";
 
 export const LOCAL_NETUID: Netuid = 2;
 export const VALIDATOR_URI = "//Validator//0";

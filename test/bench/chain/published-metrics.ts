@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Ledger } from "@assay/ledger/ledger";
+import type { Series, ValidatorWatch } from "./validator-watch.ts";
+
+/** A metric that did not say what is so. */
+export interface WrongMetric {
+  readonly cycle: number;
+  readonly name: string;
+  readonly shown: number | null;
+  readonly expected: number;
+}
+
+/** What the metrics must say by what the chain and the ledger say. */
+export type Expected = Readonly<Record<string, number>>;
+
+/** The validator may be between a fact and its metric, or starting. */
+const PATIENCE_MILLIS = 20_000;
+const POLL_MILLIS = 200;
+
+/**
+ * The published metrics of chain and evaluation, counted again: submissions and mean score of the newest rounds, merges
+ * agreed, the newest result of the weights, tempos since the newest verified ones.
+ *
+ * @param tempo index of the epoch that runs
+ */
+export async function expectedMetrics(ledger: Ledger, tempo: number): Promise<Expected> {
+  const closed = await ledger.rounds.latestClosed();
+  const newest = (await ledger.rounds.open()).at(-1) ?? closed;
+  if (closed === null || newest === null) return {};
+  const rows = (await ledger.scores.rows(closed.round.id)).filter(({ lossAfter }) => lossAfter !== null);
+  const result = await ledger.intents.latestResult();
+  const verifiedIn = (await ledger.intents.latestVerified())?.tempo ?? null;
+  return {
+    "eval/submissions_per_cycle": (await ledger.submissions.list(newest.round.id)).length,
+    ...(rows.length > 0 && { "eval/avg_w_i": rows.reduce((sum, { w }) => sum + w, 0) / rows.length }),
+    ...(await agreement(ledger, newest.round.cycle)),
+    ...(result !== null && { "chain/set_weights_success": result.state === "verified" ? 1 : 0 }),
+    ...(verifiedIn !== null && { evaluator_tempos_since_verified_weights: tempo - verifiedIn }),
+  };
+}
+
+async function agreement(ledger: Ledger, newest: number): Promise<Expected> {
+  const cycles = Array.from({ length: newest + 1 }, (_, cycle) => cycle);
+  const merged = await Promise.all(cycles.map(async (cycle) => (await ledger.merges.get(cycle)) !== null));
+  const refused = await Promise.all(cycles.map((cycle) => ledger.steps.done(cycle, "merge-not-agreed")));
+  const agreed = merged.filter(Boolean).length;
+  const failed = refused.filter(Boolean).length;
+  return agreed + failed === 0 ? {} : { "consensus/agreement_rate": agreed / (agreed + failed) };
+}
+
+/** Those that are still wrong after some patience. */
+export async function wrongMetrics(
+  cycle: number,
+  watch: ValidatorWatch,
+  expected: () => Promise<Expected>,
+): Promise<readonly WrongMetric[]> {
+  const until = performance.now() + PATIENCE_MILLIS;
+  for (;;) {
+    const wrong = differences(cycle, (await watch.series()) ?? {}, await expected());
+    if (wrong.length === 0 || performance.now() > until) return wrong;
+    await sleep(POLL_MILLIS);
+  }
+}
+
+function differences(cycle: number, series: Series, expected: Expected): readonly WrongMetric[] {
+  return Object.entries(expected).flatMap(([name, value]) => {
+    const shown = series[name] ?? null;
+    const isRight = shown !== null && Math.abs(shown - value) <= 1e-9;
+    return isRight ? [] : [{ cycle, name, shown, expected: value }];
+  });
+}
