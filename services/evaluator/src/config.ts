@@ -236,6 +236,12 @@ export const evaluatorSchema = {
       default: 180,
       env: "DOWNLOADS_TIMEOUT_SECONDS",
     },
+    min_bytes_per_second: {
+      doc: "Least rate of a download over half a minute; a slower one is asked for again. 0 for none.",
+      format: "nat",
+      default: 32 * 1024,
+      env: "DOWNLOADS_MIN_BYTES_PER_SECOND",
+    },
     allow_private_addresses: {
       doc: "Also pull from private and loopback addresses. For a local subnet only: it lets a miner reach your network.",
       format: Boolean,

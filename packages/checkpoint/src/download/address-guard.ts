@@ -1,5 +1,7 @@
 import { lookup } from "node:dns/promises";
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
+import { networkInterfaces } from "node:os";
+import { isPublicAddress } from "./public-address.ts";
 
 /** One address of a host, as the resolver gives it. */
 export interface ResolvedAddress {
@@ -16,82 +18,59 @@ export type AddressVerdict =
   | { readonly kind: "refused"; readonly reason: "url_invalid" | "address_forbidden"; readonly detail: string };
 
 export interface AddressGuardOptions {
-  /** Lets loopback and private networks through: for a subnet on one machine, never in production. */
+  /** Lets loopback, private networks and every port through: for a subnet on one machine, never in production. */
   readonly allowPrivateAddresses: boolean;
+  /** Single addresses that are let through on every port although they are not public: a test's own server. */
+  readonly allowedAddresses?: readonly string[];
   readonly resolve?: ResolveHost;
+  /** Addresses that lead back to this machine; those of its network interfaces unless given. */
+  readonly ownAddresses?: () => ReadonlySet<string>;
 }
 
 /**
- * Judges a stranger's URL before anything connects to it: scheme, credentials, and every address of its host.
+ * Judges a stranger's URL before anything connects to it: form, port, and every address of its host.
  *
  * The URL parser has already turned decimal, octal and hexadecimal hosts into addresses. One forbidden address among
- * several forbids the host. A name that does not resolve is thrown: nobody can say whose fault that is.
+ * several forbids the host, and so does one of this machine's own, where a packet would pass no firewall. A name that
+ * does not resolve is thrown: nobody can say whose fault that is.
  */
 export async function guardAddress(text: string, options: AddressGuardOptions): Promise<AddressVerdict> {
-  const url = text.length <= MAX_URL_LENGTH ? URL.parse(text) : null;
-  if (url === null) return { kind: "refused", reason: "url_invalid", detail: "not a URL" };
-  const fault = urlFault(url);
-  if (fault !== null) return { kind: "refused", reason: "url_invalid", detail: fault };
+  const url = parseUrl(text);
+  if (typeof url === "string") return { kind: "refused", reason: "url_invalid", detail: url };
   const addresses = await addressesOf(url.hostname, options.resolve ?? resolveHost);
-  const forbidden = addresses.find(({ address }) => !isPublicAddress(address));
-  if (forbidden !== undefined && !options.allowPrivateAddresses) {
-    const detail = `${url.hostname} is at ${forbidden.address}, which is not a public address`;
-    return { kind: "refused", reason: "address_forbidden", detail };
-  }
-  return { kind: "allowed", url, addresses };
-}
-
-/**
- * Whether an address is on the public internet: not loopback, private, link-local, shared, multicast, reserved, a
- * cloud's metadata service, nor an IPv6 form that carries an IPv4 address.
- *
- * @see IANA special-purpose address registries (RFC 6890 and its updates)
- */
-export function isPublicAddress(address: string): boolean {
-  const family = isIP(address);
-  if (family === 4) return !FORBIDDEN.check(address, "ipv4");
-  if (family === 6) return GLOBAL_UNICAST.check(address, "ipv6") && !FORBIDDEN.check(address, "ipv6");
-  return false;
+  const detail = addressFault(url, addresses, options);
+  return detail === null
+    ? { kind: "allowed", url, addresses }
+    : { kind: "refused", reason: "address_forbidden", detail };
 }
 
 const MAX_URL_LENGTH = 2048;
+/** Below this, ports belong to services that are no web servers, and are asked in vain or to do harm. */
+const FIRST_FREE_PORT = 1024;
 
-const FORBIDDEN_IPV4: readonly (readonly [string, number])[] = [
-  ["0.0.0.0", 8],
-  ["10.0.0.0", 8],
-  ["100.64.0.0", 10],
-  ["127.0.0.0", 8],
-  ["168.63.129.16", 32],
-  ["169.254.0.0", 16],
-  ["172.16.0.0", 12],
-  ["192.0.0.0", 24],
-  ["192.0.2.0", 24],
-  ["192.88.99.0", 24],
-  ["192.168.0.0", 16],
-  ["198.18.0.0", 15],
-  ["198.51.100.0", 24],
-  ["203.0.113.0", 24],
-  ["224.0.0.0", 4],
-  ["240.0.0.0", 4],
-];
-/** Within global unicast: protocol assignments with Teredo, documentation, 6to4. */
-const FORBIDDEN_IPV6: readonly (readonly [string, number])[] = [
-  ["2001::", 23],
-  ["2001:db8::", 32],
-  ["2002::", 16],
-  ["3fff::", 20],
-];
-
-const GLOBAL_UNICAST = new BlockList();
-GLOBAL_UNICAST.addSubnet("2000::", 3, "ipv6");
-const FORBIDDEN = new BlockList();
-for (const [network, prefix] of FORBIDDEN_IPV4) FORBIDDEN.addSubnet(network, prefix, "ipv4");
-for (const [network, prefix] of FORBIDDEN_IPV6) FORBIDDEN.addSubnet(network, prefix, "ipv6");
-
-function urlFault(url: URL): string | null {
+/** The URL, or what is wrong with it whatever its host is, without repeating it. */
+function parseUrl(text: string): URL | string {
+  const url = text.length <= MAX_URL_LENGTH ? URL.parse(text) : null;
+  if (url === null) return "not a URL";
   if (url.protocol !== "http:" && url.protocol !== "https:") return "neither http nor https";
   if (url.username !== "" || url.password !== "") return "carries credentials";
-  return null;
+  return url;
+}
+
+function addressFault(
+  { hostname, port }: URL,
+  addresses: readonly ResolvedAddress[],
+  { allowPrivateAddresses, allowedAddresses = [], ownAddresses = interfaceAddresses }: AddressGuardOptions,
+): string | null {
+  const strange = addresses.filter(({ address }) => !allowedAddresses.includes(address));
+  if (allowPrivateAddresses || (addresses.length > 0 && strange.length === 0)) return null;
+  const inner = strange.find(({ address }) => !isPublicAddress(address));
+  if (inner !== undefined) return `${hostname} is at ${inner.address}, which is not a public address`;
+  const own = ownAddresses();
+  if (strange.some(({ address }) => own.has(address))) return `${hostname} is this machine`;
+  // An absent port is the scheme's, 80 or 443; the parser leaves 443 of http: and 80 of https: as they are.
+  const isWeb = port === "" || port === "80" || port === "443";
+  return isWeb || Number(port) >= FIRST_FREE_PORT ? null : `port ${port} is no web server's`;
 }
 
 async function addressesOf(hostname: string, resolve: ResolveHost): Promise<readonly ResolvedAddress[]> {
@@ -104,4 +83,9 @@ async function addressesOf(hostname: string, resolve: ResolveHost): Promise<read
 async function resolveHost(host: string): Promise<readonly ResolvedAddress[]> {
   const addresses = await lookup(host, { all: true });
   return addresses.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
+}
+
+function interfaceAddresses(): ReadonlySet<string> {
+  const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  return new Set(all.map(({ address }) => address));
 }

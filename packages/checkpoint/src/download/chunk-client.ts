@@ -12,7 +12,7 @@ import type { DownloadOptions } from "./download-file.ts";
 import { type ChunkResult, fetchChunk } from "./fetch-chunk.ts";
 import { isNetworkError, isPassingStatus, openResponse } from "./open-response.ts";
 
-export interface ChunkClientOptions extends Omit<DownloadOptions, "agents"> {
+export interface ChunkClientOptions extends Omit<DownloadOptions, "agents" | "minBytesPerSecond"> {
   /** Base URL of a model server. */
   readonly serverUrl: string;
   /** Headers of a request for this path: a validator signs each anew. */
@@ -162,7 +162,8 @@ export class ChunkClient implements Disposable {
       // Bytes that came are no failure, whatever ended them; the deadline is the limit for a server that trickles.
       if (result.received <= received) {
         failures += 1;
-        await setTimeout(backoffMillis(failures, { baseMillis: retryMillis }), undefined, { signal });
+        const millis = Math.max(result.retryAfterMillis ?? 0, backoffMillis(failures, { baseMillis: retryMillis }));
+        await setTimeout(millis, undefined, { signal });
       }
       received = result.received;
     }

@@ -6,6 +6,7 @@ import {
   type OpenedResponse,
   type OpenOptions,
   openResponse,
+  retryAfterMillis,
 } from "./open-response.ts";
 
 export interface WantedChunk {
@@ -17,7 +18,13 @@ export interface WantedChunk {
 /** What one request for a chunk achieved. `received` bytes of the memory are good to go on from. */
 export type ChunkResult =
   | { readonly kind: "complete" }
-  | { readonly kind: "interrupted"; readonly received: number; readonly detail: string }
+  | {
+      readonly kind: "interrupted";
+      readonly received: number;
+      readonly detail: string;
+      /** What the other side asks for before the next request. */
+      readonly retryAfterMillis?: number;
+    }
   /** An answer that asking again will not change. */
   | { readonly kind: "refused"; readonly detail: string };
 
@@ -96,7 +103,8 @@ interface Expected {
 }
 
 /** Where in the chunk the body begins, or why it is not read. */
-function beginOf({ statusCode, headers }: OpenedResponse["response"], expected: Expected): number | ChunkResult {
+function beginOf(response: OpenedResponse["response"], expected: Expected): number | ChunkResult {
+  const { statusCode, headers } = response;
   if ((headers["content-encoding"] ?? "identity") !== "identity") return startOver("a content encoding was applied");
   if (statusCode === 200) return isWholeChunk(headers, expected) ? 0 : startOver("the answer is another chunk");
   if (statusCode === 206) {
@@ -105,7 +113,7 @@ function beginOf({ statusCode, headers }: OpenedResponse["response"], expected: 
   if (statusCode === 416) return startOver("the range was refused");
   const detail = `status ${statusCode}`;
   return isPassingStatus(statusCode)
-    ? { kind: "interrupted", received: expected.received, detail }
+    ? { kind: "interrupted", received: expected.received, detail, retryAfterMillis: retryAfterMillis(response) }
     : { kind: "refused", detail };
 }
 

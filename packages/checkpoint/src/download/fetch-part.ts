@@ -1,20 +1,35 @@
-import { createWriteStream } from "node:fs";
-import { Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { isPassingStatus, type OpenedResponse, type OpenOptions, openResponse, type Refused } from "./open-response.ts";
+import type { Sha256Hex } from "@assay/core/units";
+import { takeInto } from "./intake.ts";
+import {
+  isPassingStatus,
+  type OpenedResponse,
+  type OpenOptions,
+  openResponse,
+  type Refused,
+  retryAfterMillis,
+} from "./open-response.ts";
 import type { PartialFile, PartialSource, Progress } from "./partial-file.ts";
 
 export interface FetchRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly maxBytes: number;
+  /** Least rate over half a minute; 0 for none. */
+  readonly minBytesPerSecond: number;
 }
 
 /** What one request achieved. After `interrupted` another may succeed; what was received is kept if it can be. */
 export type FetchResult =
-  | { readonly kind: "complete"; readonly resumed: boolean }
+  /** `sha256` is null of a file that was put together from several answers. */
+  | { readonly kind: "complete"; readonly sha256: Sha256Hex | null }
   | Refused
-  | { readonly kind: "interrupted"; readonly detail: string };
+  | {
+      readonly kind: "interrupted";
+      readonly detail: string;
+      readonly isTooSlow?: boolean;
+      /** What the other side asks for before the next request. */
+      readonly retryAfterMillis?: number;
+    };
 
 /**
  * One request for what is missing of a file.
@@ -30,7 +45,7 @@ export async function fetchPart(
   signal: AbortSignal,
 ): Promise<FetchResult> {
   const progress = await partial.progress();
-  if (progress.total !== null && progress.bytes === progress.total) return { kind: "complete", resumed: true };
+  if (progress.total !== null && progress.bytes === progress.total) return { kind: "complete", sha256: null };
   const opened = await openResponse(request.url, { ...request.headers, ...rangeHeaders(progress) }, options, signal);
   if (opened.kind === "refused") return opened;
   try {
@@ -38,12 +53,16 @@ export async function fetchPart(
     if (answer.kind === "refused") return answer;
     if (answer.kind === "interrupted") {
       if (answer.startOver) await partial.discard();
-      return { kind: "interrupted", detail: answer.detail };
+      return { kind: "interrupted", detail: answer.detail, retryAfterMillis: retryAfterMillis(opened.response) };
     }
-    return await receive(opened, answer, partial, request.maxBytes, signal);
+    return await receive(opened, answer, { ...request, partial });
   } finally {
     opened.stream.destroy();
   }
+}
+
+interface PartRequest extends FetchRequest {
+  readonly partial: PartialFile;
 }
 
 type Answer =
@@ -93,51 +112,34 @@ function strongTag({ etag }: Headers): string | null {
 }
 
 async function receive(
-  { stream }: OpenedResponse,
+  opened: OpenedResponse,
   { offset, source }: Extract<Answer, { readonly kind: "body" }>,
-  partial: PartialFile,
-  maxBytes: number,
-  signal: AbortSignal,
+  { partial, maxBytes, minBytesPerSecond }: PartRequest,
 ): Promise<FetchResult> {
   if (offset === 0) await partial.restart(source);
-  const limit = new LimitedStream(maxBytes - offset);
-  try {
-    await pipeline(stream, limit, createWriteStream(partial.path, { flags: offset === 0 ? "w" : "a" }), { signal });
-  } catch (error) {
-    if (!limit.exceeded) throw error;
+  const limits = { maxBytes: maxBytes - offset, minBytesPerSecond };
+  const taken = await takeInto(partial.path, offset === 0 ? "w" : "a", opened.stream, limits);
+  if (taken.kind === "too_slow") {
+    return { kind: "interrupted", detail: `fewer than ${minBytesPerSecond} bytes a second came`, isTooSlow: true };
+  }
+  if (taken.kind === "too_long") {
     await partial.discard();
     return tooLarge("more bytes came", maxBytes);
   }
-  return await judgeLength(offset > 0, source, partial);
+  return await judgeLength(offset > 0 ? null : taken.sha256, source, partial);
 }
 
-async function judgeLength(resumed: boolean, { total }: PartialSource, partial: PartialFile): Promise<FetchResult> {
+async function judgeLength(
+  sha256: Sha256Hex | null,
+  { total }: PartialSource,
+  partial: PartialFile,
+): Promise<FetchResult> {
   const bytes = await partial.bytes();
-  if (total === null || bytes === total) return { kind: "complete", resumed };
+  if (total === null || bytes === total) return { kind: "complete", sha256 };
   if (bytes > total) await partial.discard();
   return { kind: "interrupted", detail: `${bytes} bytes came, ${total} were announced` };
 }
 
 function tooLarge(what: string, maxBytes: number): Refused {
   return { kind: "refused", reason: "too_large", detail: `${what}, at most ${maxBytes} are possible` };
-}
-
-/** Passes bytes through and fails at the first that is one too many. */
-class LimitedStream extends Transform {
-  #remaining: number;
-
-  constructor(limit: number) {
-    super();
-    this.#remaining = limit;
-  }
-
-  get exceeded(): boolean {
-    return this.#remaining < 0;
-  }
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: (error: Error | null, chunk?: Buffer) => void) {
-    this.#remaining -= chunk.length;
-    if (this.exceeded) done(new Error("body is longer than its limit"));
-    else done(null, chunk);
-  }
 }

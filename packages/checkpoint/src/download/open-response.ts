@@ -3,6 +3,8 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { LookupFunction } from "node:net";
 import { abortable } from "@assay/runtime/time/abortable";
+import { withDeadline } from "@assay/runtime/time/deadline";
+import { TimeError } from "@assay/runtime/time/time-error";
 import got, { type PlainResponse, type Request, RequestError } from "got";
 import { isSystemError } from "../atomic-write.ts";
 import { type AddressGuardOptions, guardAddress, type ResolvedAddress } from "./address-guard.ts";
@@ -11,7 +13,7 @@ import { type AddressGuardOptions, guardAddress, type ResolvedAddress } from "./
 export type DownloadRefusal =
   /** Not an http(s) URL without credentials. */
   | "url_invalid"
-  /** An address that is not on the public internet. */
+  /** An address that is not on the public internet, or a port of no web server. */
   | "address_forbidden"
   /** Too many redirects, or one from https to http or to nowhere. */
   | "redirect_forbidden"
@@ -29,7 +31,7 @@ export interface Refused {
 }
 
 export interface OpenOptions extends AddressGuardOptions {
-  /** Longest silence of the other side, from the first packet to the last. */
+  /** Longest silence of the other side and of the resolver, from the first packet to the last. */
   readonly stallMillis: number;
   /** Connections to use again, for many requests to one server that we chose; a new one for each otherwise. */
   readonly agents?: ConnectionAgents;
@@ -61,7 +63,8 @@ export async function openResponse(
   let target = address;
   let sent = headers;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
-    const verdict = await abortable(guardAddress(target, options), signal);
+    const guarded = withDeadline(guardAddress(target, options), options.stallMillis, "Resolving a host name");
+    const verdict = await abortable(guarded, signal);
     if (verdict.kind === "refused") return verdict;
     const opened = await send(verdict.url, sent, verdict.addresses, options, signal);
     const location = redirectOf(opened.response);
@@ -83,13 +86,21 @@ export function isPassingStatus(status: number): boolean {
 
 /** Errors of got, of a connection that ended early, and of the resolver. */
 export function isNetworkError(error: unknown): error is Error {
-  return error instanceof RequestError || isSystemError(error, ...NETWORK_ERRORS);
+  return error instanceof RequestError || error instanceof TimeError || isSystemError(error, ...NETWORK_ERRORS);
+}
+
+/** How long the other side asks us to wait (`Retry-After`), at most half a minute; 0 when it does not. */
+export function retryAfterMillis({ headers }: PlainResponse): number {
+  const text = headers["retry-after"] ?? "";
+  const millis = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return Number.isNaN(millis) ? 0 : Math.min(Math.max(0, millis), MAX_RETRY_AFTER_MILLIS);
 }
 
 /** Request timeout, too early, too many requests. */
 const PASSING_STATUS: ReadonlySet<number> = new Set([408, 425, 429]);
 const NETWORK_ERRORS = ["ERR_STREAM_PREMATURE_CLOSE", "ECONNRESET", "ENOTFOUND", "EAI_AGAIN", "ENODATA"] as const;
 const MAX_REDIRECTS = 3;
+const MAX_RETRY_AFTER_MILLIS = 30_000;
 const FRESH: ConnectionAgents = {
   http: new HttpAgent({ keepAlive: false }),
   https: new HttpsAgent({ keepAlive: false }),

@@ -130,6 +130,7 @@ function createWorkers(ground: Ground, { chain, ledger, store, inbox }: DutyComp
   const { config, layout, redis, metrics, logger } = ground;
   const pull = {
     deadlineMillis: config.downloads.timeout_seconds * 1000,
+    minBytesPerSecond: config.downloads.min_bytes_per_second,
     allowPrivateAddresses: config.downloads.allow_private_addresses,
     attempts: DOWNLOAD_ATTEMPTS,
     retryMillis: DOWNLOAD_RETRY_MILLIS,
