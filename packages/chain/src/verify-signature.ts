@@ -17,7 +17,8 @@ export function verifySignature(bytes: Uint8Array, signature: Uint8Array, hotkey
   return [sr25519Verify, ed25519Verify].some((verify) => isValid(() => verify(bytes, signature, publicKey)));
 }
 
-function publicKeyOf(hotkey: Hotkey): Uint8Array | null {
+/** The key's 32 bytes; null for text that is no address of prefix 42. */
+export function publicKeyOf(hotkey: Hotkey): Uint8Array | null {
   try {
     return decodeAddress(hotkey, false, SS58_PREFIX);
   } catch {

@@ -30,6 +30,8 @@ export interface SubmissionReceipt {
   readonly receivedBlock: BlockNumber;
   readonly receivedAt: number;
   readonly signature: string;
+  /** What the signature covers: the older miners' upload message to this validator; the submit message when absent. */
+  readonly signedForm?: "upload" | undefined;
   readonly source: SubmissionSource;
 }
 
@@ -45,6 +47,7 @@ export const submissionReceiptSchema: z.ZodType<SubmissionReceipt> = z.strictObj
   receivedBlock: z.int().nonnegative(),
   receivedAt: z.int().positive(),
   signature: z.string(),
+  signedForm: z.literal("upload").optional(),
   source: z.discriminatedUnion("kind", [
     z.strictObject({
       kind: z.literal("push"),

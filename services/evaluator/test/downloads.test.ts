@@ -115,6 +115,25 @@ describe("a pushed submission", () => {
     expect(await readFile(kept)).toEqual(Buffer.from(bytes));
   });
 
+  test("that an older miner uploaded counts when its upload message was for this validator", async () => {
+    const desk = await openDesk();
+    const { sha256: hash, bytes } = await writeCheckpoint(desk, 0, 7);
+    await planRound(
+      desk,
+      [1, 2, 3].map((uid) => ({ miner: desk.miner(uid), group: 0, hash })),
+    );
+    const to = (uid: number) => ({ miner: desk.miner(uid), group: 0, roundId: 31 });
+    await push(desk, bytes, { ...to(1), uploadedTo: desk.validator });
+    await push(desk, bytes, { ...to(2), uploadedTo: desk.miner(1) });
+    await push(desk, bytes, { ...to(3), uploadedTo: desk.validator, signedBy: desk.miner(1) });
+    await desk.settle([1, 2, 3]);
+    expect(await outcomes(desk)).toEqual([
+      [1, "accepted", null],
+      [2, "rejected", "signature_invalid"],
+      [3, "rejected", "signature_invalid"],
+    ]);
+  });
+
   test("that two miners share is stored once, and accepted from both", async () => {
     const desk = await openDesk();
     const { sha256: hash, bytes } = await writeCheckpoint(desk, 0, 7);

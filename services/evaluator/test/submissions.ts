@@ -1,11 +1,12 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { publicKeyOf } from "@assay/chain/verify-signature";
 import { payloadName } from "@assay/checkpoint/inbox/inbox";
 import { encodeCommitment } from "@assay/core/commitment/payload";
 import { phaseWindow } from "@assay/core/cycle/phase";
 import { sha256Hex } from "@assay/core/hash/sha256";
 import { encodeBase64Url } from "@assay/core/messages/base64url";
-import { committedHashMessage } from "@assay/core/messages/block-message";
+import { committedHashMessage, uploadMessage } from "@assay/core/messages/block-message";
 import { pushLocation, submitMessageBytes } from "@assay/core/messages/submit-message";
 import type { SubmissionReceipt, SubmissionSource } from "@assay/core/submission-receipt";
 import { randomTensors, type TinyTensor, writeSubmission } from "@assay/testing/model/tiny-model";
@@ -63,14 +64,15 @@ export interface ReceiptOptions {
   readonly source: SubmissionSource;
   readonly signedBlock?: number;
   readonly signedBy?: Player;
+  /** The validator whose upload message the miner signed, as older miners do. */
+  readonly uploadedTo?: Player;
 }
 
 /** A receipt as the model server writes it, signed by the miner unless told otherwise. */
 export function receiptOf(options: ReceiptOptions): SubmissionReceipt {
   const { miner, group, roundId, source, signedBlock = roundId, signedBy = miner } = options;
   const { uid, hotkey } = miner;
-  const location = source.kind === "push" ? pushLocation(source.sha256) : source.url;
-  const message = submitMessageBytes({ hotkey, expertGroup: group, location, blockNumber: signedBlock });
+  const { uploadedTo } = options;
   return {
     schema: 1,
     submissionId: `${roundId}-${uid}`,
@@ -81,9 +83,19 @@ export function receiptOf(options: ReceiptOptions): SubmissionReceipt {
     signedBlock,
     receivedBlock: signedBlock,
     receivedAt: 1_763_000_000_000,
-    signature: encodeBase64Url(signedBy.signer.sign(message)),
+    signature: encodeBase64Url(signedBy.signer.sign(signedBytes(options, signedBlock))),
+    ...(uploadedTo !== undefined && { signedForm: "upload" }),
     source,
   };
+}
+
+function signedBytes({ miner, group, source, uploadedTo }: ReceiptOptions, blockNumber: number): Uint8Array {
+  if (uploadedTo !== undefined && source.kind === "push") {
+    const key = publicKeyOf(uploadedTo.hotkey) ?? new Uint8Array();
+    return uploadMessage(Buffer.from(source.sha256, "hex"), key, blockNumber);
+  }
+  const location = source.kind === "push" ? pushLocation(source.sha256) : source.url;
+  return submitMessageBytes({ hotkey: miner.hotkey, expertGroup: group, location, blockNumber });
 }
 
 /** Puts an upload and its receipt into the inbox, as the model server does. */

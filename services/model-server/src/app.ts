@@ -5,10 +5,13 @@ import type { Clock } from "@assay/runtime/time/clock";
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
 import { logAccess } from "./access-log.ts";
 import { accessRecord } from "./access-record.ts";
+import { type EndpointId, endpointIds } from "./api/endpoints.ts";
 import { type Handlers, register } from "./api/register.ts";
 import { requireBearer } from "./auth/bearer.ts";
 import type { ChainViewFile } from "./chain-view-file.ts";
 import type { CurrentVersion } from "./current-version.ts";
+import { getCheckpointEndpoint, pingEndpoint } from "./legacy/get-checkpoint.ts";
+import { submitCheckpointEndpoint } from "./legacy/submit-checkpoint.ts";
 import type { Bandwidth } from "./limits/bandwidth.ts";
 import { limitAddressRate } from "./limits/limit-rate.ts";
 import { limitShape } from "./limits/limit-shape.ts";
@@ -27,6 +30,7 @@ import { healthEndpoint, liveEndpoint, readyEndpoint } from "./routes/health.ts"
 import { partialEndpoint } from "./routes/partial.ts";
 import { submitEndpoint } from "./routes/submit.ts";
 import type { DownloadHint } from "./submissions/download-hint.ts";
+import { SubmissionDoor } from "./submissions/submission-door.ts";
 
 export interface AppComponents {
   readonly chainView: ChainViewFile;
@@ -56,6 +60,8 @@ export interface AppOptions {
   readonly reader: ReaderLimits;
   readonly uploadMinBytesPerSecond: number;
   readonly inboxReserveBytes: number;
+  /** Also the routes of older miners. */
+  readonly legacyRoutes: boolean;
 }
 
 /**
@@ -68,19 +74,20 @@ export function createApp(components: AppComponents, options: AppOptions): Expre
   app.enable("case sensitive routing").enable("strict routing");
   app.set("trust proxy", [...options.trustedProxies]);
   app.use(measure(components), noteReply(), limitShape(), closeWhenStopping(components.gate));
-  const handlers = endpointHandlers(components, options);
-  register(app, handlers, "open");
+  const ids = endpointIds(options.legacyRoutes ? ["compatibility.legacy_routes"] : []);
+  const handlers = endpointHandlers(components, options, ids);
+  register(app, ids, handlers, "open");
   app.use(limitAddressRate(new RequestRate(components.clock, options.rate)));
-  register(app, handlers, "counted");
+  register(app, ids, handlers, "counted");
   app.use(requireBearer(options.token));
   app.use(limitTransfers(components, options.reader));
-  register(app, handlers, "bearer");
+  register(app, ids, handlers, "bearer");
   app.use(refuseUnknown());
   app.use(answerFailure(components.logger));
   return app;
 }
 
-function endpointHandlers(components: AppComponents, options: AppOptions): Handlers {
+function endpointHandlers(components: AppComponents, options: AppOptions, ids: readonly EndpointId[]): Handlers {
   const hotkeyRate = new RequestRate(components.clock, options.rate);
   const signed = { windowBlocks: options.requestWindowBlocks, rate: hotkeyRate };
   const chunks = { ...options, ...signed };
@@ -91,19 +98,23 @@ function endpointHandlers(components: AppComponents, options: AppOptions): Handl
     rateWindowMillis: UPLOAD_RATE_WINDOW_MILLIS,
     reserveBytes: options.inboxReserveBytes,
   };
+  const submissions = { ...components, door: new SubmissionDoor({ ...components, hotkeyRate }, uploads) };
   const ready = readyEndpoint(components);
   return {
     live: liveEndpoint(),
     readyz: ready,
     health: healthEndpoint(components),
     ready,
-    docs: docsEndpoint(),
-    openapi: openApiEndpoint(),
+    docs: docsEndpoint(ids),
+    openapi: openApiEndpoint(ids),
     partial: partialEndpoint(components, options),
     full: fullEndpoint(components, signed),
     manifest: chunkListEndpoint(components, chunks),
     chunk: chunkEndpoint(components, chunks),
-    submit: submitEndpoint({ ...components, hotkeyRate }, uploads),
+    submit: submitEndpoint(submissions),
+    ping: pingEndpoint(),
+    getCheckpoint: getCheckpointEndpoint({ ...components, offload: null }, chunks),
+    submitCheckpoint: submitCheckpointEndpoint(submissions),
   };
 }
 

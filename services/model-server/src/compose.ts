@@ -63,6 +63,7 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
       reader: readerLimits(config),
       uploadMinBytesPerSecond: config.upload_min_bytes_per_second,
       inboxReserveBytes: config.inbox_reserve_bytes,
+      legacyRoutes: config.compatibility.legacy_routes,
     },
   );
   return [

@@ -270,6 +270,14 @@ export const modelServerSchema = {
       env: "LOG_DIRECTORY",
     },
   },
+  compatibility: {
+    legacy_routes: {
+      doc: "Also serve the routes of older miners: `/get-checkpoint`, `/submit-checkpoint` (multipart), `/ping`.",
+      format: Boolean,
+      default: false,
+      env: "COMPATIBILITY_LEGACY_ROUTES",
+    },
+  },
   development: {
     no_auth: {
       doc: "Serve without a token. For a machine that nobody else reaches, never for a validator.",

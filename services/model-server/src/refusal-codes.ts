@@ -7,12 +7,16 @@ export const REFUSALS = {
   header_invalid: { statuses: [400], meaning: "A header that the endpoint needs is missing or malformed." },
   content_type_unsupported: {
     statuses: [400],
-    meaning: "Neither `application/json` nor `application/octet-stream`, or a content encoding.",
+    meaning: "Not a type that the endpoint takes, or a content encoding.",
   },
-  body_invalid: { statuses: [400], meaning: "The JSON body is malformed, or the upload is empty." },
+  file_type_unsupported: {
+    statuses: [400],
+    meaning: "The file of a form is not named as one of safetensors; pickles are never opened.",
+  },
+  body_invalid: { statuses: [400], meaning: "The JSON body or the form is malformed, or the upload is empty." },
   query_invalid: { statuses: [400], meaning: "No such `part` or `format`." },
   signature_invalid: { statuses: [403], meaning: "The signature is not the hotkey's over these fields." },
-  wrong_target: { statuses: [403], meaning: "`X-Target` names another validator." },
+  wrong_target: { statuses: [403], meaning: "`X-Target`, or an older miner's form, names another validator." },
   not_registered: { statuses: [403], meaning: "The hotkey has no neuron on the subnet." },
   not_validator: { statuses: [403], meaning: "Only validators may fetch the whole model." },
   group_mismatch: { statuses: [403], meaning: "Not the group that the hotkey announced on chain." },
@@ -32,7 +36,8 @@ export const REFUSALS = {
   },
   block_window: {
     statuses: [400, 403],
-    meaning: "The signed block is outside its window: 400 for a submission, 403 for a signed request.",
+    meaning:
+      "The signed block is outside its window: 400 for a submission and for older miners, 403 for a signed request.",
   },
   not_committed: { statuses: [400], meaning: "The hotkey committed no hash in this cycle." },
   duplicate: { statuses: [409], meaning: "Another submission of this hotkey stands in this round." },
@@ -53,7 +58,10 @@ export const REFUSALS = {
     statuses: [422],
     meaning: "A tensor in the upload's header has not the dtype that it has in the model.",
   },
-  content_hash_mismatch: { statuses: [400], meaning: "The bytes do not hash to `X-Content-Hash`." },
+  content_hash_mismatch: {
+    statuses: [400],
+    meaning: "The bytes do not hash to `X-Content-Hash`, or to an older miner's `model_hex`.",
+  },
   upload_deadline: { statuses: [408], meaning: "The upload did not end in time." },
   upload_too_slow: { statuses: [408], meaning: "The upload came more slowly than `upload_min_bytes_per_second`." },
   range_not_satisfiable: { statuses: [416], meaning: "The range lies outside the file.", headers: ["Content-Range"] },

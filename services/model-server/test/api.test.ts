@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ENDPOINT_IDS, ENDPOINTS } from "../src/api/endpoints.ts";
+import { ENDPOINTS, endpointIds } from "../src/api/endpoints.ts";
 import { openApiDocument } from "../src/api/openapi.ts";
 import { REFUSALS } from "../src/refusal-codes.ts";
 import { distributeView } from "./chain-views.ts";
@@ -53,7 +53,7 @@ test("the server gives the document to anybody, and it names every endpoint", as
 
   expect([answer.status, answer.headers.get("cache-control")]).toEqual([200, "public, max-age=3600"]);
   const given = JSON.parse(answer.body);
-  expect(given).toEqual(JSON.parse(JSON.stringify(openApiDocument())));
+  expect(given).toEqual(JSON.parse(JSON.stringify(openApiDocument(endpointIds([])))));
   expect(Object.keys(given.paths)).toEqual([
     "/livez",
     "/readyz",
@@ -70,6 +70,23 @@ test("the server gives the document to anybody, and it names every endpoint", as
   expect(undocumented("GET", "/openapi.json", answer)).toEqual([]);
 });
 
+test("routes of older miners are described where they are, as nothing to build on", async () => {
+  await using older = await ServerFixture.start({
+    redisUrl: "unix:///nowhere/redis.sock",
+    view: distributeView(),
+    args: ["--compatibility.legacy_routes=true"],
+  });
+  await older.serve();
+  const given = JSON.parse(await (await fetch(`${older.url}/openapi.json`)).text());
+  const routes = [given.paths["/ping"].get, given.paths["/get-checkpoint"].get, given.paths["/submit-checkpoint"].post];
+
+  expect(given).toEqual(JSON.parse(JSON.stringify(openApiDocument())));
+  expect(routes.map(({ deprecated }) => deprecated)).toEqual([true, true, true]);
+  expect(routes[0].description).toBe("Only where the operator set `compatibility.legacy_routes`.");
+  expect(await (await fetch(`${older.url}/docs`)).text()).toContain('<section id="submitCheckpoint">');
+  expect(await (await fetch(`${server.url}/docs`)).text()).not.toContain("checkpoint<");
+});
+
 test("the page loads nothing, runs nothing, and its links lead somewhere", async () => {
   const answer = await answerOf(await fetch(`${server.url}/docs`));
   const [, style = ""] = /<style>(.*?)<\/style>/s.exec(answer.body) ?? [];
@@ -84,12 +101,12 @@ test("the page loads nothing, runs nothing, and its links lead somewhere", async
     `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
   );
   expect(answer.body).not.toMatch(/<script|<link|<img|<iframe|@import|url\(| style=| on\w+=/i);
-  expect(anchors).toEqual(ENDPOINT_IDS);
+  expect(anchors).toEqual(endpointIds([]));
   for (const anchor of anchors) expect(answer.body.split(`id="${anchor}"`)).toHaveLength(2);
   expect(others).toEqual(["openapi.json"]);
   expect((await fetch(new URL(others[0] ?? "", `${server.url}/docs`))).status).toBe(200);
-  for (const { path } of Object.values(ENDPOINTS)) {
-    expect(answer.body).toContain(`${path.replace(":digest", "{digest}")}</code></h2>`);
+  for (const id of endpointIds([])) {
+    expect(answer.body).toContain(`${ENDPOINTS[id].path.replace(":digest", "{digest}")}</code></h2>`);
   }
   expect(undocumented("GET", "/docs", answer)).toEqual([]);
 });

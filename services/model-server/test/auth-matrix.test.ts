@@ -3,8 +3,20 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { ENDPOINTS, type EndpointId } from "../src/api/endpoints.ts";
 import { distributeView } from "./chain-views.ts";
 import { undocumented } from "./documented.ts";
-import { ALICE, BOB, type Keypair, pullBody, pushHeaders, signedHeaders, VERA } from "./miners.ts";
-import { bytesOf, groupFile, ServerFixture } from "./server-fixture.ts";
+import {
+  ALICE,
+  BOB,
+  type Keypair,
+  legacyDownloadFields,
+  legacyForm,
+  legacyUploadFields,
+  pullBody,
+  pushHeaders,
+  signedHeaders,
+  VERA,
+} from "./miners.ts";
+import { getWithForm } from "./raw-client.ts";
+import { bytesOf, groupFile, ServerFixture, TOKEN } from "./server-fixture.ts";
 
 /** Every declared endpoint; what it takes in two forms is there twice. */
 type Endpoint = Exclude<EndpointId, "submit"> | "push" | "pull" | "nowhere";
@@ -26,7 +38,7 @@ const PHASES = ["distribute", "train", "submission", "validate"] as const;
 type MatrixPhase = (typeof PHASES)[number];
 
 const UNAUTHORIZED = "401 unauthorized";
-const WITHOUT_TOKEN: readonly Endpoint[] = ["live", "readyz", "health", "ready", "docs", "openapi"];
+const WITHOUT_TOKEN: readonly Endpoint[] = ["live", "readyz", "health", "ready", "docs", "openapi", "ping"];
 /** Status and code with the token, by signature and phase (in the order of {@link PHASES}); one for all phases. */
 const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly string[]>>>> = {
   live: sameFor(["200"]),
@@ -50,28 +62,20 @@ const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly 
   },
   manifest: signedOrMiner("200"),
   chunk: signedOrMiner("404 unknown_chunk"),
-  push: {
-    unsigned: ["400 header_invalid"],
-    forged: ["403 signature_invalid"],
-    replayed: ["409 wrong_phase", "409 wrong_phase", "200", "409 wrong_phase"],
-    stale: ["409 wrong_phase", "409 wrong_phase", "400 block_window", "409 wrong_phase"],
-    future: ["409 wrong_phase", "409 wrong_phase", "400 block_window", "409 wrong_phase"],
-    "for another request": ["403 signature_invalid"],
-    "for another validator": ["403 wrong_target"],
-    "for this validator": ["409 wrong_phase", "409 wrong_phase", "202", "409 wrong_phase"],
-    good: ["409 wrong_phase", "409 wrong_phase", "202", "409 wrong_phase"],
-  },
-  pull: {
+  push: submission("400 header_invalid", "202"),
+  pull: submission("400 body_invalid", "202"),
+  ping: sameFor(["200"]),
+  // The older miners' messages always name their target, have no nonce, and say nothing of the request.
+  getCheckpoint: {
+    ...sameFor(["200", "200", "503 wrong_phase", "503 wrong_phase"]),
     unsigned: ["400 body_invalid"],
     forged: ["403 signature_invalid"],
-    replayed: ["409 wrong_phase", "409 wrong_phase", "200", "409 wrong_phase"],
-    stale: ["409 wrong_phase", "409 wrong_phase", "400 block_window", "409 wrong_phase"],
-    future: ["409 wrong_phase", "409 wrong_phase", "400 block_window", "409 wrong_phase"],
+    stale: ["400 block_window"],
+    future: ["400 block_window"],
     "for another request": ["403 signature_invalid"],
     "for another validator": ["403 wrong_target"],
-    "for this validator": ["409 wrong_phase", "409 wrong_phase", "202", "409 wrong_phase"],
-    good: ["409 wrong_phase", "409 wrong_phase", "202", "409 wrong_phase"],
   },
+  submitCheckpoint: submission("400 body_invalid", "200"),
 };
 
 /** For endpoints that miners ask in their phases without a signature, and validators at any time with one. */
@@ -86,6 +90,22 @@ function signedOrMiner(served: string): Record<Signature, readonly string[]> {
     "for another validator": ["403 wrong_target"],
     "for this validator": [served],
     good: [served],
+  };
+}
+
+/** For endpoints that take submissions: their phase is looked at after the signature and before the block. */
+function submission(unsigned: string, accepted: string): Record<Signature, readonly string[]> {
+  const inPhase = (answer: string) => ["409 wrong_phase", "409 wrong_phase", answer, "409 wrong_phase"];
+  return {
+    unsigned: [unsigned],
+    forged: ["403 signature_invalid"],
+    replayed: inPhase("200"),
+    stale: inPhase("400 block_window"),
+    future: inPhase("400 block_window"),
+    "for another request": ["403 signature_invalid"],
+    "for another validator": ["403 wrong_target"],
+    "for this validator": inPhase(accepted),
+    good: inPhase(accepted),
   };
 }
 
@@ -112,13 +132,19 @@ function expected(endpoint: Endpoint, token: Token, signature: Signature, phase:
   return answers[PHASES.indexOf(phase)] ?? answers[0] ?? "missing in the table";
 }
 
+interface MatrixRequest extends RequestInit {
+  readonly path: string;
+  /** Of a GET with a form. */
+  readonly fields?: Record<string, string>;
+}
+
 let server: ServerFixture;
 let content: Uint8Array;
 let cycle = 3;
 beforeAll(async () => {
   server = await ServerFixture.start({
     redisUrl: "unix:///nowhere/redis.sock",
-    args: ["--rate_limit.requests=1000000"],
+    args: ["--rate_limit.requests=1000000", "--compatibility.legacy_routes=true"],
   });
   await server.publish(0, [bytesOf("zero", 1_000), bytesOf("one", 1_000)]);
   await server.serve();
@@ -156,14 +182,39 @@ const TARGETS: Readonly<Partial<Record<Signature, string>>> = {
   "for this validator": VERA.hotkey,
 };
 
+/** A request of the older miners, likewise. */
+function legacyRequestOf(
+  endpoint: "getCheckpoint" | "submitCheckpoint",
+  signature: Signature,
+  { block }: ChainView,
+): MatrixRequest {
+  const changes = {
+    blockNumber: block + (BLOCKS_OFF[signature] ?? 0),
+    origin: ALICE,
+    ...(signature === "for another validator" && { target: BOB }),
+    ...(signature === "for another request" && { signedBlock: block - 1 }),
+  };
+  const signer = signature === "forged" ? BOB : ALICE;
+  if (endpoint === "getCheckpoint") {
+    const fields = without(signature, { ...legacyDownloadFields(signer, changes), expert_group_id: "0" });
+    return { path: "/get-checkpoint", fields };
+  }
+  const fields = without(signature, legacyUploadFields(signer, content, changes));
+  return { path: "/submit-checkpoint", method: "POST", body: legacyForm(fields, content) };
+}
+
 /** A request as `signature` says; the same one gives the same request. */
-function requestOf(endpoint: Endpoint, signature: Signature, { block }: ChainView): RequestInit & { path: string } {
+function requestOf(endpoint: Endpoint, signature: Signature, view: ChainView): MatrixRequest {
+  if (endpoint === "getCheckpoint" || endpoint === "submitCheckpoint") {
+    return legacyRequestOf(endpoint, signature, view);
+  }
+  const { block } = view;
   const blockNumber = block + (BLOCKS_OFF[signature] ?? 0);
   const isForThis = signature !== "for another request";
   const target = TARGETS[signature];
   const targetHeader = target === undefined ? {} : { "x-target": target };
   const by = (owner: Keypair): Keypair =>
-    signature === "forged" ? { hotkey: owner.hotkey, sign: (message) => BOB.sign(message) } : owner;
+    signature === "forged" ? { ...owner, sign: (message) => BOB.sign(message) } : owner;
   if (endpoint === "push") {
     const location = isForThis ? {} : { location: `sha256:${"0".repeat(64)}` };
     const signed = pushHeaders(by(ALICE), content, { blockNumber, ...location });
@@ -195,11 +246,12 @@ function without(signature: Signature, fields: Record<string, string>): Record<s
     : fields;
 }
 
-async function answerTo({ path, ...init }: RequestInit & { path: string }, token: Token): Promise<string> {
+async function answerTo({ path, fields, ...init }: MatrixRequest, token: Token): Promise<string> {
   const authorization = { "no token": undefined, "a wrong token": "Bearer wrong", "the token": undefined }[token];
   const headers = { ...(init.headers as Record<string, string>), ...(authorization && { authorization }) };
-  const response =
-    token === "no token"
+  const response = fields
+    ? await getWithForm(`${server.url}${path}`, fields, bearerOf(token))
+    : token === "no token"
       ? await fetch(`${server.url}${path}`, { ...init, headers })
       : await server.fetch(path, { ...init, headers });
   const text = await response.text();
@@ -208,6 +260,10 @@ async function answerTo({ path, ...init }: RequestInit & { path: string }, token
   const differences = undocumented(init.method ?? "GET", path, { status, headers: response.headers, body: text });
   expect(differences).toEqual([]);
   return `${response.status}${code}`;
+}
+
+function bearerOf(token: Token): Record<string, string> {
+  return token === "no token" ? {} : { authorization: `Bearer ${token === "the token" ? TOKEN : "wrong"}` };
 }
 
 const ROWS = Object.keys(WITH_TOKEN) as readonly Endpoint[];
@@ -219,7 +275,7 @@ const CASES = ROWS.flatMap((endpoint) =>
 
 describe("every endpoint, token, signature and phase", () => {
   test("are in the matrix", () => {
-    expect(CASES).toHaveLength(1_404);
+    expect(CASES).toHaveLength(1_728);
   });
 
   test("a signed target cannot be taken off or put on", async () => {

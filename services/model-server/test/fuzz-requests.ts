@@ -1,5 +1,17 @@
 import fc from "fast-check";
-import { ALICE, BOB, EDDY, NELL, pullBody, pushHeaders, STRANGER, signedHeaders, VERA } from "./miners.ts";
+import {
+  ALICE,
+  BOB,
+  EDDY,
+  legacyDownloadFields,
+  legacyUploadFields,
+  NELL,
+  pullBody,
+  pushHeaders,
+  STRANGER,
+  signedHeaders,
+  VERA,
+} from "./miners.ts";
 import { TOKEN } from "./server-fixture.ts";
 
 /** One request as bytes of a connection; `url` and `headers` need not be valid. */
@@ -36,6 +48,9 @@ const URLS = [
   "/model/full",
   "/submit",
   "/submit?x=1",
+  "/ping",
+  "/get-checkpoint",
+  "/submit-checkpoint",
   "/%",
   "/model/%2e%2e/full",
   "//submit",
@@ -102,6 +117,15 @@ function goodRequests({ whole, foreign }: FuzzContents): readonly FuzzRequest[] 
     body: new Uint8Array(),
     framing: "none",
   });
+  const form = (fields: Record<string, string>, file: Uint8Array, name: string) => ({
+    ...push({ "content-type": "multipart/form-data; boundary=b" }, multipart(fields, file, name)),
+    url: "/submit-checkpoint",
+  });
+  const formGet = (fields: Record<string, string>): FuzzRequest => ({
+    ...push({ "content-type": "application/x-www-form-urlencoded" }, Buffer.from(String(new URLSearchParams(fields)))),
+    method: "GET",
+    url: "/get-checkpoint",
+  });
   const pull = (body: string) => push({ "content-type": "application/json" }, Buffer.from(body));
   return [
     // Other bytes than signed, so that it is received again and again and never stands.
@@ -120,9 +144,24 @@ function goodRequests({ whole, foreign }: FuzzContents): readonly FuzzRequest[] 
     get("/model/full", signedHeaders(BOB, { blockNumber: 176, nonce: "nonce-two-0" })),
     get("/model/partial", { "x-hotkey": ALICE.hotkey, "x-expert-group": "0", range: "bytes=0-99" }),
     get("/model/partial?part=shared&format=framed", { "x-hotkey": BOB.hotkey, "if-none-match": "*" }),
+    form(legacyUploadFields(ALICE, whole), whole.with(-1, 0xff), "model.safetensors"),
+    form(legacyUploadFields(ALICE, whole), whole, "model.pt"),
+    form(legacyUploadFields(NELL, whole), whole, "model.safetensors"),
+    form(legacyUploadFields(EDDY, whole), whole, "model.safetensors"),
+    form({}, whole, "model.safetensors"),
+    formGet({ ...legacyDownloadFields(ALICE, { blockNumber: 176 }), expert_group_id: "0" }),
+    formGet(legacyDownloadFields(VERA, { blockNumber: 176 })),
     get("/health", {}),
     get("/ready", {}),
   ];
+}
+
+/** A form with a boundary of one letter, so that changed bytes often meet it. */
+function multipart(fields: Record<string, string>, file: Uint8Array, name: string): Uint8Array {
+  const part = (disposition: string) => `--b\r\nContent-Disposition: form-data; ${disposition}\r\n\r\n`;
+  const texts = Object.entries(fields).map(([field, value]) => `${part(`name="${field}"`)}${value}\r\n`);
+  const head = `${texts.join("")}${part(`name="file"; filename="${name}"`)}`;
+  return new Uint8Array(Buffer.concat([Buffer.from(head), file, Buffer.from("\r\n--b--\r\n")]));
 }
 
 function anyRequests(): fc.Arbitrary<FuzzRequest> {

@@ -28,6 +28,7 @@ beforeAll(async () => {
     args: [
       "--chain_view.max_age_seconds=100000",
       "--rate_limit.requests=1000000000",
+      "--compatibility.legacy_routes=true",
       "--transfers.max_in_flight=1000",
       "--transfers.max_per_hotkey=1000",
       "--transfers.max_per_address=1000",

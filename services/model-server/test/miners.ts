@@ -1,5 +1,6 @@
 import { sha256Hex } from "@assay/core/hash/sha256";
 import { encodeBase64Url } from "@assay/core/messages/base64url";
+import { blockMessage, uploadMessage } from "@assay/core/messages/block-message";
 import { requestMessageBytes } from "@assay/core/messages/request-message";
 import type { SubmitMessage } from "@assay/core/messages/submit-message";
 import { submitMessageBytes } from "@assay/core/messages/submit-message";
@@ -14,6 +15,7 @@ import {
 /** A hotkey of a test, with its secret. */
 export interface Keypair {
   readonly hotkey: string;
+  readonly publicKey: Uint8Array;
   sign(message: Uint8Array): string;
 }
 
@@ -23,6 +25,7 @@ function keypair(name: string, type: "sr25519" | "ed25519" = "sr25519"): Keypair
   const sign = type === "sr25519" ? sr25519Sign : ed25519Sign;
   return {
     hotkey: encodeAddress(pair.publicKey, 42),
+    publicKey: pair.publicKey,
     sign: (message) => encodeBase64Url(sign(message, pair)),
   };
 }
@@ -62,6 +65,53 @@ export function pullBody(miner: Keypair, url: string, changes: Partial<SubmitMes
     block_number: message.blockNumber,
     signature: miner.sign(submitMessageBytes(message)),
   });
+}
+
+/** What an older miner's form says, and what of it is not so. */
+export interface LegacyChanges {
+  readonly target?: Keypair;
+  readonly blockNumber?: number;
+  /** Whose name the form carries; the signer's unless given. */
+  readonly origin?: Keypair;
+  /** The block that is signed, when it is another than the form says. */
+  readonly signedBlock?: number;
+}
+
+/** The fields of `GET /get-checkpoint`, but for the group. */
+export function legacyDownloadFields(signer: Keypair, changes: LegacyChanges = {}): Record<string, string> {
+  const { target = VERA, blockNumber = 136, origin = signer, signedBlock = blockNumber } = changes;
+  return {
+    target_hotkey_ss58: target.hotkey,
+    origin_hotkey_ss58: origin.hotkey,
+    origin_block: String(blockNumber),
+    signature: signer.sign(blockMessage(target.publicKey, signedBlock)),
+  };
+}
+
+/** The fields of `POST /submit-checkpoint`, but for the file. */
+export function legacyUploadFields(
+  signer: Keypair,
+  content: Uint8Array,
+  changes: LegacyChanges = {},
+): Record<string, string> {
+  const { target = VERA, blockNumber = 176, origin = signer, signedBlock = blockNumber } = changes;
+  const hash = sha256Hex(content);
+  return {
+    origin_block: String(blockNumber),
+    target_hotkey_ss58: target.hotkey,
+    origin_hotkey_ss58: origin.hotkey,
+    model_hex: hash,
+    block_hex: Buffer.from(blockMessage(target.publicKey, blockNumber)).toString("hex"),
+    signature: signer.sign(uploadMessage(Buffer.from(hash, "hex"), target.publicKey, signedBlock)),
+  };
+}
+
+/** A form as the older miners' client sends it: fields first, then the file. */
+export function legacyForm(fields: Record<string, string>, content: Uint8Array, name = "model.safetensors"): FormData {
+  const form = new FormData();
+  for (const [field, value] of Object.entries(fields)) form.append(field, value);
+  form.append("file", new Blob([Buffer.from(content)]), name);
+  return form;
 }
 
 export interface SignedGet {

@@ -15,11 +15,12 @@ test("an upload message is the hash and the block message, 64 bytes", () => {
   expect(message).toHaveLength(64);
   expect(message.slice(0, 24)).toEqual(new Uint8Array(24).fill(0xab));
   expect(message.slice(24)).toEqual(blockMessage(alice, 12_345));
+  expect(uploadMessage(new Uint8Array(32), alice, 12_345)).toHaveLength(72);
 });
 
 test("a key or a hash of the wrong length is refused", () => {
   expect(() => blockMessage(alice.slice(1), 1)).toThrow("31 bytes instead of 32");
-  expect(() => uploadMessage(new Uint8Array(32), alice, 1)).toThrow("32 bytes instead of 24");
+  expect(() => uploadMessage(new Uint8Array(31), alice, 1)).toThrow("31 bytes instead of 24 or 32");
 });
 
 test("a committed signature covers the hash's lower-case text, not its bytes", () => {

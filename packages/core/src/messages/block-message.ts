@@ -3,7 +3,8 @@ import type { BlockNumber } from "../units.ts";
 
 const PUBLIC_KEY_BYTES = 32;
 const BLOCK_BYTES = 8;
-const MODEL_HASH_BYTES = 24;
+/** The tensors' hash of the older miners, and SHA-256 of the file. */
+const MODEL_HASH_BYTES: readonly number[] = [24, 32];
 
 /**
  * The reference's block message: 32 bytes of public key, then the block as big-endian u64; 40 bytes.
@@ -19,12 +20,15 @@ export function blockMessage(publicKey: Uint8Array, block: BlockNumber): Uint8Ar
 }
 
 /**
- * What the reference's miners sign on upload: the 24-byte model hash, then the block message of the target; 64 bytes.
+ * What the reference's miners sign on upload: the model hash, then the block message of the target.
  *
+ * @param modelHash 24 bytes over tensors as in the reference, or the 32 of the file's SHA-256.
  * @throws RangeError if the hash has another length (a caller's bug).
  */
 export function uploadMessage(modelHash: Uint8Array, targetKey: Uint8Array, block: BlockNumber): Uint8Array {
-  requireLength(modelHash, MODEL_HASH_BYTES, "model hash");
+  if (!MODEL_HASH_BYTES.includes(modelHash.length)) {
+    throw new RangeError(`The model hash has ${modelHash.length} bytes instead of ${MODEL_HASH_BYTES.join(" or ")}`);
+  }
   return concatBytes(modelHash, blockMessage(targetKey, block));
 }
 

@@ -21,7 +21,7 @@ import { type FetchComponents, fetchSubmission, type Inspected, type PullOptions
 const PLAN_PATIENCE_BLOCKS = 20;
 
 export interface DownloadProcessorComponents extends FetchComponents {
-  readonly chain: Pick<ChainClient, "head" | "onHead">;
+  readonly chain: Pick<ChainClient, "head" | "onHead" | "hotkey">;
   readonly ledger: Pick<Ledger, "rounds">;
   readonly inbox: Inbox;
   readonly layout: CheckpointLayout;
@@ -68,7 +68,7 @@ export function createDownloadProcessor(components: DownloadProcessorComponents,
       uid: entry.uid,
       source: receipt.source.kind,
     });
-    const fault = receiptFault(round, entry, receipt);
+    const fault = receiptFault(round, entry, receipt, chain.hotkey);
     if (fault !== null) return { kind: "rejected", ...fault };
     return await fetchSubmission({ round, entry, source: receipt.source }, components, options, signal);
   }

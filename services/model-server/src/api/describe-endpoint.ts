@@ -15,6 +15,7 @@ export interface OpenApiOperation {
   readonly operationId: string;
   readonly summary: string;
   readonly description?: string;
+  readonly deprecated?: true;
   readonly security: readonly Readonly<Record<string, readonly string[]>>[];
   readonly parameters?: readonly OpenApiParameter[];
   readonly requestBody?: { readonly required: true; readonly description: string; readonly content: MediaTypes };
@@ -48,17 +49,25 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** An endpoint as OpenAPI describes it, everything spelt out. */
 export function describeEndpoint(operationId: string, declared: EndpointDeclaration): OpenApiOperation {
-  const { summary, description, access } = declared;
+  const { summary, access, option } = declared;
+  const description = descriptionOf(declared);
   const parameters = parametersOf(declared);
   return {
     operationId,
     summary,
     ...(description !== undefined && { description }),
+    // What no server must have is nothing for new clients to build on.
+    ...(option !== undefined && { deprecated: true as const }),
     security: access === "bearer" ? [{ bearer: [] }] : [],
     ...(parameters.length > 0 && { parameters }),
     ...(declared.bodies !== undefined && { requestBody: requestBody(declared.bodies) }),
     responses: { ...served(declared.replies), ...refused(declared) },
   };
+}
+
+function descriptionOf({ description, option }: EndpointDeclaration): string | undefined {
+  const texts = [description, option && `Only where the operator set \`${option}\`.`];
+  return texts.filter((each) => each !== undefined).join(" ") || undefined;
 }
 
 function parametersOf(declared: EndpointDeclaration): readonly OpenApiParameter[] {

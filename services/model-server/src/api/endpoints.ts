@@ -1,15 +1,19 @@
 import { chunkListSchema } from "@assay/core/chunk-list";
+import { legacyDownloadForm, legacyUploadForm } from "@assay/core/messages/legacy-forms";
 import { submitMessageSchema } from "@assay/core/messages/submit-message";
 import { z } from "zod";
 import type { RefusalCase } from "../refusal-codes.ts";
 import type { EndpointDeclaration } from "./declaration.ts";
 import {
+  checkpointBody,
   elsewhereReply,
   fileReplies,
   healthBody,
   liveBody,
   noStore,
+  olderMinersHeaders,
   pageHeaders,
+  pongBody,
   publicHeaders,
   readinessBody,
   submissionBody,
@@ -51,6 +55,30 @@ const OF_SIGNED = [
   "403 nonce_reused",
   "429 rate_limited",
   "429 too_many_requests",
+] as const satisfies readonly RefusalCase[];
+const OF_SUBMISSIONS = [
+  "400 content_type_unsupported",
+  "400 body_invalid",
+  "400 block_window",
+  "400 not_committed",
+  "400 content_hash_mismatch",
+  "403 signature_invalid",
+  "403 wrong_target",
+  "403 not_registered",
+  "403 group_mismatch",
+  "404 unknown_group",
+  "408 upload_deadline",
+  "408 upload_too_slow",
+  "409 wrong_phase",
+  "409 duplicate",
+  "413 too_large",
+  "422 malformed",
+  "422 tensor_set_mismatch",
+  "422 shape_mismatch",
+  "422 dtype_mismatch",
+  "429 too_many_requests",
+  "503 chain_view_stale",
+  "507 inbox_full",
 ] as const satisfies readonly RefusalCase[];
 
 /** Every endpoint of the public port. One that is not here cannot be registered, and one that is has a handler. */
@@ -189,30 +217,59 @@ export const ENDPOINTS = {
       },
       202: { description: "The submission stands.", content: { "application/json": submissionBody } },
     },
+    refusals: OF_SUBMISSIONS,
+  },
+  ping: {
+    method: "GET",
+    path: "/ping",
+    summary: "The process answers, for older miners.",
+    access: "open",
+    option: "compatibility.legacy_routes",
+    replies: { 200: { description: "It does.", headers: noStore, content: { "application/json": pongBody } } },
+    refusals: [],
+  },
+  getCheckpoint: {
+    method: "GET",
+    path: "/get-checkpoint",
+    summary: "What `GET /model/partial` gives, for older miners.",
+    access: "bearer",
+    option: "compatibility.legacy_routes",
+    transfer: "download",
+    bodies: {
+      "application/x-www-form-urlencoded": {
+        description: "The form, whose signature covers target and block.",
+        content: legacyDownloadForm,
+      },
+    },
+    replies: fileReplies("The part.", { "application/octet-stream": "bytes" }, olderMinersHeaders),
     refusals: [
+      ...OF_FILES,
+      ...OF_MINERS,
       "400 content_type_unsupported",
       "400 body_invalid",
       "400 block_window",
-      "400 not_committed",
-      "400 content_hash_mismatch",
       "403 signature_invalid",
       "403 wrong_target",
-      "403 not_registered",
       "403 group_mismatch",
+      "403 part_not_offered",
       "404 unknown_group",
-      "408 upload_deadline",
-      "408 upload_too_slow",
-      "409 wrong_phase",
-      "409 duplicate",
-      "413 too_large",
-      "422 malformed",
-      "422 tensor_set_mismatch",
-      "422 shape_mismatch",
-      "422 dtype_mismatch",
-      "429 too_many_requests",
-      "503 chain_view_stale",
-      "507 inbox_full",
     ],
+  },
+  submitCheckpoint: {
+    method: "POST",
+    path: "/submit-checkpoint",
+    summary: "Takes a submission as the file of a form, from older miners.",
+    access: "bearer",
+    option: "compatibility.legacy_routes",
+    transfer: "upload",
+    bodies: {
+      "multipart/form-data": {
+        description: "The fields, then `file`. The signature covers the file's hash, target and block.",
+        content: z.intersection(legacyUploadForm, z.object({ file: z.file() })),
+      },
+    },
+    replies: { 200: { description: "The submission stands.", content: { "application/json": checkpointBody } } },
+    refusals: [...OF_SUBMISSIONS, "400 file_type_unsupported"],
   },
 } as const satisfies Readonly<Record<string, EndpointDeclaration>>;
 
@@ -220,3 +277,13 @@ export type EndpointId = keyof typeof ENDPOINTS;
 
 /** In the order in which they are declared. */
 export const ENDPOINT_IDS = Object.keys(ENDPOINTS) as readonly EndpointId[];
+
+type EndpointOption = NonNullable<EndpointDeclaration["option"]>;
+
+/** The endpoints that are there under these options. */
+export function endpointIds(options: readonly EndpointOption[]): readonly EndpointId[] {
+  return ENDPOINT_IDS.filter((id) => {
+    const { option }: EndpointDeclaration = ENDPOINTS[id];
+    return option === undefined || options.includes(option);
+  });
+}

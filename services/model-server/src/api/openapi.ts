@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { EndpointDeclaration } from "./declaration.ts";
 import { describeEndpoint, type OpenApiOperation, type OpenApiResponse } from "./describe-endpoint.ts";
-import { ENDPOINT_IDS, ENDPOINTS } from "./endpoints.ts";
+import { ENDPOINT_IDS, ENDPOINTS, type EndpointId } from "./endpoints.ts";
 
 /** Version of the HTTP API, not of the program. Raised when a client that follows the document could break. */
 const API_VERSION = "1.0.0";
@@ -15,10 +15,14 @@ export const API_DESCRIPTION: string = [
   "A path that is not here is 404 `not_found`.",
 ].join(" ");
 
-/** The public port as an OpenAPI 3.1 document. What several operations have alike stands in its components. */
-export function openApiDocument(): OpenApiDocument {
+/**
+ * The public port as an OpenAPI 3.1 document. What several operations have alike stands in its components.
+ *
+ * @param ids the endpoints that are there; unless told otherwise all that there can be.
+ */
+export function openApiDocument(ids: readonly EndpointId[] = ENDPOINT_IDS): OpenApiDocument {
   const components = new Components();
-  const paths = ENDPOINT_IDS.map((id) => {
+  const paths = ids.map((id) => {
     const declared: EndpointDeclaration = ENDPOINTS[id];
     const own = describeEndpoint(id, declared);
     const head = declared.method === "GET" ? { head: components.share(headOf(own)) } : {};

@@ -1,7 +1,7 @@
 import type { Express, Request, RequestHandler, Response } from "express";
 import { Refusal, sendRefusal } from "../refusal.ts";
 import type { Access, EndpointDeclaration } from "./declaration.ts";
-import { ENDPOINT_IDS, ENDPOINTS, type EndpointId } from "./endpoints.ts";
+import { ENDPOINTS, type EndpointId } from "./endpoints.ts";
 import { type RequestInput, readRequest } from "./read-request.ts";
 
 /** What an endpoint does: it either answers itself or says why not. */
@@ -17,9 +17,9 @@ export type HandlerOf<Id extends EndpointId> = Handler<(typeof ENDPOINTS)[Id]>;
 /** Each declared endpoint's handler, and none besides. */
 export type Handlers = { readonly [Id in EndpointId]: HandlerOf<Id> };
 
-/** Makes routes of all endpoints that these may ask. */
-export function register(app: Express, handlers: Handlers, access: Access): void {
-  for (const id of ENDPOINT_IDS.filter((each) => ENDPOINTS[each].access === access)) {
+/** Makes routes of those endpoints that these may ask. */
+export function register(app: Express, ids: readonly EndpointId[], handlers: Handlers, access: Access): void {
+  for (const id of ids.filter((each) => ENDPOINTS[each].access === access)) {
     const { method, path } = ENDPOINTS[id];
     app[method === "GET" ? "get" : "post"](path, route(ENDPOINTS[id], handlers[id] as Handler<EndpointDeclaration>));
   }

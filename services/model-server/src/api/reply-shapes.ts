@@ -40,6 +40,18 @@ export const submissionBody = z.strictObject({
 });
 export type SubmissionBody = z.output<typeof submissionBody>;
 
+export const pongBody = z.strictObject({ status: z.literal("ok") });
+export type PongBody = z.output<typeof pongBody>;
+
+/** How older miners learn that their submission stands. */
+export const checkpointBody = z.strictObject({
+  status: z.literal("ok"),
+  stored_path: z.string().describe("Within the inbox."),
+  bytes: z.int().nonnegative(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type CheckpointBody = z.output<typeof checkpointBody>;
+
 export const noStore = {
   "Cache-Control": { description: "Always `no-store`.", schema: z.literal("no-store"), always: true },
 } satisfies Reply["headers"];
@@ -84,15 +96,29 @@ export const elsewhereReply: Record<number, Reply> = {
   },
 };
 
+export const olderMinersHeaders = {
+  "Content-Disposition": {
+    description: "A name for the file, with the model's version.",
+    schema: z.string(),
+    always: true,
+  },
+  "X-Accel-Buffering": { description: "`no`.", schema: z.literal("no"), always: true },
+} satisfies Reply["headers"];
+
 /** How a file is answered: whole, not modified, or one range of it. */
-export function fileReplies(description: string, content: NonNullable<Reply["content"]>): Record<number, Reply> {
+export function fileReplies(
+  description: string,
+  content: NonNullable<Reply["content"]>,
+  moreHeaders: NonNullable<Reply["headers"]> = {},
+): Record<number, Reply> {
+  const headers = { ...fileHeaders, ...moreHeaders };
   return {
-    200: { description, headers: fileHeaders, content },
+    200: { description, headers, content },
     206: {
       description: "The range that was asked for.",
-      headers: { ...fileHeaders, "Content-Range": contentRange },
+      headers: { ...headers, "Content-Range": contentRange },
       content,
     },
-    304: { description: "What `If-None-Match` names is still the file.", headers: fileHeaders },
+    304: { description: "What `If-None-Match` names is still the file.", headers },
   };
 }

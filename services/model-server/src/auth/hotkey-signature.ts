@@ -20,6 +20,15 @@ export function isSignedBy(hotkey: Hotkey, signature: string, message: Uint8Arra
   return verifies(sr25519Verify, message, bytes, publicKey) || verifies(ed25519Verify, message, bytes, publicKey);
 }
 
+/** The 32 bytes of this validator's own key, which the view of the chain names. */
+export function validatorKey(hotkey: Hotkey): Uint8Array {
+  const key = publicKeyOf(hotkey);
+  if (key === null) {
+    throw new Error(`The view of the chain names ${hotkey} as this validator's hotkey`);
+  }
+  return key;
+}
+
 /** The key's 32 bytes; null when the address's checksum or prefix is wrong. */
 function publicKeyOf(hotkey: Hotkey): Uint8Array | null {
   try {

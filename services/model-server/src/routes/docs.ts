@@ -1,4 +1,5 @@
 import { docsPage } from "../api/docs-page.ts";
+import type { EndpointId } from "../api/endpoints.ts";
 import { openApiDocument } from "../api/openapi.ts";
 import type { HandlerOf } from "../api/register.ts";
 import { sendText } from "./send-text.ts";
@@ -6,8 +7,8 @@ import { sendText } from "./send-text.ts";
 const PUBLIC = { "Cache-Control": "public, max-age=3600" };
 
 /** `GET /docs`: what can be asked of this server, as a page that loads nothing and runs nothing. */
-export function docsEndpoint(): HandlerOf<"docs"> {
-  const { html, contentSecurityPolicy } = docsPage();
+export function docsEndpoint(ids: readonly EndpointId[]): HandlerOf<"docs"> {
+  const { html, contentSecurityPolicy } = docsPage(ids);
   return async function sendPage(_request, response) {
     response.set({
       ...PUBLIC,
@@ -21,8 +22,8 @@ export function docsEndpoint(): HandlerOf<"docs"> {
 }
 
 /** `GET /openapi.json`: the same for programs. */
-export function openApiEndpoint(): HandlerOf<"openapi"> {
-  const document = JSON.stringify(openApiDocument());
+export function openApiEndpoint(ids: readonly EndpointId[]): HandlerOf<"openapi"> {
+  const document = JSON.stringify(openApiDocument(ids));
   return async function sendDocument(_request, response) {
     response.set(PUBLIC);
     sendText(response, "json", document);

@@ -38,36 +38,55 @@ export function partialEndpoint(components: PartialComponents, options: PartialO
     if (wanted instanceof Refusal) {
       return wanted;
     }
-    const part = wanted.part === "group" ? wanted.group : wanted.part;
-    noteAccess(response, { hotkey: wanted.caller.hotkey, ...(part !== undefined && { group: part }) });
-    const version = await components.currentVersion.loaded();
-    if (version instanceof Refusal) {
-      return version;
-    }
-    const file = fileOf(wanted, version, view);
-    if (file instanceof Refusal) {
-      return file;
-    }
-    const sent = await send(request, response, wanted, file, components.offload);
-    if (sent instanceof Refusal) {
-      components.currentVersion.refused(sent);
-      return sent;
-    }
-    return undefined;
+    return await servePart(components, { request, response, view }, wanted);
   };
+}
+
+/** A request for a part of the model, and the view of the chain that it is judged by. */
+export interface PartRequest {
+  readonly request: Request;
+  readonly response: Response;
+  readonly view: ChainView;
+}
+
+/** Sends a part that its caller may have, in so far as the current version has it. */
+export async function servePart(
+  components: PartialComponents,
+  { request, response, view }: PartRequest,
+  wanted: WantedPart,
+): Promise<Refusal | undefined> {
+  const part = wanted.part === "group" ? wanted.group : wanted.part;
+  noteAccess(response, { hotkey: wanted.caller.hotkey, ...(part !== undefined && { group: part }) });
+  const version = await components.currentVersion.loaded();
+  if (version instanceof Refusal) {
+    return version;
+  }
+  const file = fileOf(wanted, version, view);
+  if (file instanceof Refusal) {
+    return file;
+  }
+  const sent = await send(request, response, wanted, file, components.offload);
+  if (sent instanceof Refusal) {
+    components.currentVersion.refused(sent);
+    return sent;
+  }
+  return undefined;
 }
 
 type PartialInput = Parameters<HandlerOf<"partial">>[2];
 
-interface Wanted {
+/** A part of the model and who wants it. */
+export interface WantedPart {
   readonly caller: ChainViewRosterEntry;
   /** Only the part `group` needs one. */
   readonly group: ExpertGroup | undefined;
   readonly part: PartialInput["query"]["part"];
   readonly framed: boolean;
+  /** With the headers that older miners know. */
+  readonly forOlderMiners?: true;
 }
 
-function wantedPart({ query, headers }: PartialInput, view: ChainView, options: PartialOptions): Wanted | Refusal {
+function wantedPart({ query, headers }: PartialInput, view: ChainView, options: PartialOptions): WantedPart | Refusal {
   const caller = registeredCaller(headers["x-hotkey"], view);
   if (caller instanceof Refusal) {
     return caller;
@@ -77,17 +96,22 @@ function wantedPart({ query, headers }: PartialInput, view: ChainView, options: 
   if (group === undefined && part === "group") {
     return new Refusal(400, "header_invalid", "X-Expert-Group is required");
   }
-  const wanted: Wanted = { caller, group, part, framed: format === "framed" };
-  return checkOffer(wanted, options) ?? checkPhase(view, options.servePhases) ?? wanted;
+  return allowPart({ caller, group, part, framed: format === "framed" }, view, options);
 }
 
-function checkOffer({ part }: Wanted, { allowContext }: PartialOptions): Refusal | null {
-  return part === "context" && !allowContext
-    ? new Refusal(403, "part_not_offered", "This validator does not offer the whole model to miners")
-    : null;
+/** The part, if miners may have it and now; which group is the caller's is seen when it is served. */
+export function allowPart(
+  wanted: WantedPart,
+  view: ChainView,
+  { allowContext, servePhases }: PartialOptions,
+): WantedPart | Refusal {
+  if (wanted.part === "context" && !allowContext) {
+    return new Refusal(403, "part_not_offered", "This validator does not offer the whole model to miners");
+  }
+  return checkPhase(view, servePhases) ?? wanted;
 }
 
-function fileOf(wanted: Wanted, version: LoadedVersion, view: ChainView): ServedFile | Refusal {
+function fileOf(wanted: WantedPart, version: LoadedVersion, view: ChainView): ServedFile | Refusal {
   const { manifest, parts } = version;
   const slice = manifest.groups.find(({ group }) => group === wanted.group);
   if (wanted.group !== undefined) {
@@ -110,7 +134,12 @@ function fileOf(wanted: Wanted, version: LoadedVersion, view: ChainView): Served
     return new Refusal(404, "unknown_group", "The model has no such expert group");
   }
   const meta = modelMeta(manifest, view, wanted.part === "group" ? (wanted.group ?? null) : null, entry.sha256);
-  return { content, sha256: entry.sha256, meta, contentType: "application/octet-stream" };
+  const moreHeaders = wanted.forOlderMiners ? olderHeaders(manifest.version) : {};
+  return { content, sha256: entry.sha256, meta, contentType: "application/octet-stream", moreHeaders };
+}
+
+function olderHeaders(version: number): Record<string, string> {
+  return { "Content-Disposition": `attachment; filename="step${version}"`, "X-Accel-Buffering": "no" };
 }
 
 function configFile({ config, manifest }: LoadedVersion, view: ChainView): ServedFile {
@@ -118,6 +147,6 @@ function configFile({ config, manifest }: LoadedVersion, view: ChainView): Serve
   return { content: new ComposedFile([config], new Map()), sha256: null, meta, contentType: "application/json" };
 }
 
-function send(request: Request, response: Response, { framed }: Wanted, file: ServedFile, offload: Offload | null) {
+function send(request: Request, response: Response, { framed }: WantedPart, file: ServedFile, offload: Offload | null) {
   return framed ? sendFramed(request, response, file) : sendFile(request, response, file, offload);
 }

@@ -17,6 +17,8 @@ export interface ServedFile {
   /** Null for bytes that mean the same in every version. */
   readonly meta: ModelMeta | null;
   readonly contentType: string;
+  /** Beside those of every file. */
+  readonly moreHeaders?: Readonly<Record<string, string>>;
 }
 
 /** How sending ended: all that was asked for, cut by the client, or left to somebody else. */
@@ -42,6 +44,7 @@ export async function sendFile(
     "Cache-Control": "private, no-cache",
     "Accept-Ranges": "bytes",
     ...(file.meta !== null && { "X-Model-Meta": JSON.stringify(file.meta) }),
+    ...file.moreHeaders,
     ...(etag !== null && { ETag: etag, "X-Content-Hash": `sha256:${file.sha256}` }),
   });
   if (!matches(request.get("if-match"), etag)) {
@@ -166,6 +169,8 @@ function refused(response: Response, refusal: Refusal): Refusal {
 const FILE_HEADERS = [
   "ETag",
   "Content-Type",
+  "Content-Disposition",
+  "X-Accel-Buffering",
   "Content-Length",
   "Content-Range",
   "X-Content-Hash",

@@ -1,24 +1,17 @@
 import type { SubmissionReceipt } from "@assay/core/submission-receipt";
 import type { Request, Response } from "express";
-import { noteAccess } from "../access-record.ts";
-import { answerAtOnce } from "../answer-at-once.ts";
+import { answerAtOnce, askForBody } from "../answer-at-once.ts";
 import type { HandlerOf } from "../api/register.ts";
 import type { SubmissionBody } from "../api/reply-shapes.ts";
 import { checkTarget } from "../auth/request-target.ts";
 import { Refusal } from "../refusal.ts";
 import { pullClaim, pushClaim, type SubmissionClaim } from "../submissions/claim.ts";
-import { CUT } from "../submissions/receive-upload.ts";
-import {
-  SubmissionDoor,
-  type SubmissionDoorComponents,
-  type SubmissionLimits,
-  type SubmissionResult,
-} from "../submissions/submission-door.ts";
-import { readSmallJson } from "./small-json.ts";
+import { CUT, type UploadBody } from "../submissions/receive-upload.ts";
+import { type SubmissionTaking, takeClaim } from "../submissions/take-claim.ts";
+import { readSmallJson } from "./small-body.ts";
 
 /** `POST /submit`: takes a submission's bytes (`application/octet-stream`) or the signed URL of them (JSON). */
-export function submitEndpoint(components: SubmissionDoorComponents, limits: SubmissionLimits): HandlerOf<"submit"> {
-  const door = new SubmissionDoor(components, limits);
+export function submitEndpoint(components: SubmissionTaking): HandlerOf<"submit"> {
   return async function takeSubmission(request, response, { headers }) {
     const view = await components.chainView.fresh();
     if (view instanceof Refusal) {
@@ -28,19 +21,24 @@ export function submitEndpoint(components: SubmissionDoorComponents, limits: Sub
     if (claim instanceof Refusal) {
       return claim;
     }
-    const { hotkey, group, signedBlock: block, source } = claim;
-    noteAccess(response, { hotkey, group, block });
-    const result = await door.take({ request, response }, claim, view);
-    components.metrics.submissions.inc({ source: source.kind, result: kindOf(result) });
+    const result = await takeClaim(components, { request, response, body: bodyOf(request, response) }, claim, view);
     if (result instanceof Refusal) {
       return result;
     }
     if (result !== CUT) {
-      noteAccess(response, { outcome: result.kind });
       response.status(result.kind === "accepted" ? 202 : 200);
       answerAtOnce(request, response, replyOf(result.receipt));
     }
     return undefined;
+  };
+}
+
+function bodyOf(request: Request, response: Response): UploadBody {
+  const declared = request.get("content-length");
+  return {
+    stream: request,
+    declaredBytes: declared === undefined ? null : Number(declared),
+    ask: () => askForBody(request, response),
   };
 }
 
@@ -67,8 +65,4 @@ function replyOf({ hotkey, group, signedBlock, submissionId }: SubmissionReceipt
     block_number: signedBlock,
     submission_id: submissionId,
   };
-}
-
-function kindOf(result: SubmissionResult): string {
-  return result === CUT ? "cut" : result instanceof Refusal ? result.code : result.kind;
 }

@@ -8,7 +8,7 @@ const MAX_BLOCKS_AHEAD = 2;
 
 /** The roster entry of the miner that may make this claim now, or the first reason why not. */
 export function checkClaim(claim: SubmissionClaim, view: ChainView): ChainViewRosterEntry | Refusal {
-  if (!isSignedBy(claim.hotkey, claim.signature, claimBytes(claim))) {
+  if (!isSignedBy(claim.hotkey, claim.signature, claimBytes(claim, view.validatorHotkey))) {
     return new Refusal(403, "signature_invalid", "The signature is not the hotkey's over this submission");
   }
   const entry = view.roster.find(({ hotkey }) => hotkey === claim.hotkey);

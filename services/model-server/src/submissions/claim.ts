@@ -1,8 +1,10 @@
+import { uploadMessage } from "@assay/core/messages/block-message";
 import { pushLocation, submitMessageBytes } from "@assay/core/messages/submit-message";
 import type { BlockNumber, ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
 import type { Request } from "express";
 import { ENDPOINTS } from "../api/endpoints.ts";
 import { faultyFields, faultyHeaders, readHeaders } from "../api/read-request.ts";
+import { validatorKey } from "../auth/hotkey-signature.ts";
 import { Refusal } from "../refusal.ts";
 
 /** What a miner says it submits, well formed but not yet believed. */
@@ -11,13 +13,19 @@ export interface SubmissionClaim {
   readonly group: ExpertGroup;
   readonly signedBlock: BlockNumber;
   readonly signature: string;
+  /** What the signature covers: the older miners' upload message; the submit message when absent. */
+  readonly signedForm?: "upload";
   readonly source:
     | { readonly kind: "push"; readonly sha256: Sha256Hex }
     | { readonly kind: "pull"; readonly url: string };
 }
 
 /** The bytes that the claim's signature must cover. */
-export function claimBytes({ hotkey, group, signedBlock, source }: SubmissionClaim): Uint8Array {
+export function claimBytes(claim: SubmissionClaim, validatorHotkey: Hotkey): Uint8Array {
+  const { hotkey, group, signedBlock, source, signedForm } = claim;
+  if (signedForm === "upload" && source.kind === "push") {
+    return uploadMessage(Buffer.from(source.sha256, "hex"), validatorKey(validatorHotkey), signedBlock);
+  }
   const location = source.kind === "push" ? pushLocation(source.sha256) : source.url;
   return submitMessageBytes({ hotkey, expertGroup: group, location, blockNumber: signedBlock });
 }

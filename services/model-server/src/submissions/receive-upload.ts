@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
+import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import type { FileDigest } from "@assay/checkpoint/digest";
-import type { Request } from "express";
 import { Refusal } from "../refusal.ts";
 import { UploadSink, type UploadSinkOptions, UploadStopped } from "./upload-sink.ts";
 
@@ -10,6 +10,16 @@ export interface UploadPace {
   /** Least rate over each window; 0 for none. */
   readonly minBytesPerSecond: number;
   readonly rateWindowMillis: number;
+}
+
+/** The bytes of an upload, which nobody has asked for yet. */
+export interface UploadBody {
+  /** Destroyed with {@link UploadStopped} when it turns out to be no body; with anything else when the client is gone. */
+  readonly stream: Readable;
+  /** Null when the request does not say. */
+  readonly declaredBytes: number | null;
+  /** Tells a client that waits for it to send them. */
+  readonly ask: () => void;
 }
 
 /** Where an upload goes and what it is judged by while it comes. */
@@ -23,28 +33,25 @@ export interface UploadTarget extends UploadPace, UploadSinkOptions {
 /** The client went away in the middle; there is nobody left to answer. */
 export const CUT = Symbol("upload cut by the client");
 
-/** Streams a request's body to a new file and hashes it on the way; the file is synced when this resolves with a digest. */
-export async function receiveUpload(
-  request: Request,
-  target: UploadTarget,
-): Promise<FileDigest | Refusal | typeof CUT> {
+/** Streams an upload to a new file and hashes it on the way; the file is synced when this resolves with a digest. */
+export async function receiveUpload(body: Readable, target: UploadTarget): Promise<FileDigest | Refusal | typeof CUT> {
   const file = await open(target.path, "wx");
   const sink = new UploadSink(file, target);
   target.noteCount(() => sink.receivedBytes);
   try {
-    return await pour(request, sink, target);
+    return await pour(body, sink, target);
   } finally {
     // Waits for a write that is under way.
     await file.close();
   }
 }
 
-async function pour(request: Request, sink: UploadSink, pace: UploadPace): Promise<FileDigest | Refusal | typeof CUT> {
+async function pour(body: Readable, sink: UploadSink, pace: UploadPace): Promise<FileDigest | Refusal | typeof CUT> {
   const stop = (refusal: Refusal) => sink.destroy(new UploadStopped(refusal));
   const onClose = () => {
     // Not `complete`: what arrived whole but was not read yet is gone as well.
-    if (!request.readableEnded) {
-      sink.destroy(new ClientGone());
+    if (!body.readableEnded) {
+      sink.destroy(body.errored instanceof UploadStopped ? body.errored : new ClientGone());
     }
   };
   const deadline = setTimeout(() => stop(tooLong(pace)), pace.deadlineMillis);
@@ -53,10 +60,10 @@ async function pour(request: Request, sink: UploadSink, pace: UploadPace): Promi
       stop(tooSlow(pace));
     }
   }, pace.rateWindowMillis);
-  request.once("close", onClose);
+  body.once("close", onClose);
   // Not a pipeline: that would close the socket on failure, and with it the way for the reply.
-  request.pipe(sink);
-  if (request.destroyed) {
+  body.pipe(sink);
+  if (body.destroyed) {
     onClose();
   }
   try {
@@ -67,8 +74,8 @@ async function pour(request: Request, sink: UploadSink, pace: UploadPace): Promi
   } finally {
     clearTimeout(deadline);
     clearInterval(rate);
-    request.off("close", onClose);
-    request.unpipe(sink);
+    body.off("close", onClose);
+    body.unpipe(sink);
   }
 }
 

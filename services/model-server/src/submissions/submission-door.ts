@@ -12,7 +12,6 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import type { Clock } from "@assay/runtime/time/clock";
 import type { Request, Response } from "express";
 import { noteAccess } from "../access-record.ts";
-import { askForBody } from "../answer-at-once.ts";
 import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion } from "../current-version.ts";
 import { paceOf } from "../limits/bandwidth.ts";
@@ -23,7 +22,7 @@ import { Refusal } from "../refusal.ts";
 import { checkClaim, checkPhase } from "./check-claim.ts";
 import type { SubmissionClaim } from "./claim.ts";
 import type { DownloadHint } from "./download-hint.ts";
-import { type CUT, receiveUpload, type UploadPace, type UploadTarget } from "./receive-upload.ts";
+import { type CUT, receiveUpload, type UploadBody, type UploadPace, type UploadTarget } from "./receive-upload.ts";
 import { cannotBecomeSubmission, inboxFull, isOutOfRoom, tooLarge } from "./upload-refusals.ts";
 
 export interface SubmissionDoorComponents {
@@ -45,10 +44,11 @@ export interface SubmissionLimits extends UploadPace {
   readonly reserveBytes: number;
 }
 
-/** A request and the way to answer it; its body has not been asked for. */
+/** A request, the way to answer it, and the bytes that a push sends with it. */
 export interface Exchange {
   readonly request: Request;
   readonly response: Response;
+  readonly body: UploadBody;
 }
 
 /** A submission that stands: just accepted, or accepted before with the same content. */
@@ -114,12 +114,12 @@ export class SubmissionDoor {
   }
 
   async #takeUpload(
-    { request, response }: Exchange,
+    { response, body }: Exchange,
     admitted: Admitted,
     expected: GroupLayout["tensors"] | null,
   ): Promise<SubmissionResult> {
     const { hotkey } = admitted.claim;
-    const size = sizeOf(request, expected, this.#limits.maxBytes);
+    const size = sizeOf(body, expected, this.#limits.maxBytes);
     if (size instanceof Refusal) {
       return size;
     }
@@ -136,18 +136,18 @@ export class SubmissionDoor {
         return this.#refuseFull(taken);
       }
       const inspection = expected === null ? null : new EarlyInspection(expected, size.declaredBytes);
-      askForBody(request, response);
+      body.ask();
       const noteCount = (receivedBytes: () => number) => noteAccess(response, { receivedBytes });
       const limits = { ...this.#limits, maxBytes: size.maxBytes, noteCount, pace: paceOf(response) };
-      return await this.#receive(request, admitted, { ...limits, path, inspection, room: taken.room });
+      return await this.#receive(body, admitted, { ...limits, path, inspection, room: taken.room });
     } finally {
       this.#endUpload(hotkey);
     }
   }
 
-  async #receive(request: Request, admitted: Admitted, target: UploadTarget): Promise<SubmissionResult> {
+  async #receive(body: UploadBody, admitted: Admitted, target: UploadTarget): Promise<SubmissionResult> {
     try {
-      const received = await receiveUpload(request, target);
+      const received = await receiveUpload(body.stream, target);
       if (typeof received === "symbol" || received instanceof Refusal) {
         return received;
       }
@@ -250,9 +250,11 @@ interface UploadSize {
 }
 
 /** What is known of a body's length before it is read, or why no submission can have it. */
-function sizeOf(request: Request, expected: GroupLayout["tensors"] | null, maxBytes: number): UploadSize | Refusal {
-  const declared = request.get("content-length");
-  const declaredBytes = declared === undefined ? null : Number(declared);
+function sizeOf(
+  { declaredBytes }: UploadBody,
+  expected: GroupLayout["tensors"] | null,
+  maxBytes: number,
+): UploadSize | Refusal {
   const most = expected === null ? maxBytes : Math.min(maxBytes, largestSubmission(expected));
   const least = expected === null ? 0 : smallestSubmission(expected);
   if (declaredBytes !== null && declaredBytes > most) {
@@ -291,6 +293,7 @@ function receiptOf(
     receivedBlock: view.block,
     receivedAt,
     signature: claim.signature,
+    ...(claim.signedForm !== undefined && { signedForm: claim.signedForm }),
     source,
   };
 }
