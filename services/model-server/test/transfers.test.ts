@@ -68,6 +68,17 @@ describe("slots", () => {
     slow.destroy();
   });
 
+  test("are needed for large files whatever else their query says", async () => {
+    await using server = await serving(["--transfers.max_in_flight=1", "--transfers.max_waiting=0"]);
+    const slow = await openDownload(server.url, alice);
+    const path = "/model/full?part=config";
+
+    const full = await server.fetch(path, { headers: signedHeaders(VERA, { path }) });
+
+    expect(await refusalIn(full)).toEqual({ status: 503, error: "server_busy" });
+    slow.destroy();
+  });
+
   test("are for uploads as well, which wait unread", async () => {
     await using server = await serving(["--transfers.max_in_flight=1"]);
     const slow = await openDownload(server.url, bob);

@@ -1,6 +1,6 @@
 import type { Request } from "express";
 import type { EndpointDeclaration } from "../api/declaration.ts";
-import { ENDPOINTS } from "../api/endpoints.ts";
+import { ENDPOINTS, type EndpointId } from "../api/endpoints.ts";
 import { endpointAt } from "../api/find-endpoint.ts";
 
 export type TransferDirection = NonNullable<EndpointDeclaration["transfer"]>;
@@ -12,12 +12,15 @@ export function transferDirection(request: Request): TransferDirection | null {
     return null;
   }
   const { method, transfer }: EndpointDeclaration = ENDPOINTS[endpoint];
-  return transfer === undefined || request.method !== method || isSmall(request) ? null : transfer;
+  return transfer === undefined || request.method !== method || isSmall(endpoint, request) ? null : transfer;
 }
 
-/** `config` is a model's `config.json`; what is plainly JSON is a signed message. */
-function isSmall(request: Request): boolean {
-  const [type = ""] = (request.get("content-type") ?? "").toLowerCase().split(";");
+/** `config` is a model's `config.json`; what is plainly JSON is a signed message. No other endpoint has the like. */
+function isSmall(endpoint: EndpointId, request: Request): boolean {
+  if (endpoint === "submit") {
+    const [type = ""] = (request.get("content-type") ?? "").toLowerCase().split(";");
+    return type.trim() === "application/json";
+  }
   const { part } = request.query;
-  return request.method === "POST" ? type.trim() === "application/json" : part === "config";
+  return endpoint === "partial" && part === "config";
 }
