@@ -1,12 +1,6 @@
 import type { AnswerFault } from "@assay/testing/network/fault-server";
 import fc from "fast-check";
 
-/** Runs of a suite of faults, and which: `FAULT_RUNS=5000 FAULT_SEED=7` for a longer one over others. */
-const { FAULT_RUNS = "100", FAULT_SEED = "100" } = process.env;
-export const FAULT_OPTIONS = { numRuns: Number(FAULT_RUNS), seed: Number(FAULT_SEED) };
-/** For as long as the runs take. */
-export const FAULT_TIMEOUT = 60_000 + FAULT_OPTIONS.numRuns * 1_000;
-
 /**
  * Faults of the answers for one file, in order: any that cost a request, and at most one that cannot be told from what
  * the server wants to serve.

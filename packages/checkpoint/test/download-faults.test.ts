@@ -2,12 +2,13 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ChunkedFile, type ChunkList, merkleRoot } from "@assay/core/chunk-list";
+import { FAULT_OPTIONS, FAULT_TIMEOUT } from "@assay/testing/network/fault-runs";
 import { type AnswerFault, openFaultServer } from "@assay/testing/network/fault-server";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ChunkClient } from "../src/download/chunk-client.ts";
 import { type DownloadOptions, downloadFile } from "../src/download/download-file.ts";
-import { answerFaults, FAULT_OPTIONS, FAULT_TIMEOUT } from "./answer-faults.ts";
+import { answerFaults } from "./answer-faults.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");

@@ -19,7 +19,7 @@ export interface Keypair {
   sign(message: Uint8Array): string;
 }
 
-function keypair(name: string, type: "sr25519" | "ed25519" = "sr25519"): Keypair {
+export function keypair(name: string, type: "sr25519" | "ed25519" = "sr25519"): Keypair {
   const seed = new TextEncoder().encode(name.padEnd(32, "."));
   const pair = type === "sr25519" ? sr25519PairFromSeed(seed) : ed25519PairFromSeed(seed);
   const sign = type === "sr25519" ? sr25519Sign : ed25519Sign;

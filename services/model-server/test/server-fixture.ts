@@ -11,6 +11,7 @@ import type { ModelManifest } from "@assay/core/model-manifest";
 import { loadConfig } from "@assay/runtime/config/load";
 import { startParts, stopParts } from "@assay/runtime/lifecycle/parts";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
+import type { Logger } from "@assay/runtime/logging/logger";
 import { createMemoryLogger, type MemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { AdminServer } from "@assay/runtime/metrics/admin-server";
 import { type Clock, SystemClock } from "@assay/runtime/time/clock";
@@ -112,27 +113,13 @@ export class ServerFixture implements AsyncDisposable {
   }
 
   /** Publishes a version whose two groups hold these values, through the evaluator's own store. */
-  async publish(version: number, groups: readonly [Uint8Array, Uint8Array]): Promise<ModelManifest> {
-    const store = new CheckpointStore({ logger: this.logger }, { root: this.layout.root, keepVersions: 9 });
-    await store.start();
-    if (version === 0) {
-      await mkdir(this.modelFolder, { recursive: true });
-      await writeFile(join(this.modelFolder, "config.json"), JSON.stringify({ num_experts: 64 }));
-      await writeFile(this.modelFile, await safetensors([...groups.map(expertTensor), SHARED_TENSOR]));
-      await store.importModel(this.modelFolder, { groups: 2 });
-      return await store.manifest(0);
-    }
-    const groupFiles = new Map<number, string>();
-    for (const [group, values] of groups.entries()) {
-      groupFiles.set(group, join(this.layout.root, `published-${version}-${group}`));
-      await writeFile(groupFiles.get(group) ?? "", await groupFile(group, values));
-    }
-    return await store.publish({ version, parent: version - 1, cycle: null, block: null, groupFiles });
+  publish(version: number, groups: readonly [Uint8Array, Uint8Array]): Promise<ModelManifest> {
+    return publishVersion(this, version, groups);
   }
 
   /** Hugging Face folder of the base model. */
   get modelFolder(): string {
-    return join(this.layout.root, "base-model");
+    return baseModel(this.layout);
   }
 
   get modelFile(): string {
@@ -152,6 +139,34 @@ export class ServerFixture implements AsyncDisposable {
     await stopParts(this.#started, this.logger);
     await rm(this.layout.root, { recursive: true, force: true });
   }
+}
+
+function baseModel({ root }: CheckpointLayout): string {
+  return join(root, "base-model");
+}
+
+/** Publishes a version whose two groups hold these values, through the evaluator's own store. */
+export async function publishVersion(
+  { layout, logger }: { readonly layout: CheckpointLayout; readonly logger: Logger },
+  version: number,
+  groups: readonly [Uint8Array, Uint8Array],
+): Promise<ModelManifest> {
+  const store = new CheckpointStore({ logger }, { root: layout.root, keepVersions: 9 });
+  await store.start();
+  if (version === 0) {
+    const folder = baseModel(layout);
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, "config.json"), JSON.stringify({ num_experts: 64 }));
+    await writeFile(join(folder, "model.safetensors"), await safetensors([...groups.map(expertTensor), SHARED_TENSOR]));
+    await store.importModel(folder, { groups: 2 });
+    return await store.manifest(0);
+  }
+  const groupFiles = new Map<number, string>();
+  for (const [group, values] of groups.entries()) {
+    groupFiles.set(group, join(layout.root, `published-${version}-${group}`));
+    await writeFile(groupFiles.get(group) ?? "", await groupFile(group, values));
+  }
+  return await store.publish({ version, parent: version - 1, cycle: null, block: null, groupFiles });
 }
 
 const SHARED_TENSOR = byteTensor("model.norm.weight", bytesOf("shared", 500));

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { writeJsonAtomic } from "@assay/checkpoint/atomic-write";
 import { CheckpointLayout } from "@assay/checkpoint/layout";
+import type { ChainView } from "@assay/core/chain-view";
 import { submissionView } from "./chain-views.ts";
 import { TOKEN } from "./server-fixture.ts";
 
@@ -19,6 +20,8 @@ export type Launcher = readonly string[];
 export class ServerProcess implements AsyncDisposable {
   readonly layout: CheckpointLayout;
   readonly lines: string[] = [];
+  /** What the evaluator would say of the chain. */
+  view: ChainView = submissionView();
   url = "not listening";
   #child: ChildProcess | null = null;
 
@@ -35,7 +38,7 @@ export class ServerProcess implements AsyncDisposable {
 
   /** @param launcher what starts the server in its place, for example a shell that sets limits. */
   async start(args: readonly string[] = [], launcher: Launcher = []): Promise<this> {
-    await writeJsonAtomic(this.layout.chainView, submissionView());
+    await writeJsonAtomic(this.layout.chainView, { ...this.view, updatedAt: Date.now() });
     const { root } = this.layout;
     const ports = ["--server_host=127.0.0.1", "--server_port=0", "--admin.port=0", "--log.directory="];
     const own = [process.execPath, "--conditions=source", MAIN, `--checkpoint_cache_dir=${root}`, ...ports, ...args];

@@ -88,12 +88,13 @@ function wantedPart(
   if (caller === undefined) {
     return new Refusal(403, "not_registered", "The hotkey has no neuron on this subnet");
   }
+  if (!isRecentBlock(block, view.block, options.windowBlocks)) {
+    return new Refusal(400, "block_window", `Block ${block} is too far from the current block ${view.block}`);
+  }
+  // Last: who repeats an old message must not use up its signer's requests.
   const limited = countRequest(options.rate, hotkey, request);
   if (limited !== null) {
     return limited;
-  }
-  if (!isRecentBlock(block, view.block, options.windowBlocks)) {
-    return new Refusal(400, "block_window", `Block ${block} is too far from the current block ${view.block}`);
   }
   return allowPart({ caller, ...partOf(form), framed: false, forOlderMiners: true }, view, options);
 }
