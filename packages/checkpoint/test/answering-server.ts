@@ -3,9 +3,18 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import type { DownloadOptions } from "../src/download/download-file.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 export const CONTENT = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251));
+/** Of downloads from such a server. */
+export const options: DownloadOptions = {
+  allowPrivateAddresses: true,
+  deadlineMillis: 20_000,
+  stallMillis: 5_000,
+  attempts: 4,
+  retryMillis: 1,
+};
 export const TAG = '"v1"';
 
 interface Seen {

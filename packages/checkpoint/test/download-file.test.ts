@@ -2,19 +2,11 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
-import { type DownloadOptions, downloadFile } from "../src/download/download-file.ts";
-import { CONTENT, sendFile, serve, TAG } from "./answering-server.ts";
+import { downloadFile } from "../src/download/download-file.ts";
+import { CONTENT, options, sendFile, serve, TAG } from "./answering-server.ts";
 
 const HALF = CONTENT.length / 2;
 const SHA256 = createHash("sha256").update(CONTENT).digest("hex");
-
-const options: DownloadOptions = {
-  allowPrivateAddresses: true,
-  deadlineMillis: 20_000,
-  stallMillis: 5_000,
-  attempts: 4,
-  retryMillis: 1,
-};
 
 /** Half of the body under the whole length; the connection drops when the half is on the disk. */
 function dropHalfway(response: ServerResponse, part: string, etag: string | null = TAG): void {

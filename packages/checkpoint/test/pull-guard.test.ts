@@ -10,16 +10,8 @@ import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ResolvedAddress } from "../src/download/address-guard.ts";
 import { type DownloadOptions, downloadFile } from "../src/download/download-file.ts";
-import { CONTENT, sendFile, serve } from "./answering-server.ts";
+import { CONTENT, options, sendFile, serve } from "./answering-server.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
-
-const options: DownloadOptions = {
-  allowPrivateAddresses: true,
-  deadlineMillis: 20_000,
-  stallMillis: 5_000,
-  attempts: 4,
-  retryMillis: 1,
-};
 
 /** As in production, but for the one address that the test's server has. */
 const guarded: DownloadOptions = { ...options, allowPrivateAddresses: false, allowedAddresses: ["127.0.0.1"] };
