@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { freePort } from "@assay/localnet/stage/free-port";
-import { HOTKEY, MODEL_FILE, type ServerStage } from "./stage.ts";
+import { MODEL_FILE, type ServerStage } from "./stage.ts";
 
 /** A server as a process, and how it is asked for the slice. */
 export interface Contender {
@@ -17,13 +17,14 @@ export interface Contender {
   stop(): Promise<void>;
 }
 
-const TOKEN = "bench-token";
+export const TOKEN = "bench-token";
 const SERVER = fileURLToPath(new URL("../../../services/model-server/src/main.ts", import.meta.url));
 const FASTAPI = fileURLToPath(new URL("./fastapi_server.py", import.meta.url));
 
 /** Our model server, without Redis: uploads alone would use it. */
-export async function startOurs({ root, layout }: ServerStage): Promise<Contender> {
+export async function startOurs({ layout, miners }: ServerStage): Promise<Contender> {
   const port = await freePort();
+  const { root } = layout;
   const args = [
     "--server_host=127.0.0.1",
     `--server_port=${port}`,
@@ -34,18 +35,19 @@ export async function startOurs({ root, layout }: ServerStage): Promise<Contende
     ...["max_in_flight", "max_per_hotkey", "max_per_address"].map((limit) => `--transfers.${limit}=1000`),
   ];
   const { PATH } = process.env;
-  const env = { PATH, BZ_AUTH_TOKEN: TOKEN, REDIS_URL: `unix://${layout.root}/no-redis.sock` };
+  const env = { PATH, BZ_AUTH_TOKEN: TOKEN, REDIS_URL: `unix://${root}/no-redis.sock` };
   const child = spawn(process.execPath, ["--conditions=source", SERVER, ...args], {
     cwd: root,
     env,
     stdio: ["ignore", "ignore", "inherit"],
   });
-  const headers = { Authorization: `Bearer ${TOKEN}`, "X-Hotkey": HOTKEY, "X-Expert-Group": "0" };
+  const headers = { Authorization: `Bearer ${TOKEN}`, "X-Hotkey": miners[0]?.address ?? "", "X-Expert-Group": "0" };
   return await started(child, port, { path: "/model/partial", headers });
 }
 
 /** nginx with `sendfile` and as many workers as there are cores, or why not. */
-export async function startNginx({ root, model }: ServerStage): Promise<Contender | string> {
+export async function startNginx({ layout, model }: ServerStage): Promise<Contender | string> {
+  const { root } = layout;
   const binary = ["nginx", "/usr/sbin/nginx"].find((each) => spawnSync(each, ["-v"]).status === 0);
   if (binary === undefined) return "nginx is not installed (Debian: nginx-light)";
   const port = await freePort();

@@ -10,17 +10,22 @@ async function main(options: ServerBenchOptions): Promise<number> {
   return 0;
 }
 
-function tableOf({ download, rssMiB, healthP99Ms, bytes }: ServerBenchResult): string {
+function tableOf({ download, upload, rssMiB, healthP99Ms, bytes }: ServerBenchResult): string {
   const show = (value: number | null, digits = 0) => (value === null ? "-" : value.toFixed(digits)).padStart(9);
   return [
     `${bytes / 2 ** 20} MiB, MiB/s`,
-    "clients      ours     nginx   FastAPI    / nginx",
+    "downloads    ours     nginx   FastAPI    / nginx",
     ...download.map(
       ({ clients, ours, nginx, fastapi, ratio }) =>
         `${String(clients).padStart(7)} ${show(ours)} ${show(nginx)} ${show(fastapi)}  ${show(ratio, 2)}`,
     ),
-    `memory ${show(rssMiB.idle).trim()} MiB idle, ${show(rssMiB.peakDownload).trim()} at most while downloads run`,
-    `/health p99 ${show(healthP99Ms, 1).trim()} ms under the most clients`,
+    "uploads      ours     limit              / limit",
+    ...upload.map(
+      ({ clients, ours, limit, ratio }) =>
+        `${String(clients).padStart(7)} ${show(ours)} ${show(limit)} ${" ".repeat(9)}  ${show(ratio, 2)}`,
+    ),
+    `memory ${show(rssMiB.idle).trim()} MiB idle, at most ${show(rssMiB.peakDownload).trim()} while downloads run and ${show(rssMiB.peakUpload).trim()} while uploads do`,
+    `/health p99 ${show(healthP99Ms, 1).trim()} ms under the most downloads`,
   ].join("\n");
 }
 
