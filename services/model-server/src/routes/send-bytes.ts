@@ -1,13 +1,13 @@
-import { type ByteRange, type ComposedFile, READ_BYTES } from "@assay/checkpoint/store/composed-file";
+import type { ByteRange, ComposedFile } from "@assay/checkpoint/store/composed-file";
 import type { Response } from "express";
 import { paceOf } from "../limits/bandwidth.ts";
 
 /**
  * Sends a range of a composed file and ends the response.
  *
- * Pieces of half a megabyte go from pooled memory straight to the socket: no stream in between, no memory per piece.
- * The next piece is read while the one before is being sent, unless many transfers share the memory. A client that
- * does not read holds one piece, and two at most.
+ * Large pieces go from pooled memory straight to the socket: no stream in between, no memory per piece. How large
+ * depends on how many transfers share the memory. While they are few, the next piece is read as the one before is being
+ * sent. A client that does not read holds one piece, and two at most.
  *
  * @throws what reading failed with, or an error with code `ERR_STREAM_PREMATURE_CLOSE` when the client went away.
  */
@@ -15,27 +15,39 @@ export async function sendBytes(response: Response, content: ComposedFile, { sta
   const pace = paceOf(response);
   // The head need not wait for the first piece's share.
   if (pace !== undefined) response.flushHeaders();
+  const mostBytes = pace === undefined ? Number.POSITIVE_INFINITY : PACED_BYTES;
   const file = content.open();
-  const lent = new Set<Buffer>();
   let sending: Promise<void> = Promise.resolve();
+  let unsent: Buffer | null = null;
+  pieces.join();
   try {
-    for (let position = start; position < end; position += READ_BYTES) {
+    for (let position = start; position < end; ) {
       const memory = await reads.take(async () => {
-        const taken = pieces.take(lent);
-        await file.fill(taken.subarray(0, end - position), position);
+        const taken = pieces.take();
+        await file.fill(taken.subarray(0, Math.min(end - position, mostBytes)), position);
         return taken;
       });
-      const piece = memory.subarray(0, end - position);
+      unsent = memory;
+      const piece = memory.subarray(0, Math.min(end - position, mostBytes));
+      position += piece.length;
       await sending;
       if (pace !== undefined) await pace.take(piece.length);
-      sending = written(response, (done) => response.write(piece, done)).then(() => pieces.give(memory, lent));
+      unsent = null;
+      sending = written(response, (done) => {
+        response.write(piece, (error) => {
+          // Also of a client that is gone: from here on nobody reads the piece.
+          pieces.give(memory);
+          done(error);
+        });
+      });
       sending.catch(() => undefined);
-      if (pieces.areMany) await sending;
+      if (!pieces.readsAhead) await sending;
     }
     await sending;
     await written(response, (done) => response.end(done));
   } finally {
-    pieces.forget(lent);
+    if (unsent !== null) pieces.give(unsent);
+    pieces.leave();
     await file.close();
   }
 }
@@ -57,34 +69,64 @@ export function written(response: Response, write: (done: (error?: Error | null)
   });
 }
 
+/**
+ * How large pieces are while so many transfers run, and whether the next is read meanwhile. Larger ones cost fewer calls
+ * and wake-ups of threads, smaller ones stay in the processor's cache: packages/docs/adr/0035-speed-of-the-public-edge.md
+ * has the measurements. All together have at most 48 MiB.
+ */
+const SHARES = [
+  { transfers: 2, pieceBytes: 2048 << 10, readsAhead: true },
+  { transfers: 16, pieceBytes: 512 << 10, readsAhead: true },
+  { transfers: 64, pieceBytes: 768 << 10, readsAhead: false },
+] as const;
+/** Most at a time of a transfer whose bandwidth is limited: it waits for all of a piece's share. */
+const PACED_BYTES = 512 << 10;
+const LEAST_SHARE = { pieceBytes: 192 << 10, readsAhead: false };
+
 /** Memory that transfers read into, in turns. */
 class PiecePool {
   readonly #idle: Buffer[] = [];
-  #lent = 0;
+  #transfers = 0;
+  #share: { readonly pieceBytes: number; readonly readsAhead: boolean } = SHARES[0];
 
-  /** From here on, 16 MiB, nobody reads ahead: 64 transfers then take 32 MiB. */
-  get areMany(): boolean {
-    return this.#lent >= MANY_PIECES;
+  /** Whether a transfer may have two pieces. */
+  get readsAhead(): boolean {
+    return this.#share.readsAhead;
   }
 
-  take(lent: Set<Buffer>): Buffer {
-    const piece = this.#idle.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES);
-    this.#lent += 1;
-    lent.add(piece);
-    return piece;
+  /** Of a transfer, before it takes a piece. */
+  join(): void {
+    this.#transfers += 1;
+    this.#fit();
   }
 
-  give(piece: Buffer, lent: Set<Buffer>): void {
-    if (!lent.delete(piece)) return;
-    this.#lent -= 1;
-    if (this.#idle.length < MANY_PIECES) this.#idle.push(piece);
+  leave(): void {
+    this.#transfers -= 1;
+    this.#fit();
   }
 
-  /** What a transfer had when it was cut: a socket may still read from it, so it is not used again. */
-  forget(lent: Set<Buffer>): void {
-    this.#lent -= lent.size;
-    lent.clear();
+  take(): Buffer {
+    return this.#idle.pop() ?? Buffer.allocUnsafeSlow(this.#share.pieceBytes);
   }
+
+  /** Once for each piece that was taken; one that is not given back is left to the collector. */
+  give(piece: Buffer): void {
+    if (piece.length === this.#share.pieceBytes) this.#idle.push(piece);
+    else free(piece);
+  }
+
+  #fit(): void {
+    this.#share = SHARES.find(({ transfers }) => this.#transfers <= transfers) ?? LEAST_SHARE;
+    // All idle pieces have one size.
+    if (this.#idle[0]?.length !== this.#share.pieceBytes) {
+      for (const piece of this.#idle.splice(0)) free(piece);
+    }
+  }
+}
+
+/** Gives memory back now, and not when the collector finds it. */
+function free({ buffer }: Buffer): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** Lets so many go on at a time, in the order in which they came. */
@@ -112,5 +154,4 @@ class Turns {
 /** One thread less than Node reads files with: what another endpoint reads does not wait behind 64 downloads. */
 const reads = new Turns(3);
 
-const MANY_PIECES = 32;
 const pieces = new PiecePool();
