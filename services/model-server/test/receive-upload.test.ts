@@ -84,7 +84,7 @@ test("time in which the disk is written to is not the client's", async () => {
   execFileSync("mkfifo", [pipe]);
   // A pipe that nobody reads is the slowest disk there is.
   const [reader, writer] = await Promise.all([open(pipe, "r+"), open(pipe, "r+")]);
-  const sink = new UploadSink(writer, target);
+  const sink = new UploadSink(writer, target, { ownsChunks: true });
   const content = new Uint8Array(200_000).fill(7);
   sink.write(Buffer.from(content));
   const startedAt = performance.now();

@@ -12,8 +12,8 @@ const LENGTH_BYTES = 8;
 /**
  * Judges a submission by its header while it arrives, by the same rules as inspection does afterwards.
  *
- * Looks three times: at the length prefix, at the first 100 kB of a longer header, and at the whole header. Holds the
- * header's bytes until then and nothing after; a header cannot be longer than the group's tensors allow.
+ * Looks three times: at the length prefix, at the first 100 kB of a longer header, and at the whole header. Holds a
+ * copy of the header's bytes until then and nothing after; a header cannot be longer than the group's tensors allow.
  *
  * @see packages/docs/protocol.md §6.5
  */
@@ -37,7 +37,7 @@ export class EarlyInspection {
   take(chunk: Uint8Array): EarlyFault | null {
     this.#seen += chunk.length;
     if (this.#fileBytes !== null) return this.#restFault(this.#fileBytes);
-    this.#pieces.push(chunk);
+    this.#pieces.push(new Uint8Array(chunk));
     return this.#lengthFault() ?? this.#beginningFault() ?? this.#headerFault();
   }
 

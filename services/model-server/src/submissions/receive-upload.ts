@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import type { FileDigest } from "@assay/checkpoint/digest";
@@ -36,7 +37,8 @@ export const CUT = Symbol("upload cut by the client");
 /** Streams an upload to a new file and hashes it on the way; the file is synced when this resolves with a digest. */
 export async function receiveUpload(body: Readable, target: UploadTarget): Promise<FileDigest | Refusal | typeof CUT> {
   const file = await open(target.path, "wx");
-  const sink = new UploadSink(file, target);
+  // A form's parser may not be done with what it hands out.
+  const sink = new UploadSink(file, target, { ownsChunks: body instanceof IncomingMessage });
   target.noteCount(() => sink.receivedBytes);
   try {
     return await pour(body, sink, target);

@@ -6,6 +6,7 @@ import type { EarlyInspection } from "@assay/checkpoint/inbox/early-inspection";
 import type { TakenRoom } from "@assay/checkpoint/inbox/upload-room";
 import type { Pace } from "../limits/bandwidth.ts";
 import type { Refusal } from "../refusal.ts";
+import { BusyTime } from "./busy-time.ts";
 import { cannotBecomeSubmission, tooLarge } from "./upload-refusals.ts";
 
 /** Why an upload is not read any further. */
@@ -27,30 +28,39 @@ export interface UploadSinkOptions {
   readonly pace: Pace | undefined;
 }
 
-/** As much is collected while the disk is written to; twice as much is held at most. */
-const COLLECTED_BYTES = 1 << 20;
+/** Collected while as much is being written. */
+const PIECE_BYTES = 512 * 1024;
+/** Waits for its turn while both pieces are full. */
+const WAITING_BYTES = 256 * 1024;
 
 type Done = (error?: Error | null) => void;
 
 /**
- * An upload's way to the disk: inspects, counts, hashes while the same bytes are written, and syncs the file at the end.
+ * An upload's way to the disk: inspects, counts, hashes and collects bytes while those before are written, and syncs the
+ * file at the end.
  *
- * Fails with {@link UploadStopped} at the first byte that makes a submission impossible.
+ * The disk gets what has come as soon as it is done with what came before, at most half a megabyte at a time. Chunks are
+ * copied on arrival and not kept. Fails with {@link UploadStopped} at the first byte that makes a submission impossible.
  */
 export class UploadSink extends Writable {
   readonly #file: FileHandle;
   readonly #options: UploadSinkOptions;
   readonly #hash = createHash("sha256");
+  /** One is filled while the other is written. */
+  #pieces: readonly [filling: Buffer, writing: Buffer] = [newPiece(), newPiece()];
+  #filledBytes = 0;
+  #writing: Promise<void> | null = null;
   #receivedBytes = 0;
   #bytes = 0;
   #digest: FileDigest | null = null;
-  #measuredAt = performance.now();
+  readonly #ownsChunks: boolean;
+  readonly #busy = new BusyTime();
   #measuredBytes = 0;
-  #busyMillis = 0;
-  #busySince: number | null = null;
 
-  constructor(file: FileHandle, options: UploadSinkOptions) {
-    super({ highWaterMark: COLLECTED_BYTES, decodeStrings: false });
+  /** @param ownsChunks whether nobody but the sink uses the chunks that it is given: it frees them then. */
+  constructor(file: FileHandle, options: UploadSinkOptions, { ownsChunks }: { readonly ownsChunks: boolean }) {
+    super({ highWaterMark: WAITING_BYTES, decodeStrings: false });
+    this.#ownsChunks = ownsChunks;
     this.#file = file;
     this.#options = options;
   }
@@ -73,24 +83,23 @@ export class UploadSink extends Writable {
    * disk is not the client's fault.
    */
   isSlowerThan(bytesPerSecond: number): boolean {
-    const now = performance.now();
-    this.#stopBusy(now);
-    const waitedMillis = Math.max(0, now - this.#measuredAt - this.#busyMillis);
     const bytes = this.#bytes + this.writableLength - this.#measuredBytes;
-    this.#measuredAt = now;
     this.#measuredBytes += bytes;
-    this.#busyMillis = 0;
-    return bytes < (bytesPerSecond * waitedMillis) / 1000;
+    return bytes < (bytesPerSecond * this.#busy.takeIdleMillis()) / 1000;
   }
 
-  override _writev(chunks: readonly { readonly chunk: Buffer }[], done: Done): void {
-    this.#busySince = performance.now();
-    this.#take(chunks.map(({ chunk }) => chunk))
-      .finally(() => {
-        this.#stopBusy(performance.now());
-        this.#busySince = null;
-      })
-      .then(() => done(), done);
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    const { pace } = this.#options;
+    const refusal = this.#refusalOf(chunk);
+    if (refusal !== null) {
+      done(new UploadStopped(refusal));
+    } else if (pace === undefined && chunk.length <= PIECE_BYTES - this.#filledBytes) {
+      this.#collect(chunk);
+      this.#free(chunk);
+      done();
+    } else {
+      this.#collectInTime(chunk).then(() => done(), done);
+    }
   }
 
   override _final(done: Done): void {
@@ -99,49 +108,90 @@ export class UploadSink extends Writable {
       done(new UploadStopped(cannotBecomeSubmission(fault)));
       return;
     }
-    this.#file.sync().then(() => {
-      this.#digest = { sha256: this.#hash.digest("hex"), bytes: this.#bytes };
-      done();
-    }, done);
+    this.#finish().then(() => done(), done);
   }
 
-  async #take(chunks: readonly Buffer[]): Promise<void> {
-    const { maxBytes, inspection, room, pace } = this.#options;
-    let taken = 0;
-    for (const chunk of chunks) {
-      taken += chunk.length;
-      this.#receivedBytes += chunk.length;
-      if (this.#bytes + taken > maxBytes) {
-        throw new UploadStopped(tooLarge(maxBytes));
-      }
-      const fault = inspection?.take(chunk) ?? null;
-      if (fault !== null) {
-        throw new UploadStopped(cannotBecomeSubmission(fault));
-      }
+  #refusalOf(chunk: Buffer): Refusal | null {
+    const { maxBytes, inspection } = this.#options;
+    this.#receivedBytes += chunk.length;
+    if (this.#receivedBytes > maxBytes) {
+      return tooLarge(maxBytes);
     }
-    // Bytes that are not taken stay with the client; the time is ours, as that of a slow disk is.
-    await pace?.take(taken);
-    const written = writeAll(this.#file, chunks, taken);
-    for (const chunk of chunks) {
-      this.#hash.update(chunk);
-    }
-    await written;
-    this.#bytes += taken;
-    room.wrote(taken);
+    const fault = inspection?.take(chunk) ?? null;
+    return fault === null ? null : cannotBecomeSubmission(fault);
   }
 
-  #stopBusy(now: number): void {
-    if (this.#busySince !== null) {
-      this.#busyMillis += now - Math.max(this.#busySince, this.#measuredAt);
-      this.#busySince = now;
+  /** Waits for bandwidth, and for the disk when both pieces are full. */
+  async #collectInTime(chunk: Buffer): Promise<void> {
+    const { pace } = this.#options;
+    if (pace !== undefined) {
+      // Bytes that are not taken stay with the client; the time is ours, as that of a slow disk is.
+      await this.#busy.during(pace.take(chunk.length));
     }
+    for (let begin = 0; begin < chunk.length; ) {
+      if (this.#filledBytes === PIECE_BYTES) {
+        await this.#writing;
+      }
+      const part = chunk.subarray(begin, begin + PIECE_BYTES - this.#filledBytes);
+      this.#collect(part);
+      begin += part.length;
+    }
+    this.#free(chunk);
+  }
+
+  /** Only what has room. */
+  #collect(chunk: Buffer): void {
+    this.#hash.update(chunk);
+    this.#pieces[0].set(chunk, this.#filledBytes);
+    this.#filledBytes += chunk.length;
+    this.#bytes += chunk.length;
+    if (this.#writing === null) {
+      this.#startWriting();
+    }
+  }
+
+  #startWriting(): void {
+    const [filling, writing] = this.#pieces;
+    const piece = filling.subarray(0, this.#filledBytes);
+    this.#pieces = [writing, filling];
+    this.#filledBytes = 0;
+    this.#writing = this.#writePiece(piece);
+    // Also while nobody waits for it; who does hears of it as well.
+    this.#writing.catch((error: unknown) => this.destroy(error as Error));
+  }
+
+  /** Goes on with what came meanwhile, before whoever waits for this does. */
+  async #writePiece(piece: Buffer): Promise<void> {
+    // A disk that becomes full takes a part first and fails at the rest.
+    await this.#busy.during(this.#file.writeFile(piece));
+    this.#options.room.wrote(piece.length);
+    this.#writing = null;
+    if (this.#filledBytes > 0 && !this.destroyed) {
+      this.#startWriting();
+    }
+  }
+
+  /**
+   * Gives a chunk's memory back at once.
+   *
+   * Left to the collector, memory of chunks that come at some hundred megabytes a second makes it look through the whole
+   * heap ten times a second.
+   */
+  #free({ buffer, byteLength }: Buffer): void {
+    if (this.#ownsChunks && buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) {
+      buffer.transfer(0);
+    }
+  }
+
+  async #finish(): Promise<void> {
+    while (this.#writing !== null) {
+      await this.#writing;
+    }
+    await this.#busy.during(this.#file.sync());
+    this.#digest = { sha256: this.#hash.digest("hex"), bytes: this.#bytes };
   }
 }
 
-/** A disk that becomes full writes a part first and fails at the rest. */
-async function writeAll(file: FileHandle, chunks: readonly Buffer[], bytes: number): Promise<void> {
-  const { bytesWritten } = await file.writev(chunks);
-  if (bytesWritten < bytes) {
-    await file.writeFile(Buffer.concat(chunks).subarray(bytesWritten));
-  }
+function newPiece(): Buffer {
+  return Buffer.allocUnsafeSlow(PIECE_BYTES);
 }
