@@ -14,6 +14,17 @@ test("a deadline beyond the longest era gets the longest era, from the final blo
   expect(mortalityFor(1000, 5000)).toEqual({ birth: 1000, period: 256, lastBlock: 1255 });
 });
 
-test("a chain younger than the era gives one from its first block", () => {
-  expect(mortalityFor(0, 5)).toEqual({ birth: 0, period: 8, lastBlock: 7 });
+test.each([
+  { finalized: 0, deadline: 3, birth: 0, period: 4, lastBlock: 3 },
+  { finalized: 0, deadline: 5, birth: 0, period: 4, lastBlock: 3 },
+  { finalized: 0, deadline: 7, birth: 0, period: 8, lastBlock: 7 },
+  { finalized: 1, deadline: 12, birth: 1, period: 8, lastBlock: 8 },
+  { finalized: 3, deadline: 14, birth: 3, period: 8, lastBlock: 10 },
+])("on a chain of $finalized final blocks no era outlasts a deadline of $deadline", (row) => {
+  const { finalized, deadline, ...mortality } = row;
+  expect(mortalityFor(finalized, deadline)).toEqual(mortality);
+});
+
+test("a deadline before block 3 is earlier than the shortest era's end", () => {
+  expect(mortalityFor(0, 2)).toEqual({ birth: 0, period: 4, lastBlock: 3 });
 });

@@ -17,12 +17,14 @@ const SHORTEST_PERIOD = 4;
  * An era that ends exactly with the deadline block, so that what is late can never land.
  *
  * Eras are powers of two long, but where they begin is free: the era is laid backwards from the deadline, long enough
- * that it began at a block that is already final (its hash cannot be forked away). A deadline further off than the
- * longest era gets an era from the final head, to be signed anew when it has passed.
+ * that it began at a block that is already final (its hash cannot be forked away). Where there is none such, as the
+ * deadline is further off than the longest era or the chain is too young, the era begins at the final head and ends
+ * earlier, to be signed anew when it has passed. Only before block 3 is a deadline too early for any era.
  */
 export function mortalityFor(finalized: BlockNumber, deadlineBlock: BlockNumber): Mortality {
+  const blocks = deadlineBlock + 1;
   let period = SHORTEST_PERIOD;
-  while (deadlineBlock + 1 - period > finalized && period < LONGEST_PERIOD) period *= 2;
-  const birth = Math.max(0, Math.min(finalized, deadlineBlock + 1 - period));
+  while (blocks - period > finalized && period < LONGEST_PERIOD && 2 * period <= blocks) period *= 2;
+  const birth = Math.max(0, Math.min(finalized, blocks - period));
   return { birth, period, lastBlock: birth + period - 1 };
 }
