@@ -137,6 +137,20 @@ describe("of bytes that are wrong, whatever they say, the pool's word", () => {
     });
   });
 
+  test("banned, of bytes that a block holds already, arrives as CHAIN_EXTRINSIC_BANNED", async () => {
+    const scene = await RefusalScene.start();
+    const session = await scene.session();
+    const extrinsic = await scene.signRaw(session, COMMIT);
+    await session.request("author_submitExtrinsic", [extrinsic]);
+    await scene.build(1);
+    expect(await landedCount(scene.chain)).toBe(1);
+    await expect(session.request("author_submitExtrinsic", [extrinsic])).rejects.toMatchObject({
+      code: "CHAIN_EXTRINSIC_BANNED",
+      retryable: true,
+      fields: { rpcCode: 1012, name: "TemporarilyBanned" },
+    });
+  });
+
   test("no room arrives as CHAIN_POOL_FULL", async () => {
     const scene = await RefusalScene.start({ poolLimit: 1 });
     const session = await scene.session();
