@@ -196,7 +196,7 @@ export function createEvaluatorMetrics(registry: Registry) {
     }),
     setWeightsSuccess: new Gauge({
       name: "chain_set_weights_success",
-      help: "1 when the newest weights were read back from the chain as intended, else 0 (published name chain/set_weights_success)",
+      help: "1 when the newest weights were read back from the chain as intended, else 0, also while they wait for a slot of the hotkey (published name chain/set_weights_success)",
       registers,
     }),
     temposSinceVerifiedWeights: new FreshGauge({

@@ -1,9 +1,7 @@
 import { expect, test } from "vitest";
-import type { Duty } from "../src/cycle/duty.ts";
-import { RestingDuty } from "../src/standing/resting-duty.ts";
 import { StandingDuty } from "../src/standing/standing-duty.ts";
 import { Waiting } from "../src/standing/waiting.ts";
-import { metric, NETUID, never, openStage, type StageOptions, VALIDATOR_UID } from "./stage.ts";
+import { metric, NETUID, openStage, type StageOptions, VALIDATOR_UID } from "./stage.ts";
 
 async function openStanding(options: StageOptions = {}) {
   const stage = await openStage(options);
@@ -74,15 +72,28 @@ test("a lock is graver than a missing slot, and watching alone is no reason not 
   ]);
 });
 
-test("a duty that could only fail is not asked, and is asked again afterwards", async () => {
-  const { waiting, client } = await openStanding();
-  const asked: number[] = [];
-  const duty: Duty = { name: "weights", run: async ({ number }) => void asked.push(number) };
-  const resting = new RestingDuty(duty, () => waiting.has("not_registered"));
-  waiting.begin("not_registered", "No slot");
-  await resting.run(client.head(), never);
-  expect([resting.name, asked]).toEqual(["weights", []]);
-  waiting.end("not_registered");
-  await resting.run(client.head(), never);
-  expect(asked).toEqual([1]);
+test("the subnet owner's hotkey needs neither permit nor stake, but a slot", async () => {
+  const { chain, validator, waiting, look } = await openStanding();
+  chain.setHyperparameters({ ownerHotkey: validator.hotkey, stakeThresholdRao: 10n ** 13n });
+  chain.register(VALIDATOR_UID, { hotkey: validator.hotkey, permit: false });
+  chain.buildBlock();
+  await look();
+  expect(waiting.reasons()).toEqual([]);
+  chain.register(VALIDATOR_UID, { hotkey: "stranger" });
+  chain.buildUntil(7);
+  await look();
+  expect(waiting.reasons()).toEqual(["not_registered"]);
+});
+
+test("a stake of which only a part is known is not too low", async () => {
+  const { chain, waiting, look } = await openStanding();
+  chain.setHyperparameters({ stakeThresholdRao: 10n ** 13n });
+  chain.change((subnet) => ({ ...subnet, stakeIsTotal: false }));
+  chain.buildBlock();
+  await look();
+  expect(waiting.reasons()).toEqual([]);
+  chain.change((subnet) => ({ ...subnet, stakeIsTotal: true }));
+  chain.buildUntil(7);
+  await look();
+  expect(waiting.reasons()).toEqual(["stake_too_low"]);
 });

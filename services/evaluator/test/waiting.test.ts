@@ -1,12 +1,11 @@
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { loadHotkey } from "@assay/chain/hotkey";
 import { type CycleSchedule, NINE_PHASE_45 } from "@assay/core/cycle/phase";
 import { type DevChain, startDevChain } from "@assay/localnet/chain/dev-chain";
 import { expect, onTestFinished, test } from "vitest";
+import { startCycle, toldMetric } from "./cycle-process.ts";
 import { eventually, openQueues, useRedis } from "./queues.ts";
-import { type ServiceProcess, startProcess } from "./service-process.ts";
-import { NETUID, openStage, type Stage } from "./stage.ts";
+import { NETUID, openStage } from "./stage.ts";
 
 useRedis();
 
@@ -32,26 +31,6 @@ async function giveSlot(chain: DevChain, uri: string): Promise<void> {
   chain.register({ hotkey: await addressOf(uri), uid: 0, stakeRao: 10n ** 12n, permit: true });
 }
 
-function startCycle(stage: Stage, chain: DevChain, queues: Awaited<ReturnType<typeof openQueues>>): ServiceProcess {
-  return startProcess({
-    entry: "services/evaluator/src/main.ts",
-    args: [
-      "--role=cycle",
-      `--chain-endpoint=${chain.url}`,
-      `--netuid=${NETUID}`,
-      `--network=${join(stage.folder, "network.yaml")}`,
-      `--model-path=${join(stage.folder, "model")}`,
-      `--checkpoint-cache-dir=${stage.layout.root}`,
-      `--ledger-path=${join(stage.folder, "ledger.sqlite")}`,
-      "--eval-dataset-path=/nonexistent",
-      "--admin-port=0",
-      "--doppelganger-blocks=2",
-    ],
-    cwd: stage.folder,
-    env: { REDIS_URL: queues.url, QUEUE_PREFIX: queues.prefix, HOTKEY_URI: VALIDATOR, STATUS_EVERY_BLOCKS: "2" },
-  });
-}
-
 async function readyAt(url: string): Promise<readonly [number, unknown]> {
   const answer = await fetch(`${url}/ready`);
   return [answer.status, await answer.json()];
@@ -61,17 +40,16 @@ test("without a slot the validator waits, serves its peers, and goes on by itsel
   const stage = await openStage({ model: true, schedule });
   await stage.ledger.merges.record({ cycle: 0, version: 1, digest: "ef".repeat(32), groups: [] });
   await stage.ledger.stop();
-  await writeFile(join(stage.folder, "network.yaml"), JSON.stringify(stage.network));
   const chain = await startChain();
-  const cycle = startCycle(stage, chain, await openQueues());
-  const url = /url: (\S+)/.exec(await cycle.line(/Admin server listening/))?.[1] ?? "";
+  const cycle = await startCycle(stage, chain, await openQueues());
+  const { url } = cycle;
   await cycle.line(/\[WARN\] Waiting: The hotkey is not registered on the subnet \| netuid: 2 \| .*not_registered/);
   await cycle.line(/Service started/);
   expect(await readyAt(url)).toEqual([
     503,
     { status: "unavailable", reason: "The hotkey is not registered on the subnet" },
   ]);
-  expect(await (await fetch(`${url}/metrics`)).text()).toContain('evaluator_waiting{reason="not_registered"} 1');
+  expect(await toldMetric(cycle, 'evaluator_waiting{reason="not_registered"}')).toBe(1);
   await cycle.line(/\[INFO\] .*waiting: not_registered/);
   await eventually(() => expect(chain.head.number).toBeGreaterThan(48));
   const view = JSON.parse(await readFile(stage.layout.chainView, "utf8")) as { readonly block: number };

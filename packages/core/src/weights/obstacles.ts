@@ -1,4 +1,4 @@
-import type { ChainSnapshot, Neuron } from "../round/snapshot.ts";
+import type { ChainSnapshot, Neuron, SubnetHyperparameters } from "../round/snapshot.ts";
 import type { Hotkey, Uid } from "../units.ts";
 import { isWithinMaxWeight, maxUpscaled, U16_MAX } from "./pallet-weights.ts";
 import { changedOwners } from "./slots.ts";
@@ -40,6 +40,7 @@ export interface WeighedVector {
   readonly hotkeys: readonly Hotkey[];
 }
 
+type Rules = Pick<ChainSnapshot, "hyperparameters" | "stakeIsTotal">;
 type Subnet = Pick<ChainSnapshot, "block" | "neurons" | "hyperparameters" | "stakeIsTotal">;
 
 /**
@@ -61,11 +62,24 @@ export function weightObstacles(vector: WeighedVector, hotkey: Hotkey, subnet: S
   ];
 }
 
+/**
+ * Whether the chain refuses a neuron's weights for too little stake. The subnet owner needs none, and a stake that was
+ * read without what parents lend proves nothing.
+ */
+export function isStakeTooLow(neuron: Neuron, { hyperparameters, stakeIsTotal }: Rules): boolean {
+  return stakeIsTotal && !isOwner(neuron, hyperparameters) && neuron.stakeRao < hyperparameters.stakeThresholdRao;
+}
+
+/** Whether the chain refuses a neuron's weights of others for want of a permit, which the subnet owner does not need. */
+export function lacksPermit(neuron: Neuron, { hyperparameters }: Pick<Rules, "hyperparameters">): boolean {
+  return !neuron.validatorPermit && !isOwner(neuron, hyperparameters);
+}
+
 function standingObstacles(vector: WeighedVector, own: Neuron, subnet: Subnet): readonly WeightObstacle[] {
   const { block, hyperparameters: rules } = subnet;
   const { stakeThresholdRao: threshold, weightsVersionKey, weightsRateLimit } = rules;
   const found: WeightObstacle[] = [];
-  if (!isOwner(own, subnet) && subnet.stakeIsTotal && own.stakeRao < threshold) {
+  if (isStakeTooLow(own, subnet)) {
     found.push(obstacle("stake_too_low", { stake_rao: String(own.stakeRao), threshold_rao: String(threshold) }));
   }
   if (vector.versionKey < weightsVersionKey) {
@@ -75,7 +89,7 @@ function standingObstacles(vector: WeighedVector, own: Neuron, subnet: Subnet): 
   if (own.lastUpdate > 0 && block + 1 < until) {
     found.push(obstacle("rate_limited", { last_update: own.lastUpdate, until, blocks: until - block - 1 }));
   }
-  if (!own.validatorPermit && !isOwner(own, subnet) && !isSelfWeight(vector, own)) {
+  if (lacksPermit(own, subnet) && !isSelfWeight(vector, own)) {
     found.push(obstacle("no_permit", { uid: own.uid }));
   }
   return found;
@@ -103,8 +117,8 @@ function vectorObstacles(vector: WeighedVector, own: Neuron, subnet: Subnet): re
   return found;
 }
 
-function isOwner({ hotkey }: Neuron, { hyperparameters }: Subnet): boolean {
-  return hyperparameters.ownerHotkey === hotkey;
+function isOwner({ hotkey }: Neuron, { ownerHotkey }: SubnetHyperparameters): boolean {
+  return ownerHotkey === hotkey;
 }
 
 function isSelfWeight({ uids }: WeighedVector, { uid }: Neuron): boolean {

@@ -184,13 +184,13 @@ export class FakeChain {
   snapshotAt(hash: BlockHash, netuid: Netuid): ChainSnapshot {
     const { block, subnet } = this.subnetAt(hash);
     if (netuid !== subnet.netuid) throw new ChainError(ChainErrorCode.SubnetUnknown, "The subnet does not exist");
-    const { neurons, hyperparameters, commitments } = subnet;
+    const { neurons, stakeIsTotal, hyperparameters, commitments } = subnet;
     return {
       netuid,
       block,
       hash,
       neurons,
-      stakeIsTotal: true,
+      stakeIsTotal,
       hyperparameters,
       commitments: sortedCommitments(commitments),
     };
@@ -263,6 +263,7 @@ function firstSubnet(options: FakeChainOptions): FakeSubnet {
   return {
     netuid,
     neurons: neurons.map((neuron, uid) => neuronAt(uid, neuron)),
+    stakeIsTotal: true,
     hyperparameters: { ...DEFAULT_HYPERPARAMETERS, ...hyperparameters },
     commitments: new Map(),
     weights: new Map(),

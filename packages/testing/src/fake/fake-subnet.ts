@@ -7,6 +7,8 @@ import type { BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/units";
 export interface FakeSubnet {
   readonly netuid: Netuid;
   readonly neurons: readonly Neuron[];
+  /** Whether its runtime tells stakes with what parents lend. */
+  readonly stakeIsTotal: boolean;
   readonly hyperparameters: SubnetHyperparameters;
   readonly commitments: ReadonlyMap<Hotkey, ChainCommitment>;
   readonly weights: ReadonlyMap<Uid, readonly (readonly [Uid, number])[]>;

@@ -20,7 +20,6 @@ import { RetentionDuty } from "../retention/retention-duty.ts";
 import { CloseRoundDuty } from "../scores/close-round-duty.ts";
 import { HotkeyWatch } from "../signing/hotkey-watch.ts";
 import type { SigningGate } from "../signing/signing-gate.ts";
-import { RestingDuty } from "../standing/resting-duty.ts";
 import { StandingDuty } from "../standing/standing-duty.ts";
 import type { Waiting } from "../standing/waiting.ts";
 import { WeightAgeDuty } from "../weights/weight-age-duty.ts";
@@ -50,12 +49,7 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
   const { config, network, layout, metrics, logger } = ground;
   const { netuid, max_checkpoints_cached: keepVersions } = config;
   const door = new SubmissionDoor(ledger, network);
-  const isUnregistered = () => waiting.has("not_registered");
-  const maySign = () => gate.isOpen && !isUnregistered();
-  const weights = new WeightDuty(
-    { chain, ledger, layout, weights: boards.weights, metrics, logger },
-    { netuid, network, dryRun: config.weights.dry_run },
-  );
+  const maySign = () => gate.isOpen && !waiting.has("not_registered");
   return [
     new HotkeyWatch({ chain, ledger, gate, waiting, metrics, logger }, { netuid, blocks: config.doppelganger.blocks }),
     new StandingDuty({ chain, waiting, logger }, { netuid }),
@@ -69,7 +63,10 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
     new MergeDuty({ ledger, store, inbox, metrics, logger }, network),
     new CommitmentDuty({ chain, signer, ledger, maySign, metrics, logger }, { netuid, network }),
     new CommitmentRiskDuty({ chain, ledger, metrics, logger }, { netuid, network }),
-    new RestingDuty(weights, isUnregistered),
+    new WeightDuty(
+      { chain, ledger, layout, weights: boards.weights, metrics, logger },
+      { netuid, network, dryRun: config.weights.dry_run },
+    ),
     new WeightAgeDuty({ chain, ledger, metrics }, { netuid, silenceMillis }),
     new RetentionDuty({ ledger, store, logger }, { keepVersions }),
     new StatusLineDuty(

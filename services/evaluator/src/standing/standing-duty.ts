@@ -1,6 +1,7 @@
 import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
 import type { ChainSnapshot } from "@assay/core/round/snapshot";
 import type { BlockNumber, Netuid } from "@assay/core/units";
+import { isStakeTooLow, lacksPermit } from "@assay/core/weights/obstacles";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Duty } from "../cycle/duty.ts";
 import type { Waiting } from "./waiting.ts";
@@ -62,9 +63,9 @@ export class StandingDuty implements Duty {
   }
 }
 
-function lackOf({ neurons, hyperparameters }: ChainSnapshot, hotkey: string | null): Lack | null {
-  const own = neurons.find((neuron) => neuron.hotkey === hotkey);
+function lackOf(snapshot: ChainSnapshot, hotkey: string | null): Lack | null {
+  const own = snapshot.neurons.find((neuron) => neuron.hotkey === hotkey);
   if (own === undefined) return "not_registered";
-  if (!own.validatorPermit) return "no_permit";
-  return own.stakeRao < hyperparameters.stakeThresholdRao ? "stake_too_low" : null;
+  if (lacksPermit(own, snapshot)) return "no_permit";
+  return isStakeTooLow(own, snapshot) ? "stake_too_low" : null;
 }

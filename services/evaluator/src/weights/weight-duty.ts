@@ -47,7 +47,9 @@ export class WeightDuty implements Duty {
 
   async #restoreMetric(): Promise<void> {
     const { ledger, metrics } = this.#components;
-    metrics.setWeightsSuccess.set((await ledger.intents.latestResult())?.state === "verified" ? 1 : 0);
+    const isVerified = (await ledger.intents.latestResult())?.state === "verified";
+    const isGone = (await ledger.intents.active()).some(({ reason }) => reason === "not_registered");
+    metrics.setWeightsSuccess.set(isVerified && !isGone ? 1 : 0);
     this.#started = true;
   }
 

@@ -52,6 +52,8 @@ export class WeightGate {
     const fields = { ...about, reason: first.code, ...first.fields, ...also };
     await ledger.events.append({ kind: "weights_blocked", block, fields });
     metrics.weightsBlocked.inc({ reason: first.code });
+    // The chain drops the weights of who loses the slot: those of the window before are no longer there.
+    if (first.code === "not_registered") metrics.setWeightsSuccess.set(0);
     logger.warn("Weights wait", { why: first.code, ...first.fields, ...also });
   }
 }
