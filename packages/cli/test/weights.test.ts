@@ -260,6 +260,18 @@ describe("why", () => {
     expect(await weights(stage, "why")).toMatchObject({ exitCode: 1, report: { intent: { reason: "no_permit" } } });
   });
 
+  test("gives the reason for which nothing is planned, and not that nothing is too little", async () => {
+    const stage = await validatorStage({ permit: false });
+    stage.chain.writeStorage("SubtensorModule", "MinAllowedWeights", [2], 3);
+    stage.chain.buildBlock();
+    const { exitCode, report } = await weights(stage, "why");
+    expect([exitCode, report.none]).toEqual([1, { reason: "no_positive_score", fields: {} }]);
+    expect(report.obstacles).toMatchObject([{ code: "no_permit" }]);
+    const { out } = await assayIn(stage.env, "weights", "why");
+    expect(out).toContain("Nothing to set now: no_positive_score\n");
+    expect(out).not.toContain("too_few_weights");
+  });
+
   test("names a subnet that does not exist by the validator's code", async () => {
     const stage = await validatorStage();
     const { exitCode, report } = await weights({ ...stage, env: { ...stage.env, NETUID: "77" } }, "why");

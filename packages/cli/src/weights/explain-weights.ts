@@ -41,9 +41,10 @@ export async function explainWeights(
 }
 
 /** Weights on their way, or none before the rate limit's end, are what a healthy validator has after verified ones. */
-function isHealthy({ verified, intent, obstacles }: Explanation): boolean {
+function isHealthy({ verified, intent, none, obstacles }: Explanation): boolean {
   const isOnly = (code: string) => code === ("rate_limited" satisfies WeightObstacle["code"]);
-  return verified && (intent?.reason ?? null) === null && obstacles.every(({ code }) => isOnly(code));
+  const isInTheWay = (intent?.reason ?? none?.reason ?? null) !== null;
+  return verified && !isInTheWay && obstacles.every(({ code }) => isOnly(code));
 }
 
 async function readRecord({ intents, events }: Ledger, shown: number) {
@@ -63,19 +64,19 @@ async function askChain(
   ledger: Ledger,
   operator: Operator,
   { hotkey, signal }: { readonly hotkey: () => Promise<string>; readonly signal: AbortSignal },
-): Promise<Pick<Explanation, "standing" | "window" | "obstacles">> {
+): Promise<Pick<Explanation, "standing" | "window" | "none" | "obstacles">> {
   try {
     const address = await hotkey();
     return await withChain(operator, signal, async (client) => {
       const chain = await readChainStanding(client, operator.netuid, address);
       const plan = await readPlan(ledger, client, chain.snapshot, { operator, hotkey: address });
       const obstacles = weightProblems(planObstacles(plan, chain));
-      return { standing: chain.standing, window: windowStanding(chain), obstacles };
+      return { standing: chain.standing, window: windowStanding(chain), none: plan.none, obstacles };
     });
   } catch (error) {
     signal.throwIfAborted();
     const obstacle = weightObstacleOf(error);
     const problem = obstacle === null ? problemOf(error) : { ...obstacle, message: WEIGHT_OBSTACLES[obstacle.code] };
-    return { standing: null, window: null, obstacles: [problem] };
+    return { standing: null, window: null, none: null, obstacles: [problem] };
   }
 }

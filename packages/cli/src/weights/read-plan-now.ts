@@ -44,12 +44,14 @@ export async function readPlanNow({ options }: CommandInput, { env, signal }: Co
   );
 }
 
-/** What the next block would refuse of a plan, with the subnet's own version key. */
+/** What the next block would refuse of a plan, with the subnet's own version key; of no plan, what it would of any. */
 export function planObstacles(
   plan: WeightPlan,
   { standing: { hotkey }, snapshot, unsupported }: ChainStanding,
 ): readonly WeightObstacle[] {
-  return [...unsupported, ...weightObstacles(vectorOf(plan, snapshot), hotkey, snapshot)];
+  const found = weightObstacles(vectorOf(plan, snapshot), hotkey, snapshot);
+  // Where nothing is to be set the plan says why, which is more than that it is short.
+  return [...unsupported, ...found.filter(({ code }) => plan.none === null || code !== "too_few_weights")];
 }
 
 /** 0 when there is something to set and nothing against it. */
@@ -61,10 +63,13 @@ export function planExitCode({ plan, obstacles }: PlanNow): 0 | 1 {
 export function planTitle({ plan, mode, versionKey }: PlanNow): string {
   const { roundId, origin, none } = plan;
   const after = roundId === null ? "before the first round" : `after round ${roundId}`;
-  if (none !== null) {
-    const facts = Object.entries(none.fields).map(([name, value]) => `${name} ${value}`);
-    return `Nothing to set ${after}: ${[none.reason, ...facts].join(", ")}\n`;
-  }
+  if (none !== null) return `Nothing to set ${after}: ${noPlanWords(none)}\n`;
   const how = mode === "plain" ? "sent plain" : "hidden by commit and reveal";
   return `Weights ${after} by ${origin}, ${how}, with version key ${versionKey}:\n`;
+}
+
+/** `too_few_weights, weights 2, atLeast 3`. */
+export function noPlanWords({ reason, fields }: NonNullable<WeightPlan["none"]>): string {
+  const facts = Object.entries(fields).map(([name, value]) => `${name} ${value}`);
+  return [reason, ...facts].join(", ");
 }

@@ -2,7 +2,9 @@ import type { WeightStop } from "@assay/checkpoint/weight-stop";
 import type { RecordedEvent } from "@assay/ledger/events";
 import type { IntentStep, WeightIntent } from "@assay/ledger/weight-intent";
 import { type Problem, problemLine } from "../operator/problem.ts";
+import { noPlanWords } from "./read-plan-now.ts";
 import { stopLine } from "./stop-weights.ts";
+import type { WeightPlan } from "./weight-plan.ts";
 import { standingLine, type WeightStanding, type WindowStanding, windowLine } from "./weight-standing.ts";
 
 /** Why weights are on chain or not. */
@@ -19,12 +21,14 @@ export interface Explanation {
   /** Null, and a problem says why, when the chain was not to be asked. */
   readonly standing: WeightStanding | null;
   readonly window: WindowStanding | null;
+  /** Why nothing would be planned now; null where something would, or nobody could be asked. */
+  readonly none: WeightPlan["none"];
   readonly obstacles: readonly Problem[];
   readonly events: readonly RecordedEvent[];
 }
 
 export function renderExplanation(explanation: Explanation): string {
-  const { intent, steps, dryRun, stop, standing, window, obstacles, events } = explanation;
+  const { intent, steps, dryRun, stop, standing, window, none, obstacles, events } = explanation;
   return [
     stopLine(stop),
     intent === null ? "The ledger holds no weights: no round was closed with a positive score\n" : intentLine(intent),
@@ -32,6 +36,7 @@ export function renderExplanation(explanation: Explanation): string {
     dryRun === null ? "" : `Dry run at block ${dryRun.plannedBlock}: ${dryRun.uids.length} weights, never to be sent\n`,
     standing === null ? "" : `${standingLine(standing)}\n`,
     window === null ? "" : `${windowLine(window)}\n`,
+    none === null ? "" : `Nothing to set now: ${noPlanWords(none)}\n`,
     ...obstacles.map((obstacle) => `${problemLine(obstacle)}\n`),
     events.length === 0 ? "" : "Recorded, newest first:\n",
     ...events.map(eventLine),
