@@ -100,7 +100,7 @@ export interface SubmissionProgress {
   readonly extrinsicHash: string;
   readonly nonce: number;
   /** Of the runtime that the signature is for. */
-  readonly specVersion?: number;
+  readonly specVersion: number;
   readonly block?: BlockNumber;
   readonly blockHash?: BlockHash;
 }

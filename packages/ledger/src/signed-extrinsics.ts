@@ -42,6 +42,22 @@ export class SignedExtrinsicRepository {
     });
   }
 
+  /** Those with one kind of call that a block after this one may include, whether or not an earlier one does. */
+  validAfter(block: BlockNumber, kind: string): Promise<readonly OwnExtrinsic[]> {
+    return this.#database.transact(async (transaction) => {
+      const rows = await transaction
+        .selectFrom("signed_extrinsics")
+        .selectAll()
+        .where("last_block", ">", block)
+        .where("kind", "=", kind)
+        .orderBy("signed_block")
+        .execute();
+      return rows.map(({ signed_block: signedBlock, last_block: lastBlock, ...same }) => {
+        return { ...same, signedBlock, lastBlock };
+      });
+    });
+  }
+
   /** Which of these hashes are ours. */
   known(hashes: readonly string[]): Promise<ReadonlySet<string>> {
     return this.#database.transact(async (transaction) => {

@@ -16,6 +16,21 @@ test("what was signed is known over a restart, in any number, and nothing else i
   expect(await signedExtrinsics.known([])).toEqual(new Set());
 });
 
+test("those of a call that a later block may include are told, the oldest first", async () => {
+  await using fixture = await LedgerFixture.create();
+  const { signedExtrinsics } = await fixture.open();
+  const extrinsic = (number: number, kind: string, signedBlock: number) => {
+    return { hash: hashOf(number), nonce: number, kind, signedBlock, lastBlock: signedBlock + 10 };
+  };
+  const newer = extrinsic(1, "set_weights", 14);
+  const older = extrinsic(2, "set_weights", 11);
+  for (const each of [newer, older, extrinsic(3, "set_weights", 10), extrinsic(4, "set_commitment", 14)]) {
+    await signedExtrinsics.record(each);
+  }
+  expect(await signedExtrinsics.validAfter(20, "set_weights")).toEqual([older, newer]);
+  expect(await signedExtrinsics.validAfter(24, "set_weights")).toEqual([]);
+});
+
 test("what can no longer matter is forgotten", async () => {
   await using fixture = await LedgerFixture.create();
   const { signedExtrinsics } = await fixture.open();

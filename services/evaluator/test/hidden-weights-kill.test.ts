@@ -63,8 +63,14 @@ function killedAfter(office: WeightOffice, calls: number): Parameters<typeof cre
         };
       },
     });
-  const { rounds, intents, reveals, events } = office.ledger;
-  const ledger = { rounds, intents: guard(intents), reveals: guard(reveals), events: guard(events) };
+  const { rounds, intents, reveals, events, signedExtrinsics } = office.ledger;
+  const ledger = {
+    rounds,
+    signedExtrinsics: guard(signedExtrinsics),
+    intents: guard(intents),
+    reveals: guard(reveals),
+    events: guard(events),
+  };
   const { layout, metrics, logger } = office;
   return { chain: guard(office.client), ledger: ledger as unknown as Stage["ledger"], layout, metrics, logger };
 }

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { loadHotkey } from "@assay/chain/hotkey";
 import { Ledger } from "@assay/ledger/ledger";
+import type { WeightIntent } from "@assay/ledger/weight-intent";
 import { type DevChain, startDevChain } from "@assay/localnet/chain/dev-chain";
 import { onTestFinished, vi } from "vitest";
 import type { WeightProcessTask } from "./fixtures/weight-process.ts";
@@ -23,14 +24,17 @@ const MILLIS_PER_BLOCK = 100;
 const DEADLINE_MILLIS = 55_000;
 
 /** A development chain with a validator and two miners, whose blocks are built by hand. */
-export async function startWeightChain(commitRevealWeightsEnabled: boolean): Promise<DevChain> {
+export async function startWeightChain(
+  commitRevealWeightsEnabled: boolean,
+  weightsSetRateLimit = 4,
+): Promise<DevChain> {
   const chain = await startDevChain({
     netuid: NETUID,
     neurons: [
       { hotkey: await addressOf("//Validator//0"), stakeRao: 10n ** 12n, permit: true },
       ...(await Promise.all(MINERS.map(async (uri) => ({ hotkey: await addressOf(uri) })))),
     ],
-    hyperparameters: { tempo: TEMPO, weightsSetRateLimit: 4, commitRevealWeightsEnabled },
+    hyperparameters: { tempo: TEMPO, weightsSetRateLimit, commitRevealWeightsEnabled },
     manual: true,
     poolChecks: true,
   });
@@ -59,6 +63,8 @@ export interface WeightProcess {
   readonly isAlive: boolean;
   /** Newest block that it has looked at. */
   readonly block: number;
+  /** How its jobs ended, oldest first. */
+  readonly outcomes: readonly string[];
 }
 
 /** Resolves when it has looked at the chain for the first time. */
@@ -69,8 +75,10 @@ export async function startWeightProcess(task: WeightProcessTask): Promise<Weigh
   onTestFinished(() => end(child));
   const lines = createInterface({ input: child.stdout });
   const looked = { block: 0 };
+  const outcomes: string[] = [];
   lines.on("line", (line) => {
-    looked.block = Number(line);
+    if (/^\d+$/.test(line)) looked.block = Number(line);
+    else outcomes.push(line);
   });
   await Promise.race([once(lines, "line"), once(child, "exit")]);
   return {
@@ -80,6 +88,7 @@ export async function startWeightProcess(task: WeightProcessTask): Promise<Weigh
     get block() {
       return looked.block;
     },
+    outcomes,
   };
 }
 
@@ -96,14 +105,19 @@ export async function buildUntil(
   await vi.waitFor(step, { timeout: DEADLINE_MILLIS, interval: MILLIS_PER_BLOCK });
 }
 
-/** Where each intent of the closed round stands, oldest first. */
-export async function statesOf(folder: string): Promise<readonly (readonly [tempo: number | null, state: string])[]> {
+/** The intents of the closed round, oldest first. */
+export async function intentsOf(folder: string): Promise<readonly WeightIntent[]> {
   const ledger = await Ledger.openReadOnly({ path: join(folder, "ledger.sqlite") });
   try {
-    return (await ledger.intents.ofRound(31)).map(({ tempo, state }) => [tempo, state]);
+    return await ledger.intents.ofRound(31);
   } finally {
     await ledger.stop();
   }
+}
+
+/** Where each of them stands. */
+export async function statesOf(folder: string): Promise<readonly (readonly [tempo: number | null, state: string])[]> {
+  return (await intentsOf(folder)).map(({ tempo, state }) => [tempo, state]);
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -46,7 +46,7 @@ async function playCycle(stage: Stage, interrupt: Interrupt): Promise<void> {
     expect((await stage.ledger.intents.latest())?.id).toBe("2-0-0");
   });
   await interrupt(stage);
-  await advance(stage, 46, async () => expect((await stage.ledger.intents.latest())?.state).toBe("verified"));
+  await advance(stage, 60, async () => expect((await stage.ledger.intents.latest())?.state).toBe("verified"));
   for (const step of ["validatorCommit1", "validatorCommit2"] as const) {
     const { firstBlock, lastBlock } = phaseWindow(0, step, stage.network.schedule);
     chain.buildUntil(firstBlock);

@@ -87,8 +87,8 @@ export class Submission {
   report(state: SubmissionState, where: Partial<ExtrinsicReceipt> = {}): void {
     if (state === this.#state) return;
     this.#state = state;
-    const { hash, nonce } = this.#newest;
-    const progress: SubmissionProgress = { extrinsicHash: hash, nonce };
+    const { hash, nonce, specVersion } = this.#newest;
+    const progress: SubmissionProgress = { extrinsicHash: hash, nonce, specVersion };
     this.#components.onState?.(state, { ...progress, ...where });
   }
 

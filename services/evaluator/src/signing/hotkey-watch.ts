@@ -1,11 +1,11 @@
 import type { ChainClient, ChainHead, HotkeyTrace } from "@assay/chain/chain-client";
-import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
 import type { BlockNumber, Netuid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Duty } from "../cycle/duty.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
 import type { Waiting } from "../standing/waiting.ts";
+import { ownExtrinsicsIn } from "./own-extrinsics.ts";
 import { type SigningGate, signingLocked } from "./signing-gate.ts";
 
 /** After a longer absence we begin anew: what happened that long ago is past, and each block is a request. */
@@ -117,15 +117,7 @@ export class HotkeyWatch implements Duty {
 
   /** Blocks that hold our own extrinsics, one entry for each of these. */
   async #ownBlocks(after: BlockNumber, upTo: BlockNumber): Promise<readonly BlockNumber[]> {
-    const { chain, ledger } = this.#components;
-    const ours: BlockNumber[] = [];
-    for (let block = after + 1; block <= upTo; block += 1) {
-      const hash = await chain.finalizedBlockHash(block);
-      if (hash === null) throw finalBlockMissing(block);
-      const known = await ledger.signedExtrinsics.known(await chain.extrinsicHashes(hash));
-      ours.push(...Array.from(known, () => block));
-    }
-    return ours;
+    return (await ownExtrinsicsIn(this.#components, { after, upTo })).map(({ block }) => block);
   }
 
   async #found({ what, count, block }: Finding): Promise<void> {
@@ -138,12 +130,4 @@ export class HotkeyWatch implements Duty {
     waiting.begin("foreign_activity", "Another process signs with this hotkey; end one of them and restart this one");
     logger.error("Nothing is signed any more", { what, block }, signingLocked({ what, block }));
   }
-}
-
-/** Another endpoint lags behind the one that told of the block; the next look finds it. */
-function finalBlockMissing(block: BlockNumber): ChainError {
-  return new ChainError(ChainErrorCode.BlockUnknown, "The endpoint lacks a final block", {
-    retryable: true,
-    fields: { block },
-  });
 }

@@ -16,7 +16,7 @@ import type { SentCommit, WeightCommit } from "@assay/ledger/reveals";
 import type { WeightIntent } from "@assay/ledger/weight-intent";
 import type { WeightOutcome } from "@assay/runtime/queue/job-outcomes";
 import { commitStanding } from "./commit-standing.ts";
-import { sendCall, sendDeadline } from "./send-call.ts";
+import { hasNotLanded, sendCall, sendDeadline } from "./send-call.ts";
 import type { WeightComponents } from "./weight-components.ts";
 import type { WeightView } from "./weight-view.ts";
 
@@ -139,20 +139,4 @@ function hashed(hidden: HiddenWeights, netuid: number): PreparedWay {
   const salt = [...new Uint16Array(Uint8Array.from(randomBytes(2 * SALT_LENGTH)).buffer)];
   const hash = weightCommitHash(hidden, { netuid, salt });
   return { way: "hashed", hash, salt, call: { kind: "commit_weights", netuid, commitHash: hash } };
-}
-
-/** Errors after which a block may still have the commit. */
-const IN_DOUBT: readonly string[] = [
-  ChainErrorCode.FinalityStalled,
-  ChainErrorCode.SubmissionAborted,
-  ChainErrorCode.Disconnected,
-  ChainErrorCode.RequestDeadline,
-  ChainErrorCode.RequestFailed,
-  ChainErrorCode.NotStarted,
-  ChainErrorCode.NonceConflict,
-];
-
-/** Whether an error says for certain that no block has the commit: the chain refused it, or its blocks are over. */
-function hasNotLanded(error: unknown): error is ChainError {
-  return error instanceof ChainError && !IN_DOUBT.includes(error.code);
 }

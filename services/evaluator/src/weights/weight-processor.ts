@@ -5,7 +5,8 @@ import type { WeightIntent } from "@assay/ledger/weight-intent";
 import type { WeightOutcome } from "@assay/runtime/queue/job-outcomes";
 import type { ReceivedJob } from "@assay/runtime/queue/worker";
 import { HiddenWeightSender } from "./hidden-weights.ts";
-import { sendCall, sendDeadline } from "./send-call.ts";
+import { hasNotLanded, sendCall, sendDeadline } from "./send-call.ts";
+import { SetsUnderWay } from "./sets-under-way.ts";
 import type { WeightComponents, WeightOptions } from "./weight-components.ts";
 import { endingOf, outdatedReason, WeightEndings } from "./weight-endings.ts";
 import { WeightGate } from "./weight-gate.ts";
@@ -31,12 +32,14 @@ class WeightCourier {
   readonly #endings: WeightEndings;
   readonly #gate: WeightGate;
   readonly #hidden: HiddenWeightSender;
+  readonly #underWay: SetsUnderWay;
 
   constructor(components: WeightComponents, options: WeightOptions) {
     this.#components = components;
     this.#endings = new WeightEndings(components);
     this.#gate = new WeightGate(components, options);
     this.#hidden = new HiddenWeightSender(components);
+    this.#underWay = new SetsUnderWay(components);
   }
 
   async bring(intentId: string, signal: AbortSignal): Promise<WeightOutcome> {
@@ -109,6 +112,7 @@ class WeightCourier {
   }
 
   async #set(intent: WeightIntent, view: WeightView, signal: AbortSignal): Promise<WeightOutcome | null> {
+    if (await this.#underWay.some()) return { intentId: intent.id, state: "waiting" };
     if (await this.#isSuperseded(intent)) return await this.#endings.giveUp(intent, "superseded");
     if (isOver(intent, view)) return await this.#endings.giveUp(intent, "expired");
     const obstacles = await this.#gate.obstacles(intent, view);
@@ -135,8 +139,11 @@ class WeightCourier {
     const { chain, ledger } = this.#components;
     const { id, netuid, uids, weights, versionKey } = intent;
     const call = { kind: "set_weights", netuid, uids, weights, versionKey } as const;
-    const options = { signal, deadlineBlock: sendDeadline(intent, chain, view) };
+    const signed: string[] = [];
+    const onSigned = (hash: string) => void signed.push(hash);
+    const options = { signal, deadlineBlock: sendDeadline(intent, chain, view), onSigned };
     const receipt = await sendCall(intent, call, this.#components, options).catch((error: unknown) => {
+      if (hasNotLanded(error)) this.#underWay.end(signed);
       // No block has it or will: what came between says whether there is still something to set.
       if (error instanceof ChainError && error.code === ChainErrorCode.ExtrinsicDeadline) return null;
       throw error;
