@@ -1,6 +1,7 @@
 import { ChainError } from "@assay/chain/chain-error";
 import type { DevChain } from "@assay/localnet/chain/dev-chain";
 import { sendDevCommand } from "@assay/localnet/stage/dev-command";
+import { reached } from "@assay/testing/contracts/chain-client-scenario";
 import { afterEach, expect, test } from "vitest";
 import { openRpcGate, type Tamper } from "./rpc-gate.ts";
 import { atEnd, COMMITMENT, clientOn, endAll, landedCount, startChain, WAIT_MILLIS } from "./test-chain.ts";
@@ -27,6 +28,7 @@ async function commitHeldBack() {
   });
   const client = await clientOn([url], { requestDeadlineMillis: 300 });
   chain.buildUntil(LAST_BLOCK - LENGTH);
+  await reached(client, LAST_BLOCK - LENGTH);
   const submission = client.submit(COMMITMENT, { signal: AbortSignal.timeout(WAIT_MILLIS), deadlineBlock: LAST_BLOCK });
   const ended = submission.then(
     ({ block }) => block,

@@ -98,10 +98,11 @@ test.each([
 });
 
 describe.each([
-  ["spec 143", 143, EDITION_143],
-  ["spec 218", 218, EDITION_218],
-  ["a runtime with extensions of tomorrow", 467, TOMORROWS_EDITION],
-] as const)("%s", (_name, specVersion, edition: RuntimeEdition) => {
+  ["spec 143", 143, EDITION_143, ""],
+  ["spec 218", 218, EDITION_218, ""],
+  // The account of 32 zeros, which the item gives where nobody was put.
+  ["a runtime with extensions of tomorrow", 467, TOMORROWS_EDITION, "5C4hrfjw9DjXZTzV3MwzrrAr9P1MJhSrvWGWqi1eSuyUpnhM"],
+] as const)("%s", (_name, specVersion, edition: RuntimeEdition, ownerHotkey) => {
   test("is read and written to as today's is", async () => {
     const hyperparameters = { stakeThreshold: 5n, weightsVersionKey: 7n };
     const scene = await RefusalScene.start({ runtime: { specVersion, edition }, hyperparameters });
@@ -119,6 +120,7 @@ describe.each([
       maxWeightsLimit: 65_535,
       commitRevealEnabled: false,
       stakeThresholdRao: 5n,
+      ownerHotkey,
     });
     expect(snapshot.neurons.map(({ stakeRao }) => stakeRao)).toEqual([1000n * TAO, 1000n * TAO, 0n, 0n]);
     expect(snapshot.neurons[0]).toMatchObject({

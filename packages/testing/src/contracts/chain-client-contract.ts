@@ -21,8 +21,16 @@ import {
   VALIDATOR,
 } from "./chain-client-scenario.ts";
 
-/** What every {@link ChainClient} does, on a chain that keeps to subtensor's rules. */
-export function chainClientContract(name: string, startChain: (setup: ChainSetup) => Promise<ChainHarness>): void {
+/**
+ * What every {@link ChainClient} does, on a chain that keeps to subtensor's rules.
+ *
+ * @param stakeIsTotal whether its runtime tells stakes with what parents lend.
+ */
+export function chainClientContract(
+  name: string,
+  startChain: (setup: ChainSetup) => Promise<ChainHarness>,
+  { stakeIsTotal = true }: { readonly stakeIsTotal?: boolean } = {},
+): void {
   describe(name, () => {
     let chain: ChainHarness;
     let validator: ChainClient;
@@ -102,7 +110,7 @@ export function chainClientContract(name: string, startChain: (setup: ChainSetup
           stakeThresholdRao: 1000n,
           ownerHotkey: await addressOf(MINERS[1]),
         },
-        stakeIsTotal: true,
+        stakeIsTotal,
         commitments: [],
       });
       expect(snapshot.neurons.map(({ uid }) => uid)).toEqual([0, 1, 2, 3]);
