@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { BlockNumber } from "@assay/core/units";
 import type { Random } from "@assay/evaluation/model/random";
 import { sendDevCommand } from "@assay/localnet/stage/dev-command";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
@@ -10,6 +11,8 @@ import type { ChaosStage } from "./stage.ts";
 export interface FaultScene extends ChaosStage {
   readonly random: Random;
   readonly signal: AbortSignal;
+  /** The bench has looked at all blocks before this one; the states of others must stay. */
+  readonly recorded: () => BlockNumber;
 }
 
 /** One way in which things go wrong. */
@@ -47,8 +50,10 @@ export const OTHER_FAULTS: readonly FaultKind[] = [
   { kind: "runtime_upgrade", strike: ({ subnet }) => sendDevCommand(subnet.chainUrl, "dev_upgradeRuntime", [{}]) },
   {
     kind: "pruned_state",
-    strike: ({ subnet, chain }) =>
-      sendDevCommand(subnet.chainUrl, "dev_pruneBelow", [Math.max(0, chain.finalizedHead().number - KEPT_STATES)]),
+    strike: ({ subnet, chain, recorded }) =>
+      sendDevCommand(subnet.chainUrl, "dev_pruneBelow", [
+        Math.max(0, Math.min(recorded(), chain.finalizedHead().number - KEPT_STATES)),
+      ]),
   },
   { kind: "pool_dropped", strike: ({ subnet }) => sendDevCommand(subnet.chainUrl, "dev_dropPool") },
   { kind: "connections_dropped", strike: ({ subnet }) => sendDevCommand(subnet.chainUrl, "dev_dropConnections") },

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createRandom, type Random } from "@assay/evaluation/model/random";
 import { withDeadline } from "@assay/runtime/time/deadline";
-import { type FaultKind, LINE_FAULTS, OTHER_FAULTS } from "./faults.ts";
+import { type FaultKind, type FaultScene, LINE_FAULTS, OTHER_FAULTS } from "./faults.ts";
 import type { ChaosStage } from "./stage.ts";
 
 /** One fault that was made. */
@@ -23,16 +23,20 @@ interface Turn {
   readonly cycle: number;
   readonly seed: number;
   readonly signal: AbortSignal;
+  readonly recorded: FaultScene["recorded"];
 }
 
 /** One fault of every kind, in random order and with random pauses: those of the line beside all others. */
-export async function strikeAll(stage: ChaosStage, { cycle, seed, signal }: Turn): Promise<readonly StruckFault[]> {
+export async function strikeAll(
+  stage: ChaosStage,
+  { cycle, seed, signal, recorded }: Turn,
+): Promise<readonly StruckFault[]> {
   const lanes = [LINE_FAULTS, OTHER_FAULTS].map(async (kinds, lane) => {
     const random = createRandom(seed * 1_000_003 + cycle * 2 + lane);
     const struck: StruckFault[] = [];
     for (const kind of shuffled(kinds, random)) {
       await sleep(random() * LONGEST_PAUSE_MILLIS, undefined, { signal });
-      struck.push(await strike(kind, stage, { cycle, random, signal }));
+      struck.push(await strike(kind, stage, { cycle, random, signal, recorded }));
     }
     return struck;
   });
@@ -42,19 +46,19 @@ export async function strikeAll(stage: ChaosStage, { cycle, seed, signal }: Turn
 async function strike(
   { kind, strike: begin }: FaultKind,
   stage: ChaosStage,
-  { cycle, random, signal }: { readonly cycle: number; readonly random: Random; readonly signal: AbortSignal },
+  { cycle, ...scene }: Pick<FaultScene, "random" | "signal" | "recorded"> & { readonly cycle: number },
 ): Promise<StruckFault> {
   const block = stage.chain.head().number;
   const startedAt = performance.now();
   const survived = async (deadline: AbortSignal): Promise<boolean> => {
-    const either = AbortSignal.any([signal, deadline]);
-    await begin({ ...stage, random, signal: either });
+    const either = AbortSignal.any([scene.signal, deadline]);
+    await begin({ ...stage, ...scene, signal: either });
     await stage.watch.caughtUp(() => stage.chain.head().number + BLOCKS_SEEN, either);
     return true;
   };
   const isSurvived = await withDeadline(survived, RECOVERY_DEADLINE_MILLIS, `Recovering from ${kind}`).catch(
     (error: unknown) => {
-      signal.throwIfAborted();
+      scene.signal.throwIfAborted();
       return isDeadline(error) ? false : Promise.reject(error);
     },
   );

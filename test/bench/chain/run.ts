@@ -74,13 +74,14 @@ async function play({ stage, ledger, options, write }: Game): Promise<ChainBench
   const faults: StruckFault[] = [];
   const wrong: WrongMetric[] = [];
   const length = cycleLength(network.schedule);
+  const turn = { seed: options.seed, signal: ending.signal, recorded: () => record.next };
   await subnet.run();
   const from = await firstClosed(stage, ledger, following);
   for (let done = 1; done <= options.cycles; done += 1) {
     // Faults that take longer than their cycle end in the next: then a whole one follows.
     const cycle = Math.ceil(chain.head().number / length);
     await Promise.race([blockReached(chain, cycle * length, ending.signal), following]);
-    const struck = await strikeAll(stage, { cycle, seed: options.seed, signal: ending.signal });
+    const struck = await strikeAll(stage, { ...turn, cycle });
     faults.push(...struck);
     wrong.push(...(await wrongMetrics(cycle, watch, async () => expectedMetrics(ledger, (await epoch(stage)).index))));
     write(lineOf(done, options.cycles, struck, chain.head().number));

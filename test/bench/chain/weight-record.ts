@@ -20,20 +20,26 @@ export class WeightRecord {
   readonly #options: WeightRecordOptions;
   readonly #tempos: Tempo[] = [];
   readonly #landed = new Set<BlockNumber>();
+  #next: BlockNumber = 0;
 
   constructor(chain: PolkadotChainClient, options: WeightRecordOptions) {
     this.#chain = chain;
     this.#options = options;
   }
 
+  /** All blocks before this one were looked at. */
+  get next(): BlockNumber {
+    return this.#next;
+  }
+
   /** Looks at every final block as it comes, until the signal is aborted. */
   async follow(signal: AbortSignal): Promise<void> {
-    let next = this.#chain.finalizedHead().number;
+    this.#next = this.#chain.finalizedHead().number;
     while (!signal.aborted) {
-      while (next <= this.#chain.finalizedHead().number) {
-        const block = next;
+      while (this.#next <= this.#chain.finalizedHead().number) {
+        const block = this.#next;
         await retry(() => this.#look(block), { ...CUT_OFF_TOO, signal });
-        next += 1;
+        this.#next += 1;
       }
       await sleep(POLL_MILLIS);
     }
