@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { connect } from "node:net";
+import { duplexPair } from "node:stream";
+import { text } from "node:stream/consumers";
 import { createHttpClient } from "@assay/runtime/http/client";
 import { type HttpServer, startHttpServer } from "@assay/runtime/http/server";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
@@ -31,6 +33,23 @@ describe("the server", () => {
       code: "HTTP_LISTEN_FAILED",
       fields: { port, reason: "EADDRINUSE" },
     });
+  });
+
+  test("speaks HTTP on a stream that it adopts, with the same deadlines", async () => {
+    const app: RequestListener = (_request, response) => response.end("adopted");
+    const server = await startHttpServer(app, { ...loopback, headersTimeoutMs: 100 });
+    servers.push(server);
+    const [asking, ours] = duplexPair();
+    const [silent, theirs] = duplexPair();
+    server.adopt(ours);
+    server.adopt(theirs);
+    asking.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+
+    const silence = once(silent, "data");
+
+    expect(await text(asking)).toMatch(/^HTTP\/1.1 200 OK[\s\S]*adopted/);
+    expect(String((await silence)[0])).toMatch(/^HTTP\/1.1 408 /);
+    silent.destroy();
   });
 
   test("cuts a client that is too slow with its headers", async () => {

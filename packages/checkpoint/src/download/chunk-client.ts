@@ -17,6 +17,8 @@ export interface ChunkClientOptions extends Omit<DownloadOptions, "agents" | "mi
   readonly serverUrl: string;
   /** Headers of a request for this path: a validator signs each anew. */
   readonly headersFor: (path: string) => Readonly<Record<string, string>>;
+  /** Connections of plain HTTP; the client's own unless given. */
+  readonly httpAgent?: HttpAgent;
   /** Chunks under way at a time; each takes a chunk of memory. */
   readonly parallel: number;
 }
@@ -47,7 +49,10 @@ export class ChunkClient implements Disposable {
   readonly #options: ChunkClientOptions & { readonly agents: { readonly http: HttpAgent; readonly https: HttpsAgent } };
 
   constructor(options: ChunkClientOptions) {
-    const agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent({ keepAlive: true }) };
+    const agents = {
+      http: options.httpAgent ?? new HttpAgent({ keepAlive: true }),
+      https: new HttpsAgent({ keepAlive: true }),
+    };
     this.#options = { ...options, agents };
   }
 

@@ -36,6 +36,11 @@ export class Inbox {
     return this.#root;
   }
 
+  /** The model server's key for encrypted sessions, which the evaluator signs. */
+  get sessionKeyPath(): string {
+    return join(this.#root, "session-key.json");
+  }
+
   /** For the accepting process only: makes the folders and removes uploads that never became a submission. */
   async start(): Promise<void> {
     await mkdir(this.#root, { recursive: true });

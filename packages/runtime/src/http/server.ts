@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -30,9 +30,14 @@ export interface HttpServerOptions {
   /** Headers beyond this are dropped silently; 2,000 unless said otherwise. */
   readonly maxHeaders?: number;
   /** Sees each connection before a byte of it is read, and may destroy it. */
-  readonly onConnection?: (socket: Socket) => void;
+  readonly onConnection?: (socket: Duplex) => void;
   /** Answers what is no request, or came too slowly, and ends the connection; node's plain answer unless given. */
   readonly onClientError?: (error: Error, socket: Duplex) => void;
+  /**
+   * Gets each request that asks for another protocol, as a raw socket with the bytes that followed; without it such a
+   * request is answered like any other.
+   */
+  readonly onUpgrade?: (request: IncomingMessage, socket: Socket, head: Buffer) => void;
   /** How long `close` waits for requests in flight; 5 s unless said otherwise. */
   readonly closeGraceMs?: number;
 }
@@ -43,6 +48,8 @@ export interface HttpServer {
   readonly port: number;
   /** Uses another certificate for connections that come from now on; throws when they do not fit. Only with TLS. */
   renew(tls: TlsIdentity): void;
+  /** Speaks HTTP on a stream as on a connection of its own; `onConnection` sees it too. Only without TLS. */
+  adopt(stream: Duplex): void;
   /** Takes no more requests, lets those in flight end for a while, then cuts them. */
   close(): Promise<void>;
 }
@@ -78,18 +85,22 @@ export async function startHttpServer(app: RequestListener, options: HttpServerO
     url: `${tls === undefined ? "http" : "https"}://${host}:${port}`,
     port,
     renew: (identity) => tls?.setSecureContext(identity),
+    adopt: (stream) => void server.emit("connection", stream),
     close: () => close(server, options.closeGraceMs ?? 5_000),
   };
 }
 
 function limit(
   server: Server | TlsServer,
-  { maxConnections, maxHeaders, onConnection, onClientError }: HttpServerOptions,
+  { maxConnections, maxHeaders, onConnection, onClientError, onUpgrade }: HttpServerOptions,
 ): void {
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   if (maxHeaders !== undefined) server.maxHeadersCount = maxHeaders;
   if (onConnection !== undefined) server.on("connection", onConnection);
   if (onClientError !== undefined) server.on("clientError", onClientError);
+  if (onUpgrade !== undefined) {
+    server.on("upgrade", (request, socket, head) => onUpgrade(request, socket as Socket, head));
+  }
 }
 
 async function listen(server: Server | TlsServer, { host, port }: HttpServerOptions): Promise<void> {
