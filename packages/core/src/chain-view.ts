@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { PHASES, type Phase } from "./cycle/phase.ts";
+import { type SessionKey, sessionKeySchema } from "./messages/session-key.ts";
 import type { BlockNumber, ExpertGroup, Hotkey, Netuid, Uid } from "./units.ts";
 
 /** One neuron as the process with no key may know it. */
@@ -35,6 +36,8 @@ export interface ChainView {
   /** When the file was written, in milliseconds since 1970. */
   readonly updatedAt: number;
   readonly validatorHotkey: Hotkey;
+  /** The model server's key for encrypted sessions; absent while it has none, or it is not signed. */
+  readonly sessionKey?: SessionKey | undefined;
   readonly roster: readonly ChainViewRosterEntry[];
 }
 
@@ -60,5 +63,6 @@ export const chainViewSchema: z.ZodType<ChainView> = z.strictObject({
   blockMillis: z.number().positive(),
   updatedAt: z.int().positive(),
   validatorHotkey: z.string(),
+  sessionKey: sessionKeySchema.optional(),
   roster: z.array(rosterEntry),
 });

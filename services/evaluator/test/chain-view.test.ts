@@ -1,18 +1,28 @@
-import { readFile, rm, stat } from "node:fs/promises";
+import { mkdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { verifySignature } from "@assay/chain/verify-signature";
+import { Inbox } from "@assay/checkpoint/inbox/inbox";
+import { removeSessionKey, writeSessionKey } from "@assay/checkpoint/session/session-key-file";
+import { createSessionKeyPair } from "@assay/checkpoint/session/session-secrets";
 import { type ChainView, chainViewSchema } from "@assay/core/chain-view";
 import { encodeCommitment } from "@assay/core/commitment/payload";
 import { SEED_45 } from "@assay/core/cycle/phase";
+import { decodeBase64Url } from "@assay/core/messages/base64url";
+import { sessionKeyBytes } from "@assay/core/messages/session-key";
 import { FakeClock } from "@assay/runtime/time/fake-clock";
 import { expect, test } from "vitest";
 import { ChainViewDuty } from "../src/cycle/chain-view-duty.ts";
 import { HeadView } from "../src/head-view.ts";
+import { SessionKeySigner } from "../src/signing/session-key-signer.ts";
 import { NETUID, openStage, type Stage } from "./stage.ts";
 import { playCommits } from "./submissions.ts";
 
 const hash = "ab".repeat(32);
 
-function createDuty({ client, ledger, layout, network }: Stage, clock = new FakeClock()) {
-  const duty = new ChainViewDuty({ chain: client, ledger, layout, clock }, { netuid: NETUID, network });
+/** @param gate whether the hotkey may sign. */
+function createDuty(stage: Stage, clock = new FakeClock(), gate = { isOpen: true }) {
+  const { client, ledger, layout, network, validator } = stage;
+  const sessionKeys = new SessionKeySigner({ signer: validator.signer, inbox: new Inbox(layout.inbox), gate });
+  const duty = new ChainViewDuty({ chain: client, ledger, layout, sessionKeys, clock }, { netuid: NETUID, network });
   return () => duty.run(client.head());
 }
 
@@ -155,3 +165,63 @@ test("a worker reads the block from the file, and 0 before there is one", async 
   await run();
   expect(await head.block()).toBe(13);
 });
+
+test("the model server's session key is in it, signed by the hotkey and signed again in time", async () => {
+  const stage = await openStage({ miners: 1, firstBlock: 10 });
+  const path = new Inbox(stage.layout.inbox).sessionKeyPath;
+  const { publicKey } = createSessionKeyPair();
+  await mkdir(stage.layout.inbox, { recursive: true });
+  await writeSessionKey(path, publicKey);
+  const run = createDuty(stage);
+  const keys: ChainView["sessionKey"][] = [];
+  for (const block of [10, 84, 85]) {
+    stage.chain.buildUntil(block);
+    await run();
+    keys.push((await readView(stage)).sessionKey);
+  }
+  const [first, same, renewed] = keys;
+
+  expect(first).toMatchObject({ public_key: publicKey, hotkey: stage.validator.hotkey, signed_block: 10 });
+  expect(first?.valid_until_block).toBe(160);
+  expect(same).toEqual(first);
+  expect(renewed).toMatchObject({ signed_block: 85, valid_until_block: 235 });
+  for (const key of [first, renewed]) {
+    if (key === undefined) throw new Error("There is no key");
+    const signature = decodeBase64Url(key.signature) ?? new Uint8Array();
+    expect(verifySignature(sessionKeyBytes(key), signature, stage.validator.hotkey)).toBe(true);
+  }
+  await removeSessionKey(path);
+  stage.chain.buildBlock();
+  await run();
+  expect((await readView(stage)).sessionKey).toBeUndefined();
+});
+
+test("a hotkey that may not sign vouches for no session key", async () => {
+  const stage = await openStage({ miners: 1 });
+  await mkdir(stage.layout.inbox, { recursive: true });
+  await writeSessionKey(new Inbox(stage.layout.inbox).sessionKeyPath, createSessionKeyPair().publicKey);
+  await createDuty(stage, new FakeClock(), { isOpen: false })();
+
+  expect((await readView(stage)).sessionKey).toBeUndefined();
+});
+
+test.each<[string, (path: string) => Promise<void>]>([
+  [
+    "a link to a key",
+    async (path) => void (await writeSessionKey(`${path}-2`, KEY).then(() => symlink(`${path}-2`, path))),
+  ],
+  ["a file of somebody else's", async (path) => await writeFile(path, "", { mode: 0 })],
+  ["a folder", async (path) => void (await mkdir(path))],
+  ["a long file", async (path) => await writeFile(path, " ".repeat(2_000))],
+  ["no JSON", async (path) => await writeFile(path, "{")],
+  ["no key", async (path) => await writeFile(path, JSON.stringify({ schema: 1, public_key: "x\ny" }))],
+])("%s in the place of the session key is not signed, and stops nothing", async (_what, place) => {
+  const stage = await openStage({ miners: 1 });
+  await mkdir(stage.layout.inbox, { recursive: true });
+  await place(new Inbox(stage.layout.inbox).sessionKeyPath);
+  await createDuty(stage)();
+
+  expect((await readView(stage)).sessionKey).toBeUndefined();
+});
+
+const KEY = "A".repeat(43);

@@ -87,9 +87,9 @@ async function plan({ chain, client, stage, validatorHotkey }: House) {
   const components = { chain: client, ledger, store, logger, metrics: createEvaluatorMetrics(registry) };
   const options = { netuid: NETUID, network: stage.network };
   await new PlanRoundDuty(components, { ...options, validatorHotkey }).run(client.head());
-  await new ChainViewDuty({ chain: client, ledger, layout, clock: { now: () => 0 } as never }, options).run(
-    client.head(),
-  );
+  const sessionKeys = { current: async () => null };
+  const parts = { chain: client, ledger, layout, sessionKeys, clock: { now: () => 0 } as never };
+  await new ChainViewDuty(parts, options).run(client.head());
   return { round: (await ledger.rounds.get(31))?.round, registry, logger };
 }
 

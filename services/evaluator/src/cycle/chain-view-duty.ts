@@ -5,11 +5,13 @@ import type { ChainView, ChainViewRosterEntry } from "@assay/core/chain-view";
 import { parseCommitment } from "@assay/core/commitment/payload";
 import { announcedGroups } from "@assay/core/commitment/two-phase";
 import { type PhaseAt, phaseAt, phaseWindow } from "@assay/core/cycle/phase";
+import type { SessionKey } from "@assay/core/messages/session-key";
 import { groupCount, type Network } from "@assay/core/network";
 import type { ChainCommitment, Neuron } from "@assay/core/round/snapshot";
 import type { BlockNumber, Netuid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { Clock } from "@assay/runtime/time/clock";
+import type { SessionKeySigner } from "../signing/session-key-signer.ts";
 import type { Duty } from "./duty.ts";
 
 /** Blocks after which the list of neurons is read again, beside every change of phase. */
@@ -19,6 +21,7 @@ export interface ChainViewComponents {
   readonly chain: ChainClient;
   readonly ledger: Ledger;
   readonly layout: CheckpointLayout;
+  readonly sessionKeys: Pick<SessionKeySigner, "current">;
   readonly clock: Clock;
 }
 
@@ -50,8 +53,9 @@ export class ChainViewDuty implements Duty {
     if (head.number === this.#writtenFor) return;
     const at = phaseAt(head.number, this.#options.network.schedule);
     await this.#refresh(head, at);
-    const roster = await this.#roster(at);
-    await writeJsonAtomic(this.#components.layout.chainView, this.#view(at, roster));
+    const { sessionKeys, layout } = this.#components;
+    const [roster, sessionKey] = [await this.#roster(at), await sessionKeys.current(head.number)];
+    await writeJsonAtomic(layout.chainView, this.#view(at, roster, sessionKey));
     this.#writtenFor = head.number;
   }
 
@@ -106,7 +110,7 @@ export class ChainViewDuty implements Duty {
     return hashes;
   }
 
-  #view(at: PhaseAt, roster: ChainViewRosterEntry[]): ChainView {
+  #view(at: PhaseAt, roster: ChainViewRosterEntry[], sessionKey: SessionKey | null): ChainView {
     const { netuid, network } = this.#options;
     return {
       schema: 1,
@@ -121,6 +125,7 @@ export class ChainViewDuty implements Duty {
       blockMillis: network.blockMillis,
       updatedAt: this.#components.clock.now(),
       validatorHotkey: this.#components.chain.hotkey ?? "",
+      ...(sessionKey !== null && { sessionKey }),
       roster,
     };
   }

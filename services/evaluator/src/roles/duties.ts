@@ -19,6 +19,7 @@ import type { JobBoard } from "../queue/job-board.ts";
 import { RetentionDuty } from "../retention/retention-duty.ts";
 import { CloseRoundDuty } from "../scores/close-round-duty.ts";
 import { HotkeyWatch } from "../signing/hotkey-watch.ts";
+import { SessionKeySigner } from "../signing/session-key-signer.ts";
 import type { SigningGate } from "../signing/signing-gate.ts";
 import { StandingDuty } from "../standing/standing-duty.ts";
 import type { Waiting } from "../standing/waiting.ts";
@@ -50,10 +51,11 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
   const { netuid, max_checkpoints_cached: keepVersions } = config;
   const door = new SubmissionDoor(ledger, network);
   const maySign = () => gate.isOpen && !waiting.has("not_registered");
+  const sessionKeys = new SessionKeySigner({ signer, inbox, gate });
   return [
     new HotkeyWatch({ chain, ledger, gate, waiting, metrics, logger }, { netuid, blocks: config.doppelganger.blocks }),
     new StandingDuty({ chain, waiting, logger }, { netuid }),
-    new ChainViewDuty({ chain, ledger, layout, clock: new SystemClock() }, { netuid, network }),
+    new ChainViewDuty({ chain, ledger, layout, sessionKeys, clock: new SystemClock() }, { netuid, network }),
     new PhaseLogDuty({ metrics, logger }, network),
     door,
     new PlanRoundDuty({ chain, ledger, store, metrics, logger }, { netuid, network, validatorHotkey: signer.address }),
