@@ -28,7 +28,10 @@ import { docsEndpoint, openApiEndpoint } from "./routes/docs.ts";
 import { fullEndpoint } from "./routes/full.ts";
 import { healthEndpoint, liveEndpoint, readyEndpoint } from "./routes/health.ts";
 import { partialEndpoint } from "./routes/partial.ts";
+import { sessionEndpoint } from "./routes/session.ts";
 import { submitEndpoint } from "./routes/submit.ts";
+import type { SessionKeeper } from "./session/session-keeper.ts";
+import { ignoreForwardedInSession } from "./session/upgrade.ts";
 import type { DownloadHint } from "./submissions/download-hint.ts";
 import { SubmissionDoor } from "./submissions/submission-door.ts";
 
@@ -40,6 +43,7 @@ export interface AppComponents {
   readonly gate: TransferGate;
   readonly bandwidth: Bandwidth;
   readonly offload: Offload | null;
+  readonly sessions: SessionKeeper;
   readonly clock: Clock;
   readonly metrics: ModelServerMetrics;
   readonly logger: Logger;
@@ -73,8 +77,17 @@ export function createApp(components: AppComponents, options: AppOptions): Expre
   // Limits and metrics go by the path as it is written: no other spelling may reach an endpoint.
   app.enable("case sensitive routing").enable("strict routing");
   app.set("trust proxy", [...options.trustedProxies]);
-  app.use(measure(components), noteReply(), limitShape(), closeWhenStopping(components.gate));
-  const ids = endpointIds(options.legacyRoutes ? ["compatibility.legacy_routes"] : []);
+  app.use(
+    ignoreForwardedInSession(),
+    measure(components),
+    noteReply(),
+    limitShape(),
+    closeWhenStopping(components.gate),
+  );
+  const ids = endpointIds([
+    ...(options.legacyRoutes ? (["compatibility.legacy_routes"] as const) : []),
+    ...(components.sessions.isEnabled ? (["session.enabled"] as const) : []),
+  ]);
   const handlers = endpointHandlers(components, options, ids);
   register(app, ids, handlers, "open");
   app.use(limitAddressRate(new RequestRate(components.clock, options.rate)));
@@ -112,6 +125,7 @@ function endpointHandlers(components: AppComponents, options: AppOptions, ids: r
     manifest: chunkListEndpoint(components, chunks),
     chunk: chunkEndpoint(components, chunks),
     submit: submitEndpoint(submissions),
+    session: sessionEndpoint(components),
     ping: pingEndpoint(),
     getCheckpoint: getCheckpointEndpoint({ ...components, offload: null }, chunks),
     submitCheckpoint: submitCheckpointEndpoint(submissions),

@@ -22,6 +22,7 @@ import { createModelServerMetrics, type ModelServerMetrics } from "./metrics.ts"
 import { createOffload } from "./offload/create-offload.ts";
 import { PublicServer } from "./public-server.ts";
 import { unreadiness } from "./routes/health.ts";
+import { SessionKeeper } from "./session/session-keeper.ts";
 import { DownloadHint } from "./submissions/download-hint.ts";
 import { Watch } from "./watch.ts";
 
@@ -47,10 +48,11 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
   const queue = createQueue("downloads", redis.producer, { prefix: config.queue_prefix });
   const hint = new DownloadHint({ queue, metrics, logger });
   const inboxKeeper = new InboxKeeper({ inbox, logger }, { roundsKept: config.inbox_rounds_kept });
+  const sessions = new SessionKeeper({ inbox }, { isEnabled: config.session.enabled });
   const gate = new TransferGate(transferLimits(config));
   const bandwidth = new Bandwidth({ clock, waiting: metrics.transfersPaced }, bandwidthLimits(config));
   const app = createApp(
-    { chainView, currentVersion, inbox, hint, gate, bandwidth, offload, clock, metrics, logger },
+    { chainView, currentVersion, inbox, hint, gate, bandwidth, offload, sessions, clock, metrics, logger },
     {
       token: bearerToken(config),
       servePhases: config.serve_phases,
@@ -71,6 +73,7 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
     redis,
     hint,
     inboxKeeper,
+    sessions,
     ...offloadParts,
     new Watch(
       { chainView, currentVersion, inboxKeeper, clock, metrics, logger },
@@ -84,6 +87,7 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
         requestTimeoutMs: longestUploadMillis(config) + REQUEST_MARGIN_MILLIS,
         drainMillis: config.drain_seconds * 1000,
         certificate: config.tls.certificate === "" ? null : config.tls,
+        offersSessions: config.session.enabled,
       },
     ),
   ];

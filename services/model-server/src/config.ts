@@ -270,6 +270,14 @@ export const modelServerSchema = {
       env: "LOG_DIRECTORY",
     },
   },
+  session: {
+    enabled: {
+      doc: "Offer encrypted sessions for miners that cannot have TLS. Not together with `tls`.",
+      format: Boolean,
+      default: false,
+      env: "SESSION_ENABLED",
+    },
+  },
   compatibility: {
     legacy_routes: {
       doc: "Also serve the routes of older miners: `/get-checkpoint`, `/submit-checkpoint` (multipart), `/ping`.",
@@ -322,9 +330,17 @@ function offloadProblems({ offload, object_store, trusted_proxies }: ModelServer
 const MAX_PRESIGN_SECONDS = 604_800;
 
 /** Tokens and models go over the wire: in the clear only on loopback, or when an operator says so. */
-function transportProblems({ tls, allow_plain_http, server_host }: ModelServerConfig): readonly ConfigProblem[] {
+function transportProblems({
+  tls,
+  session,
+  allow_plain_http,
+  server_host,
+}: ModelServerConfig): readonly ConfigProblem[] {
   if ((tls.certificate === "") !== (tls.key === "")) {
     return [{ path: "tls", message: "certificate and key come together" }];
+  }
+  if (tls.certificate !== "" && session.enabled) {
+    return [{ path: "session.enabled", message: "is for a port without TLS; clear tls.certificate, or this" }];
   }
   const isLoopback = server_host === "localhost" || server_host === "::1" || server_host.startsWith("127.");
   const message = "others reach this address: set tls.certificate and tls.key, or allow_plain_http behind a proxy";

@@ -31,6 +31,12 @@ export function createModelServerMetrics(registry: Registry) {
       labelNames: ["limit"],
       registers,
     }),
+    sessions: new Counter({
+      name: "model_server_sessions_total",
+      help: "Encrypted sessions that are over: closed, or the code of what broke them",
+      labelNames: ["outcome"],
+      registers,
+    }),
     transfersInFlight: new Gauge({
       name: "model_server_transfers_in_flight",
       help: "Transfers that hold a slot, by direction",

@@ -1,3 +1,5 @@
+import type { Socket } from "node:net";
+import { SessionStream } from "@assay/checkpoint/session/session-stream";
 import { type HttpServer, startHttpServer } from "@assay/runtime/http/server";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
@@ -9,6 +11,7 @@ import { MAX_HEADER_BYTES, MAX_HEADERS_READ } from "./limits/limit-shape.ts";
 import { answerMalformed } from "./limits/malformed-request.ts";
 import type { TransferGate } from "./limits/transfer-gate.ts";
 import type { ModelServerMetrics } from "./metrics.ts";
+import { answerUpgrades } from "./session/upgrade.ts";
 
 export interface PublicServerComponents {
   readonly app: Express;
@@ -29,6 +32,8 @@ export interface PublicServerOptions {
   readonly headersTimeoutMs?: number;
   /** Null for plain HTTP. */
   readonly certificate: CertificatePaths | null;
+  /** Whether connections may become encrypted sessions. */
+  readonly offersSessions: boolean;
   /** How long a stop waits for transfers in flight. */
   readonly drainMillis: number;
 }
@@ -54,13 +59,18 @@ export class PublicServer implements Startable {
     const { app, connections, metrics, logger } = this.#components;
     const { certificate } = this.#options;
     const tls = certificate === null ? null : await readCertificate(certificate);
+    const refuse = answerMalformed(metrics);
     const server = await startHttpServer(app, {
       ...this.#options,
       ...(tls !== null && { tls }),
       maxHeaderBytes: MAX_HEADER_BYTES,
       maxHeaders: MAX_HEADERS_READ,
-      onConnection: (socket) => connections.admit(socket),
-      onClientError: answerMalformed(metrics),
+      // A session's connection was counted when it came.
+      onConnection: (socket) => socket instanceof SessionStream || connections.admit(socket as Socket),
+      onClientError: refuse,
+      ...(this.#options.offersSessions && {
+        onUpgrade: answerUpgrades({ app, refuse, metrics, adopt: (stream) => this.#server?.adopt(stream) }),
+      }),
     });
     this.#server = server;
     if (certificate !== null && tls !== null) {

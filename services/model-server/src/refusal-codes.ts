@@ -94,6 +94,11 @@ export const REFUSALS = {
     meaning: "What is known of the chain is too old to decide by.",
     headers: ["Retry-After"],
   },
+  session_unavailable: {
+    statuses: [503],
+    meaning: "The validator's hotkey has not signed this server's session key yet.",
+    headers: ["Retry-After"],
+  },
   model_unavailable: { statuses: [503], meaning: "No model is loaded.", headers: ["Retry-After"] },
   chunks_pending: {
     statuses: [503],

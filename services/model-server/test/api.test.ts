@@ -74,7 +74,7 @@ test("routes of older miners are described where they are, as nothing to build o
   await using older = await ServerFixture.start({
     redisUrl: "unix:///nowhere/redis.sock",
     view: distributeView(),
-    args: ["--compatibility.legacy_routes=true"],
+    args: ["--compatibility.legacy_routes=true", "--session.enabled=true"],
   });
   await older.serve();
   const given = JSON.parse(await (await fetch(`${older.url}/openapi.json`)).text());

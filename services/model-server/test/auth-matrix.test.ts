@@ -1,4 +1,5 @@
 import type { ChainView } from "@assay/core/chain-view";
+import type { SessionKey } from "@assay/core/messages/session-key";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { ENDPOINTS, type EndpointId } from "../src/api/endpoints.ts";
 import { distributeView } from "./chain-views.ts";
@@ -17,6 +18,7 @@ import {
 } from "./miners.ts";
 import { getWithForm } from "./raw-client.ts";
 import { bytesOf, groupFile, ServerFixture, TOKEN } from "./server-fixture.ts";
+import { signedSessionKey } from "./sessions.ts";
 
 /** Every declared endpoint; what it takes in two forms is there twice. */
 type Endpoint = Exclude<EndpointId, "submit"> | "push" | "pull" | "nowhere";
@@ -38,7 +40,7 @@ const PHASES = ["distribute", "train", "submission", "validate"] as const;
 type MatrixPhase = (typeof PHASES)[number];
 
 const UNAUTHORIZED = "401 unauthorized";
-const WITHOUT_TOKEN: readonly Endpoint[] = ["live", "readyz", "health", "ready", "docs", "openapi", "ping"];
+const WITHOUT_TOKEN: readonly Endpoint[] = ["live", "readyz", "health", "ready", "docs", "openapi", "ping", "session"];
 /** Status and code with the token, by signature and phase (in the order of {@link PHASES}); one for all phases. */
 const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly string[]>>>> = {
   live: sameFor(["200"]),
@@ -65,6 +67,7 @@ const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly 
   push: submission("400 header_invalid", "202"),
   pull: submission("400 body_invalid", "202"),
   ping: sameFor(["200"]),
+  session: sameFor(["200"]),
   // The older miners' messages always name their target, have no nonce, and say nothing of the request.
   getCheckpoint: {
     ...sameFor(["200", "200", "503 wrong_phase", "503 wrong_phase"]),
@@ -140,14 +143,16 @@ interface MatrixRequest extends RequestInit {
 
 let server: ServerFixture;
 let content: Uint8Array;
+let sessionKey: SessionKey;
 let cycle = 3;
 beforeAll(async () => {
   server = await ServerFixture.start({
     redisUrl: "unix:///nowhere/redis.sock",
-    args: ["--rate_limit.requests=1000000", "--compatibility.legacy_routes=true"],
+    args: ["--rate_limit.requests=1000000", "--compatibility.legacy_routes=true", "--session.enabled=true"],
   });
   await server.publish(0, [bytesOf("zero", 1_000), bytesOf("one", 1_000)]);
   await server.serve();
+  sessionKey = await signedSessionKey(server);
   await server.setView(viewIn("distribute"));
   // The digests of a version are there a moment after it is loaded.
   const headers = { "x-hotkey": ALICE.hotkey };
@@ -164,6 +169,7 @@ function viewIn(phase: MatrixPhase): ChainView {
   cycle += 1;
   const phaseFirstBlock = cycle * CYCLE_BLOCKS + FIRST_BLOCK[phase];
   return distributeView({
+    sessionKey,
     cycle,
     phase,
     block: phaseFirstBlock + 1,
@@ -275,7 +281,7 @@ const CASES = ROWS.flatMap((endpoint) =>
 
 describe("every endpoint, token, signature and phase", () => {
   test("are in the matrix", () => {
-    expect(CASES).toHaveLength(1_728);
+    expect(CASES).toHaveLength(1_836);
   });
 
   test("a signed target cannot be taken off or put on", async () => {

@@ -49,6 +49,7 @@ const URLS = [
   "/submit",
   "/submit?x=1",
   "/ping",
+  "/session",
   "/get-checkpoint",
   "/submit-checkpoint",
   "/%",
@@ -151,6 +152,7 @@ function goodRequests({ whole, foreign }: FuzzContents): readonly FuzzRequest[] 
     form({}, whole, "model.safetensors"),
     formGet({ ...legacyDownloadFields(ALICE, { blockNumber: 176 }), expert_group_id: "0" }),
     formGet(legacyDownloadFields(VERA, { blockNumber: 176 })),
+    get("/session", { connection: "Upgrade", upgrade: "assay-session", "x-session-key": "A".repeat(42).concat("E") }),
     get("/health", {}),
     get("/ready", {}),
   ];

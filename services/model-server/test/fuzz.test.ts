@@ -7,6 +7,7 @@ import { type Answer, undocumented, undocumentedAnywhere } from "./documented.ts
 import { encode, type FuzzRequest, requests } from "./fuzz-requests.ts";
 import { BOB, EDDY } from "./miners.ts";
 import { bytesOf, groupFile, ServerFixture, until } from "./server-fixture.ts";
+import { signedSessionKey } from "./sessions.ts";
 
 /** Requests in all; `FUZZ_REQUESTS=5000000 FUZZ_SEED=7` for a longer run over others. */
 const { FUZZ_REQUESTS = "100000", FUZZ_SEED = "100000" } = process.env;
@@ -29,6 +30,7 @@ beforeAll(async () => {
       "--chain_view.max_age_seconds=100000",
       "--rate_limit.requests=1000000000",
       "--compatibility.legacy_routes=true",
+      "--session.enabled=true",
       "--transfers.max_in_flight=1000",
       "--transfers.max_per_hotkey=1000",
       "--transfers.max_per_address=1000",
@@ -37,6 +39,7 @@ beforeAll(async () => {
   await server.publish(0, [bytesOf("zero", 1_000), bytesOf("one", 1_000)]);
   await server.setView(submissionView());
   await server.serve();
+  await server.setView(submissionView({ sessionKey: await signedSessionKey(server) }));
   whole = await groupFile(0, bytesOf("trained", 1_000));
 });
 afterAll(() => server[Symbol.asyncDispose]());
@@ -110,7 +113,12 @@ test(`${REQUESTS} requests of strangers crash nothing, get no 500 and no answer 
     );
   await Promise.all(Array.from({ length: LANES }, (_, number) => lane(number)));
 
-  const standing = [`175/${BOB.hotkey}.json`, `175/${EDDY.hotkey}.json`, `175/${EDDY.hotkey}.safetensors`];
+  const standing = [
+    "session-key.json",
+    `175/${BOB.hotkey}.json`,
+    `175/${EDDY.hotkey}.json`,
+    `175/${EDDY.hotkey}.safetensors`,
+  ];
   await until(async () => (await server.registry.metrics()).includes("model_server_requests_in_flight 0"));
   await until(async () => (await server.inboxFiles()).every((name) => standing.includes(name)));
   expect(rejections).toEqual([]);

@@ -48,7 +48,7 @@ export interface EndpointDeclaration {
   readonly description?: string;
   readonly access: Access;
   /** The option without which it is not there, as configuration names it. */
-  readonly option?: "compatibility.legacy_routes";
+  readonly option?: "compatibility.legacy_routes" | "session.enabled";
   /** Whether a validator's signature over the request is looked for: always, when there is one, or never. */
   readonly signature?: "required" | "optional";
   /** What it moves in bulk, for which a slot is needed. */

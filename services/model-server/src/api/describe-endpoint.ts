@@ -56,8 +56,7 @@ export function describeEndpoint(operationId: string, declared: EndpointDeclarat
     operationId,
     summary,
     ...(description !== undefined && { description }),
-    // What no server must have is nothing for new clients to build on.
-    ...(option !== undefined && { deprecated: true as const }),
+    ...(option === "compatibility.legacy_routes" && { deprecated: true as const }),
     security: access === "bearer" ? [{ bearer: [] }] : [],
     ...(parameters.length > 0 && { parameters }),
     ...(declared.bodies !== undefined && { requestBody: requestBody(declared.bodies) }),

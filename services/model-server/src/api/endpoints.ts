@@ -1,5 +1,6 @@
 import { chunkListSchema } from "@assay/core/chunk-list";
 import { legacyDownloadForm, legacyUploadForm } from "@assay/core/messages/legacy-forms";
+import { sessionKeySchema } from "@assay/core/messages/session-key";
 import { submitMessageSchema } from "@assay/core/messages/submit-message";
 import { z } from "zod";
 import type { RefusalCase } from "../refusal-codes.ts";
@@ -16,6 +17,7 @@ import {
   pongBody,
   publicHeaders,
   readinessBody,
+  sessionHandshakeHeaders,
   submissionBody,
 } from "./reply-shapes.ts";
 import {
@@ -24,6 +26,7 @@ import {
   partialHeaders,
   partialQuery,
   pushHeaders,
+  sessionHeaders,
   targetHeaders,
 } from "./request-fields.ts";
 
@@ -218,6 +221,19 @@ export const ENDPOINTS = {
       202: { description: "The submission stands.", content: { "application/json": submissionBody } },
     },
     refusals: OF_SUBMISSIONS,
+  },
+  session: {
+    method: "GET",
+    path: "/session",
+    summary: "The key for encrypted sessions, signed by the validator; with `Upgrade` such a session begins.",
+    access: "counted",
+    option: "session.enabled",
+    headers: sessionHeaders,
+    replies: {
+      101: { description: "HTTP goes on inside the session.", headers: sessionHandshakeHeaders },
+      200: { description: "The key.", headers: noStore, content: { "application/json": sessionKeySchema } },
+    },
+    refusals: ["503 chain_view_stale", "503 session_unavailable"],
   },
   ping: {
     method: "GET",

@@ -1,4 +1,5 @@
 import { blockNumberValue, expertGroupValue, hotkeyText } from "@assay/core/messages/fields";
+import { sessionKeySchema, sessionKeyText } from "@assay/core/messages/session-key";
 import { z } from "zod";
 import type { Reply, ReplyHeader } from "./declaration.ts";
 
@@ -54,6 +55,17 @@ export type CheckpointBody = z.output<typeof checkpointBody>;
 
 export const noStore = {
   "Cache-Control": { description: "Always `no-store`.", schema: z.literal("no-store"), always: true },
+} satisfies Reply["headers"];
+
+export const sessionHandshakeHeaders = {
+  ...noStore,
+  Upgrade: { description: "`assay-session`.", schema: z.literal("assay-session"), always: true },
+  "X-Session-Key": {
+    description: "An X25519 key that the server made for this session alone, URL-safe Base64.",
+    schema: sessionKeyText,
+    always: true,
+  },
+  "X-Session-Signed-Key": { description: "As the reply without `Upgrade`.", schema: sessionKeySchema, always: true },
 } satisfies Reply["headers"];
 
 /** Of what is the same for everybody. */

@@ -1,4 +1,5 @@
 import { blockNumberValue, expertGroupValue, hotkeyText, nonceText, signatureText } from "@assay/core/messages/fields";
+import { sessionKeyText } from "@assay/core/messages/session-key";
 import { z } from "zod";
 
 /** A header's text as the decimal number that it must be. */
@@ -50,6 +51,13 @@ export const signedHeaders = z.object({
 
 export const targetHeaders = z.object({
   "x-target": z.string().optional().describe("The validator that the submission is meant for; refused by any other."),
+});
+
+export const sessionHeaders = z.object({
+  upgrade: z.string().optional().describe("`assay-session` begins a session; without it the reply is the key."),
+  "x-session-key": sessionKeyText
+    .optional()
+    .describe("With `Upgrade`: an X25519 key that the client made for this session alone, URL-safe Base64."),
 });
 
 /** What a push says of its bytes. */

@@ -3,6 +3,7 @@ import type { WholeFiles } from "@assay/checkpoint/store/whole-files";
 import type { ModelManifest } from "@assay/core/model-manifest";
 import type { Sha256Hex } from "@assay/core/units";
 import type { Request, Response } from "express";
+import { isInSession } from "../session/upgrade.ts";
 import { digestsOf, type Offload, type OffloadedFile } from "./offload.ts";
 
 /**
@@ -51,8 +52,10 @@ export class NginxOffload implements Offload {
 /** Conditions that nginx would judge once more, and otherwise than here: it has no tag or date of its own. */
 const NOT_ALIKE = ["if-match", "if-unmodified-since"];
 
-/** Whoever comes without the proxy would get no bytes. */
-function isFromProxy({ app, socket }: Request): boolean {
+/** Whoever comes without the proxy would get no bytes, and inside a session the proxy would not see the answer. */
+function isFromProxy(request: Request): boolean {
+  if (isInSession(request)) return false;
+  const { app, socket } = request;
   const isTrusted: (address: string, hop: number) => boolean = app.get("trust proxy fn");
   return isTrusted(socket.remoteAddress ?? "", 0);
 }
