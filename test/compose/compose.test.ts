@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
-import type { RoundScore } from "@assay/ledger/scores";
+import type { RoundScore } from "@assay/core/scoring/round-scores";
 import type { WeightIntent } from "@assay/ledger/weight-intent";
 import { CONTAINER_CAST } from "@assay/localnet/stage/container-stage";
 import { freePort } from "@assay/localnet/stage/free-port";

@@ -1,16 +1,10 @@
 import type { MeasuredSpeed } from "@assay/core/round/evaluation-plan";
-import type { EvaluationOutcome, OutcomeKey } from "@assay/core/scoring/outcome";
+import type { EvaluationOutcome, FailedEvaluation } from "@assay/core/scoring/outcome";
 import type { RoundId } from "@assay/core/units";
 import { sql } from "kysely";
 import type { LedgerDatabase } from "./ledger-database.ts";
 import { listOutcomes, type Recording, recordOutcome } from "./outcome-table.ts";
 
-/** We could not measure the submission. Ours, so it costs the miner nothing, and a real outcome replaces it. */
-type FailedEvaluation = OutcomeKey & {
-  readonly kind: "failed";
-  readonly code: string;
-  readonly message: string;
-};
 export type EvaluationRecord = EvaluationOutcome | FailedEvaluation;
 
 /** What was measured of each miner's submission, one row per (round, uid). */

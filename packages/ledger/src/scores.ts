@@ -1,35 +1,7 @@
-import type { RejectionReason } from "@assay/core/scoring/outcome";
-import type { Hotkey, NatsPerToken, RoundId, Uid } from "@assay/core/units";
+import type { RoundScore, RoundScores, ScoreState } from "@assay/core/scoring/round-scores";
+import type { RoundId } from "@assay/core/units";
 import type { LedgerDatabase, LedgerTransaction } from "./ledger-database.ts";
 import { markRoundClosed, requireRound } from "./rounds.ts";
-
-/** A miner's standing after its last scored round. */
-export interface ScoreState {
-  readonly uid: Uid;
-  readonly hotkey: Hotkey;
-  readonly ema: number;
-  /** Rounds that went into `ema` since the hotkey took the uid. */
-  readonly points: number;
-  readonly lastRound: RoundId;
-}
-
-/** What one miner got in one round. */
-export interface RoundScore {
-  readonly uid: Uid;
-  readonly hotkey: Hotkey;
-  readonly w: number;
-  /** Why `w` is zero; null for a measured submission. `expired` and `failed` are ours. */
-  readonly reason: RejectionReason | (string & {}) | null;
-  readonly lossBefore: NatsPerToken | null;
-  readonly lossAfter: NatsPerToken | null;
-}
-
-/** Everything a round leaves behind, written at once. */
-export interface RoundScores {
-  /** New standings; a uid not named keeps its old one. */
-  readonly states: readonly ScoreState[];
-  readonly rows: readonly RoundScore[];
-}
 
 /** The score book: one standing per uid, and what each round contributed. */
 export class ScoreRepository {

@@ -1,10 +1,8 @@
-import type { DownloadOutcome, OutcomeKey } from "@assay/core/scoring/outcome";
+import type { DownloadOutcome, NoSubmission } from "@assay/core/scoring/outcome";
 import type { RoundId } from "@assay/core/units";
 import type { LedgerDatabase } from "./ledger-database.ts";
 import { listOutcomes, type Recording, recordOutcome } from "./outcome-table.ts";
 
-/** Nothing has arrived from this miner yet; any real outcome replaces it. */
-type NoSubmission = OutcomeKey & { readonly kind: "none" };
 export type SubmissionRecord = DownloadOutcome | NoSubmission;
 
 /** What became of each miner's submission, one row per (round, uid). */

@@ -50,11 +50,37 @@ export type DownloadOutcome = OutcomeKey &
     | { readonly kind: "expired" }
   );
 
+/** Nothing has arrived from this miner yet; any real outcome replaces it. */
+export type NoSubmission = OutcomeKey & { readonly kind: "none" };
+
 /** One batch's cross-entropies in nats, summed over its tokens, without and with the submission. */
 export interface BatchLoss {
   readonly tokens: number;
   readonly before: number;
   readonly after: number;
+}
+
+/** Which held-out sequences a measurement took, and how they were cut. */
+export interface ChosenText {
+  /** Names the tokenizer's files and code: equal digests give equal tokens. */
+  readonly tokenizerSha256: Sha256Hex;
+  /** How many sequences the whole text has. */
+  readonly sequences: number;
+  /** Sequences per batch; the last may have fewer. */
+  readonly batchSize: number;
+  /** Numbers of the sequences in the order of the batches. */
+  readonly chosen: readonly number[];
+}
+
+/** What a measurement ran on. Two that differ here may differ by the band. */
+export interface MeasuringRuntime {
+  /** Program and version that computed the losses. */
+  readonly library: string;
+  readonly node: string;
+  /** `cpu`, `cuda:0`, … */
+  readonly device: string;
+  /** Null where another program decides. */
+  readonly threads: number | null;
 }
 
 /** Two losses on the same held-out text, and what they rest on. */
@@ -71,6 +97,9 @@ export interface MeasuredLosses {
   readonly band: NatsPerToken;
   /** Names the held-out text: equal digests on two validators mean the same text. */
   readonly datasetSha256: Sha256Hex;
+  /** Both absent in what an older release measured. */
+  readonly text?: ChosenText;
+  readonly runtime?: MeasuringRuntime;
 }
 
 /** One submission measured, or why not. */
@@ -83,3 +112,10 @@ export type EvaluationOutcome = OutcomeKey &
     | { readonly kind: "rejected"; readonly reason: RejectionReason; readonly detail: string }
     | { readonly kind: "expired" }
   );
+
+/** We could not measure the submission. Ours, so it costs the miner nothing, and a real outcome replaces it. */
+export type FailedEvaluation = OutcomeKey & {
+  readonly kind: "failed";
+  readonly code: string;
+  readonly message: string;
+};

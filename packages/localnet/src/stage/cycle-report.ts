@@ -1,8 +1,8 @@
 import type { ChainClient } from "@assay/chain/chain-client";
 import type { Round } from "@assay/core/round/round";
+import type { RoundScore, ScoreState } from "@assay/core/scoring/round-scores";
 import type { Hotkey, Uid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
-import type { RoundScore, ScoreState } from "@assay/ledger/scores";
 import type { WeightIntent } from "@assay/ledger/weight-intent";
 import type { MinerKind } from "../miners/miner-config.ts";
 import type { Part } from "./cast.ts";

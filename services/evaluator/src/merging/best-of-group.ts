@@ -1,9 +1,9 @@
 import { bestSubmissions } from "@assay/core/merging/pseudo-gradient";
 import type { Round } from "@assay/core/round/round";
+import { measuredSubmissions } from "@assay/core/scoring/measured-submissions";
 import { scoreOf } from "@assay/core/scoring/score";
 import type { ExpertGroup, Hotkey, Uid } from "@assay/core/units";
 import type { EvaluationRecord } from "@assay/ledger/evaluations";
-import { measuredSubmissions } from "../scores/measured-submissions.ts";
 
 /** One of the submissions that lowered their group's loss most. */
 export interface Best {

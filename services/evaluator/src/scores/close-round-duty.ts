@@ -2,17 +2,16 @@ import type { ChainHead } from "@assay/chain/chain-client";
 import type { Inbox } from "@assay/checkpoint/inbox/inbox";
 import type { Network } from "@assay/core/network";
 import { scoringPolicy } from "@assay/core/scoring/policies/policies";
+import { type RoundScore, roundScores } from "@assay/core/scoring/round-scores";
 import type { ScoreBook } from "@assay/core/scoring/score-book";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { RoundRecord } from "@assay/ledger/rounds";
-import type { RoundScore } from "@assay/ledger/scores";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { cycleWindows } from "../cycle/cycle-windows.ts";
 import type { Duty } from "../cycle/duty.ts";
 import { type RoundProgress, readRoundProgress } from "../cycle/round-progress.ts";
 import type { SubmissionDoor } from "../cycle/submission-door.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
-import { roundScores } from "./round-scores.ts";
 
 export interface CloseRoundComponents {
   readonly ledger: Ledger;

@@ -1,12 +1,12 @@
-import type { Round } from "@assay/core/round/round";
-import type { MeasuredSubmission } from "@assay/core/scoring/policies/scoring-policy";
-import { onCommonText, type SubmissionOnBatches } from "@assay/core/scoring/sequential/common-text";
-import type { EvaluationRecord } from "@assay/ledger/evaluations";
+import type { Round } from "../round/round.ts";
+import type { EvaluationOutcome, FailedEvaluation } from "./outcome.ts";
+import type { MeasuredSubmission } from "./policies/scoring-policy.ts";
+import { onCommonText, type SubmissionOnBatches } from "./sequential/common-text.ts";
 
 /** What was measured of a round's roster, in its order; losses of one group compare with each other. */
 export function measuredSubmissions(
-  { roster }: Round,
-  evaluations: readonly EvaluationRecord[],
+  { roster }: Pick<Round, "roster">,
+  evaluations: readonly (EvaluationOutcome | FailedEvaluation)[],
 ): readonly MeasuredSubmission[] {
   const byUid = new Map(evaluations.map((evaluation) => [evaluation.uid, evaluation]));
   return onCommonText(

@@ -1,8 +1,8 @@
 import type { RosterEntry, Round } from "@assay/core/round/round";
 import { scoringPolicy } from "@assay/core/scoring/policies/policies";
+import { type RoundFindings, roundScores } from "@assay/core/scoring/round-scores";
 import { measuredLosses } from "@assay/testing/builders/measured-losses";
 import { describe, expect, test } from "vitest";
-import { type RoundFindings, roundScores } from "./round-scores.ts";
 
 const rules = { policy: scoringPolicy("relative_reduction"), weightOfOld: 0.9 };
 

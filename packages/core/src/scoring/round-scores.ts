@@ -1,17 +1,43 @@
-import type { RosterEntry, Round } from "@assay/core/round/round";
-import type { PolicyScore, ScoringPolicy } from "@assay/core/scoring/policies/scoring-policy";
-import { nextEntry, type ScoreBook } from "@assay/core/scoring/score-book";
-import type { Uid } from "@assay/core/units";
-import type { EvaluationRecord } from "@assay/ledger/evaluations";
-import type { RoundScore, RoundScores } from "@assay/ledger/scores";
-import type { SubmissionRecord } from "@assay/ledger/submissions";
+import type { RosterEntry, Round } from "../round/round.ts";
+import type { Hotkey, NatsPerToken, RoundId, Uid } from "../units.ts";
 import { measuredSubmissions } from "./measured-submissions.ts";
+import type { DownloadOutcome, EvaluationOutcome, FailedEvaluation, NoSubmission, RejectionReason } from "./outcome.ts";
+import type { PolicyScore, ScoringPolicy } from "./policies/scoring-policy.ts";
+import { nextEntry, type ScoreBook } from "./score-book.ts";
 
-/** What the ledger holds of a round when it is closed. */
+/** A miner's standing after its last scored round. */
+export interface ScoreState {
+  readonly uid: Uid;
+  readonly hotkey: Hotkey;
+  readonly ema: number;
+  /** Rounds that went into `ema` since the hotkey took the uid. */
+  readonly points: number;
+  readonly lastRound: RoundId;
+}
+
+/** What one miner got in one round. */
+export interface RoundScore {
+  readonly uid: Uid;
+  readonly hotkey: Hotkey;
+  readonly w: number;
+  /** Why `w` is zero; null for a measured submission. `expired` and `failed` are ours. */
+  readonly reason: RejectionReason | (string & {}) | null;
+  readonly lossBefore: NatsPerToken | null;
+  readonly lossAfter: NatsPerToken | null;
+}
+
+/** Everything a round leaves behind, written at once. */
+export interface RoundScores {
+  /** New standings; a uid not named keeps its old one. */
+  readonly states: readonly ScoreState[];
+  readonly rows: readonly RoundScore[];
+}
+
+/** What is known of a round when it is closed. */
 export interface RoundFindings {
-  readonly round: Round;
-  readonly submissions: readonly SubmissionRecord[];
-  readonly evaluations: readonly EvaluationRecord[];
+  readonly round: Pick<Round, "id" | "roster">;
+  readonly submissions: readonly (DownloadOutcome | NoSubmission)[];
+  readonly evaluations: readonly (EvaluationOutcome | FailedEvaluation)[];
   /** UIDs from which a submission arrived in time, whatever became of it. */
   readonly arrived: ReadonlySet<number>;
   /** Whether miners could submit for most of the window: if not, a missing submission is our fault. */
