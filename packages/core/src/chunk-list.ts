@@ -1,6 +1,6 @@
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js";
+import { hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js";
 import { z } from "zod";
+import { merkleTreeRoot } from "./hash/merkle-tree.ts";
 import type { ExpertGroup, Sha256Hex } from "./units.ts";
 
 /** Length of every chunk of a file but the last. Changing it changes every chunk's digest, and every root. */
@@ -42,7 +42,7 @@ export function merkleRoot(files: readonly Omit<ChunkedFile, "expert_group">[]):
     utf8ToBytes(`${name}\n${bytes}\n${digest}`),
     ...chunks.map(hexToBytes),
   ]);
-  return bytesToHex(treeHash(leaves.map((leaf) => sha256(concatBytes(LEAF, leaf)))));
+  return merkleTreeRoot(leaves);
 }
 
 /**
@@ -56,23 +56,6 @@ export function parseChunkList(value: unknown): ChunkList | null {
   const list = parsed.data;
   const isWhole = list.files.every(({ bytes, chunks }) => chunks.length === Math.ceil(bytes / list.chunk_bytes));
   return isWhole && merkleRoot(list.files) === list.merkle_root ? list : null;
-}
-
-const LEAF = Uint8Array.of(0);
-const NODE = Uint8Array.of(1);
-
-/** Level by level, an odd one out moves up: the same tree as splitting at the largest power of two. */
-function treeHash(leaves: readonly Uint8Array[]): Uint8Array {
-  let level = leaves;
-  while (level.length > 1) {
-    const above: Uint8Array[] = [];
-    for (let index = 0; index < level.length; index += 2) {
-      const [left, right] = level.slice(index, index + 2);
-      if (left !== undefined) above.push(right === undefined ? left : sha256(concatBytes(NODE, left, right)));
-    }
-    level = above;
-  }
-  return level[0] ?? sha256(new Uint8Array());
 }
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/);

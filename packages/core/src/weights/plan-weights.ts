@@ -1,6 +1,6 @@
 import { phaseAt } from "../cycle/phase.ts";
 import { type Network, weightPolicyOf } from "../network.ts";
-import type { ChainSnapshot } from "../round/snapshot.ts";
+import type { Neuron, SubnetHyperparameters } from "../round/snapshot.ts";
 import type { BlockNumber, Hotkey, Uid } from "../units.ts";
 import { fallbackShares, type PeerVote } from "./peer-votes.ts";
 import { type Claim, type HeldWeights, type LeftOut, resolveSlots } from "./slots.ts";
@@ -32,10 +32,17 @@ export interface WeightMemory {
   readonly earnedUntil: number | null;
 }
 
+/** What a plan needs to know of a subnet. */
+export interface PaidSubnet {
+  readonly block: BlockNumber;
+  readonly neurons: readonly Pick<Neuron, "uid" | "hotkey">[];
+  readonly hyperparameters: Pick<SubnetHyperparameters, "minAllowedWeights" | "maxWeightsLimit" | "ownerHotkey">;
+}
+
 /** Everything that a plan follows from; the subnet and the votes as of one block. */
 export interface WeightFacts {
   readonly memory: WeightMemory;
-  readonly subnet: Pick<ChainSnapshot, "block" | "neurons" | "hyperparameters">;
+  readonly subnet: PaidSubnet;
   /** Our own hotkey; null when it is not known. */
   readonly ownHotkey: Hotkey | null;
   /** Needed when {@link isFallbackDue}. */
