@@ -1,3 +1,4 @@
+import type { MeasuringRuntime } from "@assay/core/scoring/outcome";
 import type { ExpertGroup, NatsPerToken } from "@assay/core/units";
 import type { EvaluationRequest } from "./evaluator.ts";
 import type { Batch } from "./text/batches.ts";
@@ -22,6 +23,8 @@ export interface BatchSet {
 export interface LossBackend {
   /** Largest difference that another machine, thread count or batch size makes in a mean loss. */
   readonly band: NatsPerToken;
+  /** What computes, on what. */
+  readonly runtime: Omit<MeasuringRuntime, "node">;
   /**
    * Each batch's cross-entropy in nats, summed over its tokens in float64; not finite where a token's loss is not.
    *

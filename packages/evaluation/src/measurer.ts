@@ -1,4 +1,4 @@
-import type { BatchLoss } from "@assay/core/scoring/outcome";
+import type { BatchLoss, ChosenText } from "@assay/core/scoring/outcome";
 import type { Stage } from "@assay/core/scoring/sequential/stages";
 import type { NatsPerToken } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
@@ -55,7 +55,7 @@ export class Measurer {
 
   async #measure(request: EvaluationRequest, signal: AbortSignal): Promise<MeasuredText> {
     const { base, group, submission, seed, stage } = request;
-    const { dataset, batches: all } = await this.#text.of({ directory: base.directory, group, seed }, signal);
+    const { dataset, batches: all, chosen } = await this.#text.of({ directory: base.directory, group, seed }, signal);
     const batches = stage === undefined ? all : stageOf(all, stage);
     const before = await this.#lossesBefore(request, batches, signal);
     const after = await this.#backend.losses({ base, group, submission, batches }, signal);
@@ -65,7 +65,8 @@ export class Measurer {
       const detail = `Batch ${first + bad + 1} of ${all.batches.length} has a loss that is not finite`;
       return { dataset, measurement: { kind: "rejected", reason: "non_finite_loss", detail } };
     }
-    const measurement = this.#measured(batches, { before, after }, dataset);
+    const text = chosenOf(chosen, first, batches);
+    const measurement = this.#measured(batches, { before, after }, { dataset, text });
     if (stage === undefined) return { dataset, measurement };
     const batchesLeft = all.batches.length - first - batches.batches.length;
     return { dataset, measurement: { ...measurement, batchesLeft } };
@@ -97,7 +98,7 @@ export class Measurer {
   #measured(
     { batches }: BatchSet,
     { before, after }: { readonly before: readonly number[]; readonly after: readonly number[] },
-    { sha256: datasetSha256 }: DatasetReport,
+    { dataset, text }: { readonly dataset: DatasetReport; readonly text: ChosenText },
   ): Extract<Measurement, { kind: "measured" }> {
     const batchLosses = batches.map(
       ({ targets }, index): BatchLoss => ({
@@ -108,7 +109,7 @@ export class Measurer {
     );
     const tokens = batchLosses.reduce((sum, batch) => sum + batch.tokens, 0);
     const mean = (losses: readonly number[]): NatsPerToken => sumOf(losses) / tokens;
-    const { band } = this.#backend;
+    const { band, runtime } = this.#backend;
     return {
       kind: "measured",
       lossBefore: mean(before),
@@ -116,7 +117,9 @@ export class Measurer {
       tokens,
       batchLosses,
       band,
-      datasetSha256,
+      datasetSha256: dataset.sha256,
+      text,
+      runtime: { ...runtime, node: process.versions.node },
     };
   }
 }
@@ -126,6 +129,13 @@ function stageOf({ key, batches }: BatchSet, { firstBatch, batches: count }: Sta
   const ofStage = batches.slice(firstBatch, firstBatch + count);
   if (ofStage.length === 0) throw new RangeError(`There are ${batches.length} batches and no ${firstBatch + 1}th`);
   return { key: `${key} ${firstBatch}+${count}`, batches: ofStage };
+}
+
+/** The sequences of some batches, of which all but the very last are of one size. */
+function chosenOf({ chosen, ...text }: ChosenText, firstBatch: number, { batches }: BatchSet): ChosenText {
+  const first = firstBatch * text.batchSize;
+  const count = batches.reduce((sum, { sequences }) => sum + sequences, 0);
+  return { ...text, chosen: chosen.slice(first, first + count) };
 }
 
 function firstNonFinite(losses: readonly number[]): number {

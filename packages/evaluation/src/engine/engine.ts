@@ -2,6 +2,7 @@ import type { ExpertGroups } from "@assay/checkpoint/model/expert-groups";
 import { type GroupLayout, type ModelSource, openModelSource, openSlice } from "@assay/checkpoint/model/model-source";
 import type { TensorPlace } from "@assay/checkpoint/safetensors/tensor-place";
 import type { ExpertGroup } from "@assay/core/units";
+import { CPU, deviceName } from "../devices/device.ts";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { EvaluationRequest, EvaluatorOptions } from "../evaluator.ts";
 import type { BatchSet, LossBackend, LossRequest } from "../loss-backend.ts";
@@ -9,7 +10,7 @@ import type { ModelConfig } from "../model/config.ts";
 import { parseModelConfig } from "../model/config-json.ts";
 import { describeModel, type ModelDescription } from "../model/description.ts";
 import { expertTensorLayout } from "../model/expert-layout.ts";
-import { Tensor } from "../onnx/runtime.ts";
+import { ONNX_LIBRARY, Tensor } from "../onnx/runtime.ts";
 import { type BaseWeights, openBaseWeights, readEmbeddingRows } from "./base-weights.ts";
 import { batchSums, type Chunk, chunksOf } from "./chunks.ts";
 import { LayerwiseForward, type Trunk } from "./forward.ts";
@@ -68,6 +69,7 @@ const LOSS_BAND = 1e-5;
  */
 export class Engine implements LossBackend {
   readonly band: number = LOSS_BAND;
+  readonly runtime: LossBackend["runtime"];
   readonly #options: EngineOptions;
   readonly #memoryBytes: number;
   readonly #trunks: TrunkCache;
@@ -78,6 +80,7 @@ export class Engine implements LossBackend {
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.runtime = { library: ONNX_LIBRARY, device: deviceName(options.device ?? CPU), threads: options.threads };
     this.#memoryBytes = options.baseMemoryBytes ?? process.availableMemory() * BASE_MEMORY_SHARE;
     this.#trunks = new TrunkCache({
       maxBytes: Math.max(LEAST_TRUNK_CACHE_BYTES, this.#memoryBytes * TRUNK_MEMORY_SHARE),

@@ -16,6 +16,10 @@ export class EngineOnDemand implements LossBackend {
     return this.#engine.band;
   }
 
+  get runtime(): LossBackend["runtime"] {
+    return this.#engine.runtime;
+  }
+
   async losses(request: LossRequest, signal: AbortSignal): Promise<readonly number[]> {
     const longest = Math.max(...request.batches.batches.map(({ sequenceLength }) => sequenceLength));
     if (longest > this.#sequenceLength) {

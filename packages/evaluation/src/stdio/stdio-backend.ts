@@ -38,7 +38,7 @@ export class StdioBackend implements LossBackend {
   #process: BackendProcess | null = null;
   #scratch: Scratch | null = null;
   #version: DescribedVersion | null = null;
-  #band: NatsPerToken | null = null;
+  #hello: Hello | null = null;
   #released = false;
 
   constructor({ logger }: { readonly logger: Logger }, options: StdioBackendOptions) {
@@ -48,8 +48,18 @@ export class StdioBackend implements LossBackend {
 
   /** As the running program states it. */
   get band(): NatsPerToken {
-    if (this.#band === null) throw new Error("The backend has not started yet");
-    return this.#band;
+    return this.#greeting.band;
+  }
+
+  /** As the running program names itself. */
+  get runtime(): LossBackend["runtime"] {
+    const { name, device } = this.#greeting;
+    return { library: name, device, threads: null };
+  }
+
+  get #greeting(): Hello {
+    if (this.#hello === null) throw new Error("The backend has not started yet");
+    return this.#hello;
   }
 
   /** Process id of the program; null while there is none. */
@@ -101,7 +111,7 @@ export class StdioBackend implements LossBackend {
       const hello = await process.hello(signal);
       this.#checkDevice(hello);
       const { name, device, band } = hello;
-      this.#band = band;
+      this.#hello = hello;
       this.#logger.info("Backend ready", { name, device, band, pid: process.pid });
     } catch (error) {
       void process.stop();

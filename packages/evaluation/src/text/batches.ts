@@ -26,13 +26,21 @@ export interface BatchOptions {
  *
  * @see chooseBatches for the rule that all validators share
  */
-export function selectBatches(dataset: Dataset, { seed, sequences, batchSize }: BatchOptions): readonly Batch[] {
-  const chosen = chooseBatches({ sequences: dataset.report.sequences, count: sequences, seed });
+export function selectBatches(dataset: Dataset, { batchSize, ...options }: BatchOptions): readonly Batch[] {
+  const chosen = chooseSequences(dataset, options);
   const batches: Batch[] = [];
   for (let first = 0; first < chosen.length; first += batchSize) {
     batches.push(batchOf(chosen.slice(first, first + batchSize).map((index) => dataset.sequence(index))));
   }
   return batches;
+}
+
+/** Numbers of the sequences that a round is measured on, in the order of its batches. */
+export function chooseSequences(
+  dataset: Dataset,
+  { seed, sequences }: Pick<BatchOptions, "seed" | "sequences">,
+): readonly number[] {
+  return chooseBatches({ sequences: dataset.report.sequences, count: sequences, seed });
 }
 
 function batchOf(sequences: readonly Uint32Array[]): Batch {

@@ -1,11 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { ChosenText } from "@assay/core/scoring/outcome";
 import type { ExpertGroup } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { BatchSet } from "../loss-backend.ts";
 import { parseModelConfig } from "../model/config-json.ts";
-import { selectBatches } from "./batches.ts";
+import { chooseSequences, selectBatches } from "./batches.ts";
 import { type Dataset, type DatasetReport, datasetFile, loadDataset } from "./dataset.ts";
 import { TokenCache } from "./token-cache.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
@@ -24,6 +25,8 @@ export interface HeldOutTextOptions {
 export interface RoundText {
   readonly dataset: DatasetReport;
   readonly batches: BatchSet;
+  /** The sequences of all batches. */
+  readonly chosen: ChosenText;
 }
 
 /** What turns text into tokens of one version. */
@@ -67,7 +70,13 @@ export class HeldOutText {
     const { sequences, batchSize } = this.#options;
     const key = `${dataset.report.sha256} ${vocabulary.tokenizer.digest} ${seed} ${sequences} ${batchSize}`;
     const batches = { key, batches: selectBatches(dataset, { ...this.#options, seed }) };
-    const text: RoundText = { dataset: dataset.report, batches };
+    const chosen: ChosenText = {
+      tokenizerSha256: vocabulary.tokenizer.digest,
+      sequences: dataset.report.sequences,
+      batchSize,
+      chosen: chooseSequences(dataset, { seed, sequences }),
+    };
+    const text: RoundText = { dataset: dataset.report, batches, chosen };
     this.#rounds.set(group, text);
     return text;
   }

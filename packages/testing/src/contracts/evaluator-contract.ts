@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { chooseBatches } from "@assay/core/sampling/selection";
 import type { ExpertGroup } from "@assay/core/units";
 import type { EvaluationRequest, Evaluator, EvaluatorOptions, Measurement } from "@assay/evaluation/evaluator";
 import { HEAD } from "@assay/evaluation/model/names";
@@ -95,6 +96,8 @@ export function evaluatorContract(
         const measured = expectMeasured(await evaluator.evaluate(await fixture.request(group), NEVER));
         expect(measured.lossAfter).toBe(measured.lossBefore);
         expect(measured).toMatchObject({ tokens: 96, batchLosses: { length: 3 } });
+        const { sequences = 0, chosen } = measured.text ?? {};
+        expect(chosen).toEqual(chooseBatches({ sequences, count: 6, seed: SEED }));
       }
     });
 
@@ -117,8 +120,10 @@ export function evaluatorContract(
       const fresh = await (await start()).evaluate(request, NEVER);
       const other = await (await start(reference)).evaluate(request, NEVER);
 
-      expectMeasured(first);
-      expect([again, fresh, other]).toEqual([first, first, first]);
+      const { runtime, ...losses } = expectMeasured(first);
+      expect([again, fresh]).toEqual([first, first]);
+      expect(other).toMatchObject(losses);
+      expect(runtime).toMatchObject({ node: process.versions.node, device: "cpu" });
     });
 
     test("a measurement leaves nothing behind for the next one", async () => {

@@ -32,6 +32,7 @@ export function outcomeOfStages(outcomes: readonly EvaluationRecord[]): Evaluati
 /** As one measurement over all batches gives it: sums in their order, divided once. */
 function pooled(stages: readonly Scored[]): Scored {
   const [{ batchesLeft: _, ...first }] = stages as readonly [Scored];
+  const chosen = stages.flatMap(({ text }) => text?.chosen ?? []);
   const batchLosses = stages.flatMap((stage) => stage.batchLosses);
   const sum = (of: (batch: (typeof batchLosses)[number]) => number) =>
     batchLosses.reduce((total, batch) => total + of(batch), 0);
@@ -43,6 +44,7 @@ function pooled(stages: readonly Scored[]): Scored {
     lossAfter: sum(({ after }) => after) / tokens,
     tokens,
     batchLosses,
+    ...(first.text !== undefined && { text: { ...first.text, chosen } }),
     band: Math.max(...stages.map(({ band }) => band)),
     seconds: Number(seconds.toFixed(3)),
   };
