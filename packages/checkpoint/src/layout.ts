@@ -61,6 +61,35 @@ export class CheckpointLayout {
     return join(this.state, "uploaded-files.json");
   }
 
+  /** What the validator shows of its scores: bundles by cycle, exports by hour, explanations. */
+  get receipts(): string {
+    return join(this.root, "receipts");
+  }
+
+  /** All receipts of one cycle, and what follows from them. */
+  receiptBundle(cycle: number): string {
+    return join(this.receipts, counter(cycle), "bundle.json");
+  }
+
+  /** Why each miner of the newest bundle stands where it stands. */
+  get explanations(): string {
+    return join(this.receipts, "explanations.json");
+  }
+
+  get exports(): string {
+    return join(this.receipts, "exports");
+  }
+
+  /** The newest receipts as CSV. */
+  get recentExport(): string {
+    return join(this.exports, "recent.csv");
+  }
+
+  /** The receipts of one hour as CSV; four, two, two and two digits, UTC. */
+  hourlyExport([year, month, day, hour]: readonly [string, string, string, string]): string {
+    return join(this.exports, fileNamePart(year), fileNamePart(month), fileNamePart(day), `${fileNamePart(hour)}.csv`);
+  }
+
   object(sha256: Sha256Hex): string {
     return join(this.objects, fileNamePart(sha256));
   }

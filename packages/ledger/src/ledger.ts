@@ -7,6 +7,7 @@ import { GroupRepository } from "./groups.ts";
 import { IntentRepository } from "./intents.ts";
 import { LedgerDatabase } from "./ledger-database.ts";
 import { MergeRepository } from "./merges.ts";
+import { ReceiptRepository } from "./receipts.ts";
 import { RevealRepository } from "./reveals.ts";
 import { RoundRepository } from "./rounds.ts";
 import { ScoreRepository } from "./scores.ts";
@@ -36,6 +37,7 @@ export class Ledger {
   readonly events: EventRepository;
   readonly signedExtrinsics: SignedExtrinsicRepository;
   readonly verifiedWeights: VerifiedWeightsRepository;
+  readonly receipts: ReceiptRepository;
   readonly #database: LedgerDatabase;
 
   constructor(database: LedgerDatabase) {
@@ -54,6 +56,7 @@ export class Ledger {
     this.events = new EventRepository(database);
     this.signedExtrinsics = new SignedExtrinsicRepository(database);
     this.verifiedWeights = new VerifiedWeightsRepository(database);
+    this.receipts = new ReceiptRepository(database);
   }
 
   /** Opens or creates the file and migrates it. A damaged one is refused with `LEDGER_CORRUPT` and kept. */

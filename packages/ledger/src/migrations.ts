@@ -11,6 +11,7 @@ function migrations(): Readonly<Record<string, Migration>> {
     "0004_weight_reveals": weightReveals,
     "0005_weight_windows": weightWindows,
     "0006_signed_extrinsics": signedExtrinsics,
+    "0008_receipts": receipts,
   };
 }
 
@@ -99,6 +100,21 @@ const signedExtrinsics: Migration = {
       .execute(db);
   },
 };
+
+/** What a round was closed by, and the bundles of receipts made of it. */
+const receipts: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    for (const statement of RECEIPT_TABLES) await sql.raw(statement).execute(db);
+  },
+};
+
+const RECEIPT_TABLES = [
+  "CREATE TABLE round_closings (round_id INTEGER PRIMARY KEY REFERENCES rounds (id), closing TEXT NOT NULL) STRICT",
+  `CREATE TABLE receipt_bundles (
+     cycle INTEGER PRIMARY KEY, round_id INTEGER NOT NULL REFERENCES rounds (id), root TEXT NOT NULL,
+     facts TEXT NOT NULL, closed_at INTEGER NOT NULL, written INTEGER NOT NULL DEFAULT 0 CHECK (written IN (0, 1))
+   ) STRICT`,
+];
 
 const VALIDATOR_MEMORY_TABLES = [
   `CREATE TABLE rounds (

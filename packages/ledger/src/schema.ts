@@ -17,6 +17,8 @@ export interface LedgerSchema {
   readonly merges: MergeRow;
   readonly events: EventRow;
   readonly signed_extrinsics: SignedExtrinsicRow;
+  readonly round_closings: RoundClosingRow;
+  readonly receipt_bundles: ReceiptBundleRow;
 }
 
 export interface RoundRow {
@@ -157,4 +159,21 @@ interface SignedExtrinsicRow {
   readonly kind: string;
   readonly signed_block: number;
   readonly last_block: number;
+}
+
+interface RoundClosingRow {
+  readonly round_id: number;
+  /** The whole closing as JSON. */
+  readonly closing: string;
+}
+
+interface ReceiptBundleRow {
+  readonly cycle: number;
+  readonly round_id: number;
+  readonly root: string;
+  /** What the bundle is made of besides the round's rows, as JSON. */
+  readonly facts: string;
+  readonly closed_at: number;
+  /** 0 or 1: whether its files are on disk. */
+  readonly written: number;
 }

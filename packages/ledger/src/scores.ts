@@ -1,6 +1,7 @@
 import type { RoundScore, RoundScores, ScoreState } from "@assay/core/scoring/round-scores";
 import type { RoundId } from "@assay/core/units";
 import type { LedgerDatabase, LedgerTransaction } from "./ledger-database.ts";
+import { type ClosingFindings, noteClosing } from "./receipts.ts";
 import { markRoundClosed, requireRound } from "./rounds.ts";
 
 /** The score book: one standing per uid, and what each round contributed. */
@@ -13,23 +14,22 @@ export class ScoreRepository {
 
   /** All standings, by uid. */
   book(): Promise<readonly ScoreState[]> {
-    return this.#database.transact(async (transaction) => {
-      const rows = await transaction.selectFrom("scores").selectAll().orderBy("uid").execute();
-      return rows.map(({ last_round, ...row }) => ({ ...row, lastRound: last_round }));
-    });
+    return this.#database.transact(readBook);
   }
 
   /**
-   * Closes a round and writes its scores, all in one transaction.
+   * Closes a round and writes its scores, all in one transaction, with what they were made of and all standings before
+   * and after: receipts are written of that later.
    *
    * @returns whether this call closed it; closing a closed round changes nothing.
    */
-  closeRound(roundId: RoundId, { states, rows }: RoundScores): Promise<boolean> {
+  closeRound(roundId: RoundId, { states, rows }: RoundScores, findings?: ClosingFindings): Promise<boolean> {
     return this.#database.transact(async (transaction) => {
       const { closed } = await requireRound(transaction, roundId);
       if (closed) {
         return false;
       }
+      const before = await readBook(transaction);
       for (const state of states) {
         await writeState(transaction, state);
       }
@@ -37,6 +37,9 @@ export class ScoreRepository {
         await writeRow(transaction, roundId, row);
       }
       await markRoundClosed(transaction, roundId);
+      if (findings !== undefined) {
+        await noteClosing(transaction, roundId, { ...findings, before, after: await readBook(transaction) });
+      }
       return true;
     });
   }
@@ -44,8 +47,10 @@ export class ScoreRepository {
   /**
    * Cycle of the newest closed round in which any miner earned. Before one ever did, the cycle before the oldest round;
    * null without a round.
+   *
+   * @param lastCycle cycles after it count as not known yet
    */
-  earnedUntil(): Promise<number | null> {
+  earnedUntil(lastCycle: number = Number.MAX_SAFE_INTEGER): Promise<number | null> {
     return this.#database.transact(async (transaction) => {
       const { cycle: earned } = await transaction
         .selectFrom("rounds")
@@ -53,6 +58,7 @@ export class ScoreRepository {
         .select((select) => select.fn.max<number | null>("rounds.cycle").as("cycle"))
         .where("rounds.closed", "=", 1)
         .where("round_scores.w", ">", 0)
+        .where("rounds.cycle", "<=", lastCycle)
         .executeTakeFirstOrThrow();
       if (earned !== null) return earned;
       const { cycle: oldest } = await transaction
@@ -82,6 +88,11 @@ export class ScoreRepository {
       }));
     });
   }
+}
+
+async function readBook(transaction: LedgerTransaction): Promise<readonly ScoreState[]> {
+  const rows = await transaction.selectFrom("scores").selectAll().orderBy("uid").execute();
+  return rows.map(({ last_round, ...row }) => ({ ...row, lastRound: last_round }));
 }
 
 async function writeState(transaction: LedgerTransaction, state: ScoreState): Promise<void> {

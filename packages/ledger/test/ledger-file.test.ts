@@ -25,6 +25,7 @@ describe("the ledger's file", () => {
       { name: "0004_weight_reveals" },
       { name: "0005_weight_windows" },
       { name: "0006_signed_extrinsics" },
+      { name: "0008_receipts" },
     ]);
     connection.close();
   });

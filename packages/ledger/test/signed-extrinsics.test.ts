@@ -67,7 +67,8 @@ test("what an older release signed for its weights is known after the upgrade", 
   await ledger.intents.transition("2-40", "signed", { extrinsicHash: hashOf(9) });
   await fixture.stop(ledger);
   const file = new Database(fixture.path);
-  file.exec("DROP TABLE signed_extrinsics; DELETE FROM kysely_migration WHERE name = '0006_signed_extrinsics'");
+  file.exec("DROP TABLE signed_extrinsics; DROP TABLE receipt_bundles; DROP TABLE round_closings");
+  file.exec("DELETE FROM kysely_migration WHERE name >= '0006_signed_extrinsics'");
   file.close();
   const { signedExtrinsics } = await fixture.open();
   expect(await signedExtrinsics.known([hashOf(8), hashOf(9)])).toEqual(new Set([hashOf(9)]));

@@ -10,9 +10,7 @@ import type { EvaluatorConfig } from "./config.ts";
 import { createEvaluatorMetrics } from "./metrics.ts";
 import { Readiness } from "./readiness.ts";
 import type { Ground, Role } from "./roles/ground.ts";
-
-/** Version of this service, as its metrics and logs name it. */
-const VERSION = "0.1.0";
+import { VERSION } from "./version.ts";
 
 /** The parts of this process, in the order in which they start. */
 export async function compose(

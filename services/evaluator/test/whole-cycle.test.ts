@@ -1,4 +1,9 @@
+import { readFile } from "node:fs/promises";
+import { verifySignature } from "@assay/chain/verify-signature";
+import { parseCommitment } from "@assay/core/commitment/payload";
 import { NINE_PHASE_45, phaseWindow } from "@assay/core/cycle/phase";
+import { committedRoot } from "@assay/core/receipts/bundle";
+import { verifyBundle } from "@assay/core/receipts/verify-bundle";
 import { HEAD } from "@assay/evaluation/model/names";
 import { changedTensors, randomTensors, TINY_CONFIG, type TinyTensor } from "@assay/testing/model/tiny-model";
 import { expect, onTestFinished, test } from "vitest";
@@ -53,7 +58,11 @@ async function playCycle(stage: Stage, interrupt: Interrupt): Promise<void> {
     await interrupt(stage);
     await advance(stage, lastBlock + 3, async () => expect(await stage.ledger.commitments.get(0, step)).not.toBe(null));
   }
-  await advance(stage, 70, async () => expect(await stage.ledger.steps.done(0, "retention")).toBe(true));
+  await advance(stage, 70, async () => {
+    expect(await stage.ledger.steps.done(0, "retention")).toBe(true);
+    expect(await stage.ledger.commitments.get(0, "receiptsCommitted")).not.toBe(null);
+    expect(await stage.ledger.receipts.bundles()).toMatchObject([{ cycle: 0, written: true }]);
+  });
 }
 
 /** Builds a block every few tries until it holds, up to a last one, and then waits. */
@@ -91,6 +100,7 @@ async function runCycle(
     running = await interrupt(stage, queues, running);
   });
   await running.stop();
+  await expectReceipts(stage);
   const { digest } = (await stage.ledger.merges.get(0)) ?? {};
   return {
     stage,
@@ -101,6 +111,23 @@ async function runCycle(
       digest,
     },
   };
+}
+
+/** A stranger can follow what was paid, and finds the root on chain beside the merged version. */
+async function expectReceipts({ layout, client, validator }: Stage): Promise<void> {
+  const { bundle, findings } = verifyBundle(new Uint8Array(await readFile(layout.receiptBundle(0))), verifySignature);
+  expect(findings).toEqual([]);
+  const { receipts = [], weights, root = "" } = bundle ?? {};
+  const measured = receipts.filter(({ receipt }) => receipt.evaluation.kind === "scored");
+  expect(measured.map(({ receipt }) => receipt.uid)).toEqual([1, 2]);
+  const { plan } = weights ?? {};
+  const weighed = plan?.kind === "weights" ? plan.uids.map((uid, index) => [uid, plan.weights[index]]) : null;
+  expect(await client.weights(NETUID, VALIDATOR_UID)).toEqual(weighed);
+  const commitments = await client.commitments(NETUID, client.head().hash);
+  const own = commitments.find(({ hotkey }) => hotkey === validator.hotkey);
+  expect(parseCommitment(own?.bytes ?? new Uint8Array())).toMatchObject({
+    value: { version: 1, receipts: committedRoot(root) },
+  });
 }
 
 test("a cycle runs from commitments to weights, and one that is killed at every step ends the same", async () => {

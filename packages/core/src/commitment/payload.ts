@@ -44,6 +44,8 @@ export interface CommitmentPayload {
   readonly repository?: string;
   /** `rv`: prefix of the revision in it. */
   readonly revision?: string;
+  /** `rr`: the first 24 bytes of the root of a validator's newest bundle of receipts, in URL-safe Base64. */
+  readonly receipts?: string;
 }
 
 /** Who writes the payload; decides the order of its fields and nothing else. */
@@ -66,10 +68,11 @@ const ALIASES = {
   s: "seed",
   r: "repository",
   rv: "revision",
+  rr: "receipts",
 } as const satisfies Record<string, keyof CommitmentPayload>;
 
 const FIELD_ORDER: Readonly<Record<CommitmentAuthor, readonly (keyof typeof ALIASES)[]>> = {
-  validator: ["m", "h", "v", "e", "s", "r", "rv"],
+  validator: ["m", "h", "v", "e", "s", "r", "rv", "rr"],
   miner: ["b", "e", "m", "h", "v", "i", "r", "rv"],
 };
 
@@ -96,6 +99,10 @@ const wireSchema = z.object({
   rv: z
     .string()
     .regex(/^[0-9A-Za-z._-]+$/)
+    .nullish(),
+  rr: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{32}$/)
     .nullish(),
 });
 

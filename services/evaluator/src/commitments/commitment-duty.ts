@@ -1,10 +1,11 @@
 import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
 import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
 import type { Signer } from "@assay/chain/hotkey";
-import { encodeCommitment } from "@assay/core/commitment/payload";
+import { type CommitmentPayload, encodeCommitment, parseCommitment } from "@assay/core/commitment/payload";
 import { encodeBase64Url } from "@assay/core/messages/base64url";
 import { committedHashMessage } from "@assay/core/messages/block-message";
 import type { Network } from "@assay/core/network";
+import { committedRoot } from "@assay/core/receipts/bundle";
 import type { ChainCommitment } from "@assay/core/round/snapshot";
 import type { BlockHash, Netuid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
@@ -59,7 +60,7 @@ export class CommitmentDuty implements Duty {
     if ((await this.#ownCommitment(due, head.hash)) !== null) return;
     if (!maySign()) return;
     const receipt = await chain.submit(
-      { kind: "set_commitment", netuid: this.#options.netuid, bytes: this.#payload(due) },
+      { kind: "set_commitment", netuid: this.#options.netuid, bytes: await this.#payload(due) },
       { signal, deadlineBlock: due.window.lastBlock },
     );
     const stored = await this.#ownCommitment(due, receipt.blockHash);
@@ -103,8 +104,12 @@ export class CommitmentDuty implements Duty {
     });
   }
 
-  #payload({ step, merge: { digest, version } }: DueCommitment): Uint8Array {
-    if (step === "validatorCommit2") return encodeCommitment({ hash: digest, version }, "validator");
+  async #payload({ step, merge: { digest, version } }: DueCommitment): Promise<Uint8Array> {
+    if (step === "validatorCommit2") {
+      const bundle = await this.#components.ledger.receipts.newest();
+      const root = bundle === null ? {} : { receipts: committedRoot(bundle.root) };
+      return encodeCommitment({ hash: digest, version, ...root }, "validator");
+    }
     const signature = this.#components.signer.sign(committedHashMessage(digest));
     return encodeCommitment({ signature: encodeBase64Url(signature) }, "validator");
   }
@@ -112,7 +117,7 @@ export class CommitmentDuty implements Duty {
   /**
    * Our commitment of this step as stored at a block; null when there is none.
    *
-   * Signatures differ each time, so what counts for the first step is that ours was made in this phase.
+   * Signatures differ each time, so what counts for the first step is that one of ours was made in this phase.
    */
   async #ownCommitment(due: DueCommitment, at: BlockHash): Promise<ChainCommitment | null> {
     const { chain } = this.#components;
@@ -120,9 +125,14 @@ export class CommitmentDuty implements Duty {
     const commitments = await chain.commitments(this.#options.netuid, at);
     const own = commitments.find(({ hotkey }) => hotkey === chain.hotkey);
     if (own === undefined || own.block < firstBlock || own.block > lastBlock) return null;
-    const isOurs = due.step === "validatorCommit1" || Buffer.from(own.bytes).equals(Buffer.from(this.#payload(due)));
-    return isOurs ? own : null;
+    const parsed = parseCommitment(own.bytes);
+    return parsed.ok && isMeant(parsed.value, due) ? own : null;
   }
+}
+
+/** The root of receipts beside the hash may be an older or a newer one. */
+function isMeant({ signature, hash, version }: CommitmentPayload, { step, merge }: DueCommitment): boolean {
+  return step === "validatorCommit1" ? signature !== undefined : hash === merge.digest && version === merge.version;
 }
 
 /** A node that has pruned that block cannot tell any more: then it counts as missed. */

@@ -16,6 +16,8 @@ import { DownloadDuty } from "../downloads/download-duty.ts";
 import { EvaluationDuty } from "../evaluations/evaluation-duty.ts";
 import { MergeDuty } from "../merging/merge-duty.ts";
 import type { JobBoard } from "../queue/job-board.ts";
+import { ReceiptCommitmentDuty } from "../receipts/receipt-commitment-duty.ts";
+import { ReceiptDuty } from "../receipts/receipt-duty.ts";
 import { RetentionDuty } from "../retention/retention-duty.ts";
 import { CloseRoundDuty } from "../scores/close-round-duty.ts";
 import { HotkeyWatch } from "../signing/hotkey-watch.ts";
@@ -23,6 +25,7 @@ import { SessionKeySigner } from "../signing/session-key-signer.ts";
 import type { SigningGate } from "../signing/signing-gate.ts";
 import { StandingDuty } from "../standing/standing-duty.ts";
 import type { Waiting } from "../standing/waiting.ts";
+import { VERSION } from "../version.ts";
 import { WeightAgeDuty } from "../weights/weight-age-duty.ts";
 import { WeightDuty } from "../weights/weight-duty.ts";
 import type { Ground } from "./ground.ts";
@@ -52,6 +55,9 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
   const door = new SubmissionDoor(ledger, network);
   const maySign = () => gate.isOpen && !waiting.has("not_registered");
   const sessionKeys = new SessionKeySigner({ signer, inbox, gate });
+  const { receipts } = config;
+  const kept = { cyclesKept: receipts.cycles_kept, exportDaysKept: receipts.export_days_kept };
+  const rules = { netuid, network, weightOfOld: config.score_ema_alpha };
   return [
     new HotkeyWatch({ chain, ledger, gate, waiting, metrics, logger }, { netuid, blocks: config.doppelganger.blocks }),
     new StandingDuty({ chain, waiting, logger }, { netuid }),
@@ -62,6 +68,11 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
     new DownloadDuty({ ledger, inbox, downloads: boards.downloads, metrics, logger }),
     new EvaluationDuty({ chain, ledger, inbox, evaluations: boards.evaluations, metrics, logger }, network),
     new CloseRoundDuty({ ledger, inbox, door, metrics, logger }, { network, weightOfOld: config.score_ema_alpha }),
+    new ReceiptDuty(
+      { chain, signer, ledger, store, clock: new SystemClock(), logger },
+      { ...rules, ...kept, code: VERSION },
+    ),
+    new ReceiptCommitmentDuty({ chain, ledger, maySign, metrics, logger }, { netuid, network }),
     new MergeDuty({ ledger, store, inbox, metrics, logger }, network),
     new CommitmentDuty({ chain, signer, ledger, maySign, metrics, logger }, { netuid, network }),
     new CommitmentRiskDuty({ chain, ledger, metrics, logger }, { netuid, network }),

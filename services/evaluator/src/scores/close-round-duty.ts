@@ -2,9 +2,10 @@ import type { ChainHead } from "@assay/chain/chain-client";
 import type { Inbox } from "@assay/checkpoint/inbox/inbox";
 import type { Network } from "@assay/core/network";
 import { scoringPolicy } from "@assay/core/scoring/policies/policies";
-import { type RoundScore, roundScores } from "@assay/core/scoring/round-scores";
+import { type RoundFindings, type RoundScore, roundScores } from "@assay/core/scoring/round-scores";
 import type { ScoreBook } from "@assay/core/scoring/score-book";
 import type { Ledger } from "@assay/ledger/ledger";
+import type { ClosingFindings } from "@assay/ledger/receipts";
 import type { RoundRecord } from "@assay/ledger/rounds";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { cycleWindows } from "../cycle/cycle-windows.ts";
@@ -73,7 +74,7 @@ export class CloseRoundDuty implements Duty {
     const { network, weightOfOld } = this.#options;
     const policy = scoringPolicy(network.evaluation.policy);
     const scores = roundScores(findings, book, { policy, weightOfOld });
-    if (!(await ledger.scores.closeRound(round.id, scores))) return;
+    if (!(await ledger.scores.closeRound(round.id, scores, closingFindings(findings)))) return;
     const measured = scores.rows.filter(isMeasured);
     metrics.averageW.set(mean(measured));
     const minutes = ((head.number - round.seedBlock) * network.blockMillis) / 60_000;
@@ -84,6 +85,17 @@ export class CloseRoundDuty implements Duty {
       avgWI: Number(mean(measured).toFixed(6)),
     });
   }
+}
+
+/** What the scores are made of, as of now: rows may still be added. */
+function closingFindings({ doorWasOpen, arrived, submissions, evaluations }: RoundFindings): ClosingFindings {
+  return {
+    doorWasOpen,
+    arrived: [...arrived],
+    submissions: submissions.filter(({ kind }) => kind !== "none").map(({ uid }) => uid),
+    evaluations: evaluations.filter(({ kind }) => kind !== "failed").map(({ uid }) => uid),
+    failures: evaluations.filter((evaluation) => evaluation.kind === "failed"),
+  };
 }
 
 function isMeasured(row: RoundScore): boolean {
