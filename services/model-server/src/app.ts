@@ -1,4 +1,5 @@
 import type { Inbox } from "@assay/checkpoint/inbox/inbox";
+import type { CheckpointLayout } from "@assay/checkpoint/layout";
 import type { Phase } from "@assay/core/cycle/phase";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Clock } from "@assay/runtime/time/clock";
@@ -28,6 +29,7 @@ import { docsEndpoint, openApiEndpoint } from "./routes/docs.ts";
 import { fullEndpoint } from "./routes/full.ts";
 import { healthEndpoint, liveEndpoint, readyEndpoint } from "./routes/health.ts";
 import { partialEndpoint } from "./routes/partial.ts";
+import { explainEndpoint, hourlyExportEndpoint, receiptsEndpoint, recentExportEndpoint } from "./routes/receipts.ts";
 import { sessionEndpoint } from "./routes/session.ts";
 import { submitEndpoint } from "./routes/submit.ts";
 import type { SessionKeeper } from "./session/session-keeper.ts";
@@ -39,6 +41,8 @@ export interface AppComponents {
   readonly chainView: ChainViewFile;
   readonly currentVersion: CurrentVersion;
   readonly inbox: Inbox;
+  /** Where the evaluator writes receipts. */
+  readonly layout: CheckpointLayout;
   readonly hint: Pick<DownloadHint, "announce">;
   readonly gate: TransferGate;
   readonly bandwidth: Bandwidth;
@@ -69,7 +73,8 @@ export interface AppOptions {
 }
 
 /**
- * The public endpoints. Everything but health and readiness needs the bearer token; those are never limited either.
+ * The public endpoints. What moves the model or a submission needs the bearer token; health and readiness are never
+ * limited either.
  */
 export function createApp(components: AppComponents, options: AppOptions): Express {
   const app = express();
@@ -120,6 +125,10 @@ function endpointHandlers(components: AppComponents, options: AppOptions, ids: r
     ready,
     docs: docsEndpoint(ids),
     openapi: openApiEndpoint(ids),
+    receipts: receiptsEndpoint(components.layout),
+    recentExport: recentExportEndpoint(components.layout),
+    hourlyExport: hourlyExportEndpoint(components.layout),
+    explain: explainEndpoint(components.layout),
     partial: partialEndpoint(components, options),
     full: fullEndpoint(components, signed),
     manifest: chunkListEndpoint(components, chunks),

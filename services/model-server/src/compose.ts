@@ -52,7 +52,7 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
   const gate = new TransferGate(transferLimits(config));
   const bandwidth = new Bandwidth({ clock, waiting: metrics.transfersPaced }, bandwidthLimits(config));
   const app = createApp(
-    { chainView, currentVersion, inbox, hint, gate, bandwidth, offload, sessions, clock, metrics, logger },
+    { chainView, currentVersion, inbox, layout, hint, gate, bandwidth, offload, sessions, clock, metrics, logger },
     {
       token: bearerToken(config),
       servePhases: config.serve_phases,

@@ -27,6 +27,10 @@ export const REFUSALS = {
     statuses: [404],
     meaning: "No file of the version that is served has this chunk (any more); fetch its manifest again.",
   },
+  unknown_receipts: {
+    statuses: [404],
+    meaning: "Nothing was written of this cycle, hour or hotkey, or it is kept no longer.",
+  },
   expectation_failed: { statuses: [417], meaning: "An `Expect` other than `100-continue`." },
   not_found: { statuses: [404], meaning: "No such endpoint." },
   wrong_phase: {

@@ -61,6 +61,10 @@ test("the server gives the document to anybody, and it names every endpoint", as
     "/ready",
     "/docs",
     "/openapi.json",
+    "/receipts/{cycle}",
+    "/exports/recent",
+    "/exports/{year}/{month}/{day}/{hour}",
+    "/explain/{hotkey}",
     "/model/partial",
     "/model/full",
     "/model/manifest",
@@ -106,7 +110,7 @@ test("the page loads nothing, runs nothing, and its links lead somewhere", async
   expect(others).toEqual(["openapi.json"]);
   expect((await fetch(new URL(others[0] ?? "", `${server.url}/docs`))).status).toBe(200);
   for (const id of endpointIds([])) {
-    expect(answer.body).toContain(`${ENDPOINTS[id].path.replace(":digest", "{digest}")}</code></h2>`);
+    expect(answer.body).toContain(`${ENDPOINTS[id].path.replaceAll(/:(\w+)/g, "{$1}")}</code></h2>`);
   }
   expect(undocumented("GET", "/docs", answer)).toEqual([]);
 });

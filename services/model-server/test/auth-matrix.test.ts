@@ -40,7 +40,20 @@ const PHASES = ["distribute", "train", "submission", "validate"] as const;
 type MatrixPhase = (typeof PHASES)[number];
 
 const UNAUTHORIZED = "401 unauthorized";
-const WITHOUT_TOKEN: readonly Endpoint[] = ["live", "readyz", "health", "ready", "docs", "openapi", "ping", "session"];
+const WITHOUT_TOKEN: readonly Endpoint[] = [
+  "live",
+  "readyz",
+  "health",
+  "ready",
+  "docs",
+  "openapi",
+  "ping",
+  "session",
+  "receipts",
+  "recentExport",
+  "hourlyExport",
+  "explain",
+];
 /** Status and code with the token, by signature and phase (in the order of {@link PHASES}); one for all phases. */
 const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly string[]>>>> = {
   live: sameFor(["200"]),
@@ -49,6 +62,10 @@ const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly 
   ready: sameFor(["200"]),
   docs: sameFor(["200"]),
   openapi: sameFor(["200"]),
+  receipts: sameFor(["404 unknown_receipts"]),
+  recentExport: sameFor(["404 unknown_receipts"]),
+  hourlyExport: sameFor(["404 unknown_receipts"]),
+  explain: sameFor(["404 unknown_receipts"]),
   nowhere: sameFor(["404 not_found"]),
   partial: sameFor(["200", "200", "503 wrong_phase", "503 wrong_phase"]),
   full: {
@@ -281,7 +298,7 @@ const CASES = ROWS.flatMap((endpoint) =>
 
 describe("every endpoint, token, signature and phase", () => {
   test("are in the matrix", () => {
-    expect(CASES).toHaveLength(1_836);
+    expect(CASES).toHaveLength(2_268);
   });
 
   test("a signed target cannot be taken off or put on", async () => {

@@ -2,11 +2,14 @@ import { chunkListSchema } from "@assay/core/chunk-list";
 import { legacyDownloadForm, legacyUploadForm } from "@assay/core/messages/legacy-forms";
 import { sessionKeySchema } from "@assay/core/messages/session-key";
 import { submitMessageSchema } from "@assay/core/messages/submit-message";
+import { bundleSchema } from "@assay/core/receipts/bundle";
+import { signedExplanationSchema } from "@assay/core/receipts/explanation";
 import { z } from "zod";
 import type { RefusalCase } from "../refusal-codes.ts";
 import type { EndpointDeclaration } from "./declaration.ts";
 import {
   checkpointBody,
+  csvReply,
   elsewhereReply,
   fileReplies,
   healthBody,
@@ -22,10 +25,13 @@ import {
 } from "./reply-shapes.ts";
 import {
   chunkParams,
+  explainParams,
+  exportParams,
   minerHeaders,
   partialHeaders,
   partialQuery,
   pushHeaders,
+  receiptParams,
   sessionHeaders,
   targetHeaders,
 } from "./request-fields.ts";
@@ -125,6 +131,53 @@ export const ENDPOINTS = {
       },
     },
     refusals: [],
+  },
+  receipts: {
+    method: "GET",
+    path: "/receipts/:cycle",
+    summary: "Everything that this validator's scores of a cycle, and the weights that follow, rest on.",
+    description: "Signed by the validator; `assay verify` follows it to the weights. Its root is on chain.",
+    access: "counted",
+    params: receiptParams,
+    unknownCode: "unknown_receipts",
+    replies: {
+      200: { description: "The bundle.", headers: publicHeaders, content: { "application/json": bundleSchema } },
+    },
+    refusals: ["404 unknown_receipts"],
+  },
+  recentExport: {
+    method: "GET",
+    path: "/exports/recent",
+    summary: "Receipts of the hour up to the newest ones as CSV, one line per miner and round.",
+    access: "counted",
+    replies: csvReply,
+    refusals: ["404 unknown_receipts"],
+  },
+  hourlyExport: {
+    method: "GET",
+    path: "/exports/:year/:month/:day/:hour",
+    summary: "Receipts of the rounds that were closed in one hour of UTC, as CSV.",
+    access: "counted",
+    params: exportParams,
+    unknownCode: "unknown_receipts",
+    replies: csvReply,
+    refusals: ["404 unknown_receipts"],
+  },
+  explain: {
+    method: "GET",
+    path: "/explain/:hotkey",
+    summary: "A miner's rank, what it follows from, and why it is not higher; signed by the validator.",
+    access: "counted",
+    params: explainParams,
+    unknownCode: "unknown_receipts",
+    replies: {
+      200: {
+        description: "As of the newest bundle.",
+        headers: noStore,
+        content: { "application/json": signedExplanationSchema },
+      },
+    },
+    refusals: ["404 unknown_receipts"],
   },
   partial: {
     method: "GET",

@@ -73,6 +73,14 @@ export const publicHeaders = {
   "Cache-Control": { description: "For everybody, for an hour.", schema: z.string(), always: true },
 } satisfies Reply["headers"];
 
+export const csvReply: Record<number, Reply> = {
+  200: {
+    description: "RFC 4180, the first line with the names.",
+    headers: noStore,
+    content: { "text/csv": "text" },
+  },
+};
+
 export const pageHeaders = {
   ...publicHeaders,
   "Content-Security-Policy": { description: "Nothing is loaded, nothing runs.", schema: z.string(), always: true },

@@ -40,6 +40,25 @@ export const chunkParams = z.object({
     .describe("SHA-256 of the chunk's bytes."),
 });
 
+export const receiptParams = z.object({
+  cycle: z
+    .string()
+    .regex(/^(0|[1-9]\d{0,15})$/, "not a cycle")
+    .describe("Number of the cycle."),
+});
+
+export const exportParams = z.object({
+  year: z.string().regex(/^\d{4}$/, "not four digits"),
+  month: z.string().regex(/^\d{2}$/, "not two digits"),
+  day: z.string().regex(/^\d{2}$/, "not two digits"),
+  hour: z
+    .string()
+    .regex(/^\d{2}\.csv$/, "not two digits and .csv")
+    .describe("Hour of UTC and `.csv`."),
+});
+
+export const explainParams = z.object({ hotkey: hotkeyText.describe("The miner's, an ss58 address.") });
+
 /** What signs a request without body: the caller is the hotkey, and the request is asked for once. */
 export const signedHeaders = z.object({
   "x-hotkey": hotkey,
