@@ -6,6 +6,8 @@ export const CliErrorCode = {
   Usage: "CLI_USAGE",
   /** A folder that was to be written is there and not empty, and `--force` was not given. */
   FolderNotEmpty: "CLI_FOLDER_NOT_EMPTY",
+  /** A file that was named cannot be read. */
+  FileUnreadable: "CLI_FILE_UNREADABLE",
   /** Weights were to be set without `--dry-run`: only the evaluator signs. */
   DoesNotSign: "CLI_DOES_NOT_SIGN",
   /** The command was interrupted. */

@@ -3,6 +3,7 @@ import type { CommandGroup } from "./command.ts";
 import { inspectCommand } from "./model/inspect-command.ts";
 import { tinyCommand } from "./model/tiny-command.ts";
 import { storeCheckCommand } from "./store/check-command.ts";
+import { verifyCommand } from "./verify/verify-command.ts";
 import { walletCheckCommand } from "./wallet/check-command.ts";
 import { weightsCommands } from "./weights/weights-commands.ts";
 
@@ -17,6 +18,7 @@ export const COMMANDS: CommandGroup = {
     wallet: { summary: "Keys on disk.", commands: { check: walletCheckCommand } },
     chain: { summary: "The chain and our place on it.", commands: { status: chainStatusCommand } },
     weights: weightsCommands,
+    verify: verifyCommand,
     store: { summary: "The object store of the model's files.", commands: { check: storeCheckCommand } },
   },
 };
