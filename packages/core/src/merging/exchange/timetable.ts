@@ -6,13 +6,13 @@ export interface Stage {
 }
 
 // Two rounds of each agreement hold against one liar.
-const ANNOUNCEMENTS: Stage = { due: 0.08, roundEnds: [0.12, 0.2] };
+const ANNOUNCEMENTS: Stage = { due: 0.08, roundEnds: [0.13, 0.2] };
 /** One attempt to average, and one without those who kept it from ending. */
 const RESULTS: readonly Stage[] = [
-  { due: 0.4, roundEnds: [0.45, 0.5] },
-  { due: 0.7, roundEnds: [0.75, 0.8] },
+  { due: 0.36, roundEnds: [0.43, 0.5] },
+  { due: 0.66, roundEnds: [0.73, 0.8] },
 ];
-const FINALS: Stage = { due: 0.92, roundEnds: [0.96, 1] };
+const FINALS: Stage = { due: 0.88, roundEnds: [0.94, 1] };
 
 /** The announcements' stage. */
 export function announcementStage(): Stage {

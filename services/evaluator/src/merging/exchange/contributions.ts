@@ -1,0 +1,141 @@
+import { withFile } from "@assay/checkpoint/atomic-write";
+import { averageChunk, sumOfSquares } from "@assay/core/merging/exchange/average";
+import type { MergePeer, MergeTransport } from "@assay/core/merging/exchange/merge-transport";
+import { CHUNK_VALUES, type DealtChunk } from "@assay/core/merging/exchange/shards";
+import {
+  type Announcement,
+  type ChunkTable,
+  type Contribution,
+  chunkTableSchema,
+  type ReduceFailureReason,
+} from "@assay/core/merging/exchange/statement";
+import { allFinite } from "@assay/core/merging/outer-step";
+import type { ExpertGroup, Hotkey } from "@assay/core/units";
+import type { GradientFile } from "../local-gradients.ts";
+
+/** Where the values of all members come from: our own files, and what the others offer. */
+export interface ContributionSources {
+  readonly cycle: number;
+  readonly self: Hotkey;
+  readonly own: ReadonlyMap<ExpertGroup, GradientFile>;
+  readonly peers: ReadonlyMap<Hotkey, MergePeer>;
+  readonly members: ReadonlyMap<Hotkey, Announcement>;
+  readonly transport: MergeTransport;
+  /** What each member counts; all alike when not given. */
+  readonly shares?: ReadonlyMap<Hotkey, number>;
+}
+
+/** One contributor's values of one chunk, or why they cannot be used. */
+export type ReadChunk =
+  | { readonly kind: "read"; readonly values: Float32Array }
+  | { readonly kind: "failed"; readonly contributor: Hotkey; readonly reason: ReduceFailureReason };
+
+/** A chunk's average, or who kept it from being made. */
+export type AveragedChunk =
+  | { readonly kind: "averaged"; readonly values: Float32Array }
+  | { readonly kind: "failed"; readonly failures: readonly Extract<ReadChunk, { kind: "failed" }>[] };
+
+const FLOAT32_BYTES = 4;
+/** No table is longer: 2^20 chunks of about 100 characters each. */
+const MOST_TABLE_BYTES = 128 << 20;
+
+/** Reads chunks of what members contribute, each checked against what its contributor announced. */
+export class Contributions {
+  readonly #sources: ContributionSources;
+  readonly #tables = new Map<string, Promise<ChunkTable | ReduceFailureReason>>();
+
+  constructor(sources: ContributionSources) {
+    this.#sources = sources;
+  }
+
+  /**
+   * The average of a chunk over its contributors but those to be left alone.
+   *
+   * All are asked side by side. When the signal is aborted, whoever has not answered by then counts as unreachable.
+   */
+  async average(chunk: DealtChunk, alone: ReadonlySet<Hotkey>, signal: AbortSignal): Promise<AveragedChunk> {
+    const asked = chunk.contributors.filter((hotkey) => !alone.has(hotkey));
+    if (asked.length === 0) return { kind: "failed", failures: [] };
+    const read = await Promise.all(asked.map((contributor) => this.#read(chunk, contributor, signal)));
+    const failures = read.filter((each) => each.kind === "failed");
+    if (failures.length > 0) return { kind: "failed", failures };
+    const values = read.flatMap((each) => (each.kind === "read" ? [each.values] : []));
+    const { shares } = this.#sources;
+    return { kind: "averaged", values: averageChunk(values, shares && asked.map((hotkey) => shares.get(hotkey) ?? 0)) };
+  }
+
+  async #read(chunk: DealtChunk, contributor: Hotkey, signal: AbortSignal): Promise<ReadChunk> {
+    if (contributor === this.#sources.self) return { kind: "read", values: await this.#readOwn(chunk) };
+    const failed = (reason: ReduceFailureReason): ReadChunk => ({ kind: "failed", contributor, reason });
+    const table = await this.#table(chunk.group, contributor, signal);
+    if (typeof table === "string") return failed(table);
+    const entry = table.chunks[chunk.chunk];
+    const peer = this.#sources.peers.get(contributor);
+    if (entry === undefined || peer === undefined) return failed("wrong_length");
+    const bytes = { exactly: chunk.values * FLOAT32_BYTES };
+    const { cycle, transport } = this.#sources;
+    const fetched = await transport.fetch(peer, cycle, { sha256: entry.sha256, bytes }, signal);
+    if (fetched.kind === "failed") return failed(fetched.reason);
+    const values = float32Of(fetched.bytes);
+    if (!allFinite(values)) return failed("non_finite");
+    return sumOfSquares(values) === entry.squares ? { kind: "read", values } : failed("wrong_norm");
+  }
+
+  async #readOwn({ group, chunk, values }: DealtChunk): Promise<Float32Array> {
+    const own = this.#sources.own.get(group);
+    if (own === undefined) throw new RangeError(`We contribute nothing to group ${group}`);
+    const bytes = new Uint8Array(values * FLOAT32_BYTES);
+    await withFile(own.path, "r", (file) => file.read(bytes, 0, bytes.length, chunk * CHUNK_VALUES * FLOAT32_BYTES));
+    return float32Of(bytes);
+  }
+
+  /** A contributor's chunk table of a group, fetched once. */
+  async #table(
+    group: ExpertGroup,
+    contributor: Hotkey,
+    signal: AbortSignal,
+  ): Promise<ChunkTable | ReduceFailureReason> {
+    const key = `${contributor} ${group}`;
+    const known = this.#tables.get(key) ?? this.#fetchTable(group, contributor, signal);
+    this.#tables.set(key, known);
+    return await known;
+  }
+
+  async #fetchTable(
+    group: ExpertGroup,
+    contributor: Hotkey,
+    signal: AbortSignal,
+  ): Promise<ChunkTable | ReduceFailureReason> {
+    const { peers, members, cycle, transport } = this.#sources;
+    const peer = peers.get(contributor);
+    const contribution = members.get(contributor)?.contributions.find((each) => each.group === group);
+    if (peer === undefined || contribution === undefined) return "unreachable";
+    const wanted = { sha256: contribution.table, bytes: { atMost: MOST_TABLE_BYTES } };
+    const fetched = await transport.fetch(peer, cycle, wanted, signal);
+    return fetched.kind === "failed" ? fetched.reason : checkedTable(fetched.bytes, contribution);
+  }
+}
+
+/** The table in these bytes, or what is wrong with it by what was announced. */
+function checkedTable(bytes: Uint8Array, { values, squares }: Contribution): ChunkTable | ReduceFailureReason {
+  const table = parseChunkTable(bytes);
+  if (table === null || table.chunks.length !== Math.ceil(values / CHUNK_VALUES)) return "wrong_length";
+  const sum = table.chunks.reduce((total, chunk) => total + chunk.squares, 0);
+  return sum === squares ? table : "wrong_norm";
+}
+
+/** Reads a chunk table from a stranger; null unless it is one. */
+export function parseChunkTable(bytes: Uint8Array): ChunkTable | null {
+  try {
+    const parsed = chunkTableSchema.safeParse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Little-endian float32 values, in memory that is aligned for them. */
+function float32Of(bytes: Uint8Array): Float32Array {
+  const aligned = bytes.byteOffset % FLOAT32_BYTES === 0 ? bytes : bytes.slice();
+  return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / FLOAT32_BYTES);
+}

@@ -1,0 +1,201 @@
+import { createHash, randomInt } from "node:crypto";
+import { type FileHandle, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { withFile } from "@assay/checkpoint/atomic-write";
+import type { Attempt } from "@assay/core/merging/exchange/exchange";
+import type { MergePeer, MergeTransport, OfferedChunk } from "@assay/core/merging/exchange/merge-transport";
+import { CHUNK_VALUES, type DealtChunk } from "@assay/core/merging/exchange/shards";
+import type { ChunkTable, Objection, Result } from "@assay/core/merging/exchange/statement";
+import type { ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
+import { type Contributions, parseChunkTable } from "./contributions.ts";
+import type { Reduced } from "./reduce-chunks.ts";
+
+export interface GatherRequest {
+  readonly cycle: number;
+  readonly self: Hotkey;
+  readonly attempt: Attempt;
+  readonly results: ReadonlyMap<Hotkey, Result>;
+  readonly own: Extract<Reduced, { readonly kind: "reduced" }>;
+  readonly peers: ReadonlyMap<Hotkey, MergePeer>;
+  readonly contributions: Contributions;
+  readonly transport: MergeTransport;
+  /** Where the averaged gradients go, one file per group. */
+  readonly folder: string;
+  /** Chunks of each other reducer that are made again. */
+  readonly auditsPerReducer: number;
+}
+
+/** By chunk number the digest of its average, as its reducer announced it. */
+export type ChunkDigests = ReadonlyMap<number, Sha256Hex>;
+
+/** The averages of all groups, or which of them are not what they should be. */
+export type Gathered =
+  | { readonly kind: "gathered"; readonly gradients: ReadonlyMap<ExpertGroup, string>; readonly digests: ChunkDigests }
+  | { readonly kind: "wrong"; readonly objections: readonly Objection[]; readonly digests: ChunkDigests }
+  /** A chunk is nowhere to be had. */
+  | { readonly kind: "missing" };
+
+const FLOAT32_BYTES = 4;
+const MOST_TABLE_BYTES = 128 << 20;
+/** Chunks on their way at a time: with their buffers a few dozen MiB. */
+const SIDE_BY_SIDE = 3;
+
+/**
+ * Fetches every average that others made and writes the groups' gradients; makes some of them again to see whether they
+ * are right.
+ *
+ * A chunk comes from its reducer, else from any other member that has it already, else it is made again from the
+ * contributions: its digest is agreed, so it does not matter from where. What we have we offer on.
+ */
+export async function gatherAverages(request: GatherRequest, signal: AbortSignal): Promise<Gathered> {
+  await mkdir(request.folder, { recursive: true });
+  const digests = await agreedDigests(request, signal);
+  if (digests === null) return { kind: "missing" };
+  const objections = await audit(request, digests, signal);
+  if (objections.length > 0) return { kind: "wrong", objections, digests };
+  const gradients = new Map<ExpertGroup, string>();
+  for (const group of new Set(request.attempt.deal.map((dealt) => dealt.group))) {
+    const path = join(request.folder, `group-${group}.f32`);
+    const chunks = request.attempt.deal.filter((dealt) => dealt.group === group);
+    const isWhole = await withFile(path, "w", (file) => writeGroup({ request, file, path, chunks, digests }, signal));
+    if (!isWhole) return { kind: "missing" };
+    gradients.set(group, path);
+  }
+  return { kind: "gathered", gradients, digests };
+}
+
+/** The digests in all reducers' tables; null when a reducer's table is nowhere to be had. */
+async function agreedDigests(request: GatherRequest, signal: AbortSignal): Promise<ChunkDigests | null> {
+  const digests = new Map<number, Sha256Hex>();
+  for (const [reducer, { table: digest }] of request.results) {
+    const table = reducer === request.self ? request.own.table : await fetchTable(request, digest, signal);
+    const dealt = request.attempt.deal.filter((chunk) => chunk.reducer === reducer);
+    if (table === null || table.chunks.length !== dealt.length) return null;
+    for (const [place, { index }] of dealt.entries()) digests.set(index, table.chunks[place]?.sha256 ?? "");
+  }
+  return digests;
+}
+
+async function fetchTable(
+  { peers, results, cycle, transport }: GatherRequest,
+  sha256: Sha256Hex | null,
+  signal: AbortSignal,
+): Promise<ChunkTable | null> {
+  if (sha256 === null) return null;
+  for (const peer of inTurn(peers, [...results.keys()])) {
+    const fetched = await transport.fetch(peer, cycle, { sha256, bytes: { atMost: MOST_TABLE_BYTES } }, signal);
+    if (fetched.kind === "fetched") return parseChunkTable(fetched.bytes);
+  }
+  return null;
+}
+
+/** Makes a few of each other reducer's chunks again. One that cannot be made proves nothing. */
+async function audit(
+  { attempt, self, auditsPerReducer, contributions }: GatherRequest,
+  digests: ChunkDigests,
+  signal: AbortSignal,
+): Promise<readonly Objection[]> {
+  const objections: Objection[] = [];
+  for (const reducer of attempt.members.keys()) {
+    const dealt = attempt.deal.filter((chunk) => chunk.reducer === reducer);
+    const count = reducer === self ? 0 : Math.min(auditsPerReducer, dealt.length);
+    for (let audits = 0; audits < count; audits += 1) {
+      const chunk = dealt[randomInt(dealt.length)] as DealtChunk;
+      const isWrong = await isWrongAverage(contributions, chunk, digests.get(chunk.index), signal);
+      if (isWrong === true) objections.push({ reducer, chunk: chunk.index });
+    }
+  }
+  return objections;
+}
+
+/** Whether a chunk's average is another one than announced; null when it cannot be made. */
+export async function isWrongAverage(
+  contributions: Contributions,
+  chunk: DealtChunk,
+  announced: Sha256Hex | undefined,
+  signal: AbortSignal,
+): Promise<boolean | null> {
+  const averaged = await contributions.average(chunk, new Set(), signal);
+  return averaged.kind === "failed" ? null : digestOf(averaged.values) !== announced;
+}
+
+interface GroupWriting {
+  readonly request: GatherRequest;
+  readonly file: FileHandle;
+  readonly path: string;
+  readonly chunks: readonly DealtChunk[];
+  readonly digests: ChunkDigests;
+}
+
+async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<boolean> {
+  const { chunks, file, request, path, digests } = writing;
+  for (let begin = 0; begin < chunks.length; begin += SIDE_BY_SIDE) {
+    const batch = chunks.slice(begin, begin + SIDE_BY_SIDE);
+    const written = await Promise.all(batch.map((chunk) => writeChunk(writing, chunk, signal)));
+    if (written.includes(false)) return false;
+  }
+  await file.sync();
+  const offered = chunks.map(({ index, chunk, values }): OfferedChunk => {
+    const bytes = values * FLOAT32_BYTES;
+    return { sha256: digests.get(index) ?? "", path, offset: chunk * CHUNK_VALUES * FLOAT32_BYTES, bytes };
+  });
+  await request.transport.offer(request.cycle, offered);
+  return true;
+}
+
+async function writeChunk({ request, file, digests }: GroupWriting, chunk: DealtChunk, signal: AbortSignal) {
+  const sha256 = digests.get(chunk.index) ?? "";
+  const bytes =
+    chunk.reducer === request.self
+      ? await ownChunk(request, sha256)
+      : ((await fetchChunk(request, chunk, sha256, signal)) ?? (await madeAgain(request, chunk, sha256, signal)));
+  if (bytes === null) return false;
+  await file.write(bytes, 0, bytes.length, chunk.chunk * CHUNK_VALUES * FLOAT32_BYTES);
+  return true;
+}
+
+async function ownChunk({ own }: GatherRequest, sha256: Sha256Hex): Promise<Uint8Array | null> {
+  const offered = own.chunks.find((each) => each.sha256 === sha256);
+  if (offered === undefined) return null;
+  const bytes = new Uint8Array(offered.bytes);
+  await withFile(offered.path, "r", (file) => file.read(bytes, 0, bytes.length, offered.offset));
+  return bytes;
+}
+
+async function fetchChunk(
+  { peers, results, cycle, transport }: GatherRequest,
+  { reducer, values }: DealtChunk,
+  sha256: Sha256Hex,
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  const others = [...results.keys()].filter((hotkey) => hotkey !== reducer);
+  for (const peer of inTurn(peers, [reducer, ...others])) {
+    const bytes = { exactly: values * FLOAT32_BYTES };
+    const fetched = await transport.fetch(peer, cycle, { sha256, bytes }, signal);
+    if (fetched.kind === "fetched") return fetched.bytes;
+  }
+  return null;
+}
+
+async function madeAgain(
+  { contributions }: GatherRequest,
+  chunk: DealtChunk,
+  sha256: Sha256Hex,
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  const averaged = await contributions.average(chunk, new Set(), signal);
+  if (averaged.kind === "failed" || digestOf(averaged.values) !== sha256) return null;
+  return bytesOf(averaged.values);
+}
+
+function inTurn(peers: ReadonlyMap<Hotkey, MergePeer>, hotkeys: readonly Hotkey[]): readonly MergePeer[] {
+  return hotkeys.flatMap((hotkey) => peers.get(hotkey) ?? []);
+}
+
+function digestOf(values: Float32Array): Sha256Hex {
+  return createHash("sha256").update(bytesOf(values)).digest("hex");
+}
+
+function bytesOf(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}

@@ -1,0 +1,223 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { AgreedVersion, Attempt, ExchangeStep, MergeExchange } from "@assay/core/merging/exchange/exchange";
+import type { MergePeer, MergeTransport, OfferedChunk } from "@assay/core/merging/exchange/merge-transport";
+import { CHUNK_VALUES } from "@assay/core/merging/exchange/shards";
+import type { Contribution } from "@assay/core/merging/exchange/statement";
+import type { ExpertGroup, Hotkey } from "@assay/core/units";
+import type { Logger } from "@assay/runtime/logging/logger";
+import type { GradientFile } from "../local-gradients.ts";
+import { Contributions } from "./contributions.ts";
+import { type ChunkDigests, gatherAverages, isWrongAverage } from "./gather-averages.ts";
+import { writeChunkTable } from "./offered-table.ts";
+import { type Reduced, reduceChunks } from "./reduce-chunks.ts";
+
+export interface MergeSessionComponents {
+  readonly exchange: MergeExchange;
+  readonly transport: MergeTransport;
+  readonly logger: Logger;
+}
+
+export interface MergeSessionTerms {
+  readonly cycle: number;
+  readonly self: Hotkey;
+  readonly peers: ReadonlyMap<Hotkey, MergePeer>;
+  /** What we offer. */
+  readonly own: ReadonlyMap<ExpertGroup, GradientFile>;
+  /** When the time began to run, in milliseconds since 1970 by the chain's clock. */
+  readonly startedAt: number;
+  readonly timeoutMillis: number;
+  /** Where everything of this merge lies; peers are served from it. */
+  readonly folder: string;
+  readonly auditsPerReducer: number;
+  /** What each member counts; all alike when not given. */
+  readonly shares?: ReadonlyMap<Hotkey, number>;
+  /** Makes the version from the averaged gradients, out of sight. */
+  readonly prepare: (gradients: ReadonlyMap<ExpertGroup, string>, signal: AbortSignal) => Promise<AgreedVersion>;
+}
+
+/** How a merge ended for us. */
+export type MergeEnd =
+  /** Publish what was prepared. */
+  | { readonly kind: "agreed"; readonly attempt: Attempt; readonly version: AgreedVersion }
+  /** The others agreed on a version that we do not have. */
+  | { readonly kind: "behind"; readonly attempt: Attempt; readonly version: AgreedVersion }
+  | { readonly kind: "given_up"; readonly reason: string };
+
+type ReduceStep = Extract<ExchangeStep, { readonly kind: "reducing" }>;
+type GatherStep = Extract<ExchangeStep, { readonly kind: "gathering" }>;
+
+/** Shares of the timeout: how often we look at the others, and how long one look may take. */
+const LOOKS = 200;
+const LOOK_PATIENCE = 20;
+const FLOAT32_BYTES = 4;
+
+/**
+ * Plays one cycle's merge with the other validators to its end, by the deadline whatever they do.
+ *
+ * Can be begun again after a kill: what was said is on disk, and is repeated.
+ */
+export class MergeSession {
+  readonly #components: MergeSessionComponents;
+  readonly #terms: MergeSessionTerms;
+  readonly #contributions = new Map<number, Contributions>();
+  #work: { readonly step: ExchangeStep; readonly promise: Promise<void> } | null = null;
+  #reduced: Extract<Reduced, { readonly kind: "reduced" }> | null = null;
+  #prepared: AgreedVersion | null = null;
+  #digests: ChunkDigests = new Map();
+
+  constructor(components: MergeSessionComponents, terms: MergeSessionTerms) {
+    this.#components = components;
+    this.#terms = terms;
+  }
+
+  async run(signal: AbortSignal): Promise<MergeEnd> {
+    const { exchange, transport } = this.#components;
+    const { cycle, folder } = this.#terms;
+    await mkdir(folder, { recursive: true });
+    exchange.restore(await transport.shown(cycle));
+    const contributions = await this.#offerOwn();
+    if (!exchange.hasSpoken) exchange.announce(contributions);
+    const ending = new AbortController();
+    const either = AbortSignal.any([signal, ending.signal]);
+    const looking = [...this.#terms.peers.values()].map((peer) => this.#watch(peer, either));
+    try {
+      return await this.#play(either);
+    } finally {
+      ending.abort();
+      await Promise.allSettled([...looking, this.#work?.promise]);
+    }
+  }
+
+  async #play(signal: AbortSignal): Promise<MergeEnd> {
+    const { exchange, transport } = this.#components;
+    let shown = "";
+    for (;;) {
+      signal.throwIfAborted();
+      const step = exchange.advance(this.#share());
+      this.#begin(step, signal);
+      const envelopes = exchange.envelopes();
+      const text = JSON.stringify(envelopes);
+      if (text !== shown) await transport.show(this.#terms.cycle, envelopes);
+      shown = text;
+      if (step.kind === "given_up") return { kind: "given_up", reason: step.reason };
+      if (step.kind === "agreed") return await this.#conclude(step.attempt, signal);
+      await sleep(this.#terms.timeoutMillis / LOOKS, undefined, { signal });
+    }
+  }
+
+  #share(): number {
+    return Math.max(0, Date.now() - this.#terms.startedAt) / this.#terms.timeoutMillis;
+  }
+
+  /** Looks at one peer again and again; a slow one delays nobody else. */
+  async #watch(peer: MergePeer, signal: AbortSignal): Promise<void> {
+    const { exchange, transport } = this.#components;
+    const { cycle, timeoutMillis } = this.#terms;
+    while (!signal.aborted) {
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMillis / LOOK_PATIENCE))]);
+      const envelopes = await transport.look(peer, cycle, patience);
+      exchange.receive(envelopes, this.#share());
+      await sleep(timeoutMillis / LOOKS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** Writes what peers need to average ours, and offers it. */
+  async #offerOwn(): Promise<readonly Contribution[]> {
+    const { own, folder, cycle } = this.#terms;
+    const contributions: Contribution[] = [];
+    for (const [group, { path, values, squares, chunks }] of [...own].sort(([a], [b]) => a - b)) {
+      const table = await writeChunkTable(join(folder, `table-${group}.json`), { chunks });
+      const offered = chunks.map(({ sha256 }, chunk): OfferedChunk => {
+        const offset = chunk * CHUNK_VALUES;
+        const bytes = Math.min(CHUNK_VALUES, values - offset) * FLOAT32_BYTES;
+        return { sha256, path, offset: offset * FLOAT32_BYTES, bytes };
+      });
+      await this.#components.transport.offer(cycle, [table, ...offered]);
+      contributions.push({ group, values, squares, table: table.sha256 });
+    }
+    return contributions;
+  }
+
+  /** Begins a step's work once, unless we said ours before a restart. */
+  #begin(step: ExchangeStep, signal: AbortSignal): void {
+    if (step.kind !== "reducing" && step.kind !== "gathering") return;
+    if (this.#work?.step === step) return;
+    const left = Math.max(0, Math.round((step.due - this.#share()) * this.#terms.timeoutMillis));
+    const due = AbortSignal.any([signal, AbortSignal.timeout(left)]);
+    const before = this.#work?.promise ?? Promise.resolve();
+    this.#work = { step, promise: this.#after(before, step, due) };
+  }
+
+  async #after(before: Promise<void>, step: ReduceStep | GatherStep, due: AbortSignal): Promise<void> {
+    await before;
+    try {
+      await (step.kind === "reducing" ? this.#reduce(step, due) : this.#gather(step, due));
+    } catch (error) {
+      if (!due.aborted) this.#components.logger.error("A step of the merge failed", { step: step.kind }, error);
+    }
+  }
+
+  async #reduce(step: ReduceStep, due: AbortSignal): Promise<void> {
+    const { exchange, transport } = this.#components;
+    const { cycle, self, folder } = this.#terms;
+    const { attempt } = step;
+    const output = join(folder, `reduced-${attempt.attempt}.f32`);
+    const contributions = this.#contributionsOf(attempt);
+    const reduced = await reduceChunks({ attempt, self, contributions, output }, due);
+    this.#reduced = reduced.kind === "reduced" ? reduced : null;
+    if (exchange.step !== step || exchange.hasSpoken) return;
+    if (reduced.kind === "failed") return exchange.reduced({ failures: reduced.failures });
+    const table = await writeChunkTable(join(folder, `reduced-${attempt.attempt}.json`), reduced.table);
+    await transport.offer(cycle, [table, ...reduced.chunks]);
+    if (exchange.step === step) exchange.reduced({ table: table.sha256 });
+  }
+
+  async #gather(step: GatherStep, due: AbortSignal): Promise<void> {
+    const { exchange, transport } = this.#components;
+    const { cycle, self, peers, folder, auditsPerReducer, prepare } = this.#terms;
+    const { attempt, results } = step;
+    const own = this.#reduced;
+    if (own === null) return;
+    const contributions = this.#contributionsOf(attempt);
+    const averaged = join(folder, "averaged");
+    const gathered = await gatherAverages(
+      { cycle, self, attempt, results, own, peers, contributions, transport, folder: averaged, auditsPerReducer },
+      due,
+    );
+    if (gathered.kind === "missing") return;
+    this.#digests = gathered.digests;
+    if (gathered.kind === "gathered") this.#prepared = await prepare(gathered.gradients, due);
+    if (exchange.step !== step || exchange.hasSpoken) return;
+    if (this.#prepared !== null) exchange.finished(this.#prepared);
+    else if (gathered.kind === "wrong") exchange.finished({ objections: gathered.objections });
+  }
+
+  async #conclude(attempt: Attempt, signal: AbortSignal): Promise<MergeEnd> {
+    const { exchange } = this.#components;
+    const contributions = this.#contributionsOf(attempt);
+    for (const objection of exchange.objections()) {
+      const chunk = attempt.deal[objection.chunk];
+      const announced = this.#digests.get(objection.chunk);
+      if (chunk?.reducer !== objection.reducer || announced === undefined) continue;
+      if ((await isWrongAverage(contributions, chunk, announced, signal)) !== true) continue;
+      exchange.uphold(objection);
+      return { kind: "given_up", reason: "wrong_average" };
+    }
+    const version = exchange.agreedVersion;
+    if (version === null) return { kind: "given_up", reason: "no_majority" };
+    const isOurs = this.#prepared?.version === version.version && this.#prepared.momentum === version.momentum;
+    return { kind: isOurs ? "agreed" : "behind", attempt, version };
+  }
+
+  #contributionsOf({ attempt, members }: Attempt): Contributions {
+    const { cycle, self, own, peers, shares } = this.#terms;
+    const { transport } = this.#components;
+    const known =
+      this.#contributions.get(attempt) ??
+      new Contributions({ cycle, self, own, peers, members, transport, ...(shares && { shares }) });
+    this.#contributions.set(attempt, known);
+    return known;
+  }
+}
