@@ -80,9 +80,9 @@ export class MemoryMergeTransport implements MergeTransport {
     }
   }
 
-  async look({ hotkey }: MergePeer, cycle: number): Promise<readonly Envelope[]> {
+  async look({ hotkey }: MergePeer, cycle: number, signal: AbortSignal): Promise<readonly Envelope[]> {
     const peer = this.#network.member(hotkey);
-    if (peer === undefined) return [];
+    if (peer === undefined || signal.aborted) return [];
     const truth = await peer.shown(cycle);
     const { show } = peer.#manners;
     return (show === undefined ? truth : show(this.#hotkey, truth)) ?? [];
