@@ -90,6 +90,23 @@ export class CheckpointLayout {
     return join(this.exports, fileNamePart(year), fileNamePart(month), fileNamePart(day), `${fileNamePart(hour)}.csv`);
   }
 
+  /** What validators that merge show each other: one folder per cycle. */
+  get exchange(): string {
+    return join(this.root, "exchange");
+  }
+
+  exchangeFolder(cycle: number): string {
+    return join(this.exchange, counter(cycle));
+  }
+
+  shownStatements(cycle: number): string {
+    return join(this.exchangeFolder(cycle), "statements.json");
+  }
+
+  offeredChunks(cycle: number): string {
+    return join(this.exchangeFolder(cycle), "chunks.json");
+  }
+
   object(sha256: Sha256Hex): string {
     return join(this.objects, fileNamePart(sha256));
   }

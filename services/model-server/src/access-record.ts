@@ -42,6 +42,8 @@ export interface AccessFacts {
   readonly handedOver?: HandedOver;
   /** Bytes of an upload that have come so far. */
   readonly receivedBytes?: () => number;
+  /** A signature proved whose it is, and it is counted there and nowhere else. */
+  readonly isOnOwnAccount?: true;
   /** Told only to whoever looks closer. */
   readonly isOneOfMany?: true;
 }
@@ -49,6 +51,11 @@ export interface AccessFacts {
 /** Adds to what is known of a request. */
 export function noteAccess(response: Response, more: AccessFacts): void {
   facts.set(response, { ...facts.get(response), ...more });
+}
+
+/** Whether a request is counted on the account of the hotkey that signed it alone. */
+export function isOnOwnAccount(response: Response): boolean {
+  return facts.get(response)?.isOnOwnAccount === true;
 }
 
 /** A request that is over. */

@@ -11,6 +11,7 @@ import { type Handlers, register } from "./api/register.ts";
 import { requireBearer } from "./auth/bearer.ts";
 import type { ChainViewFile } from "./chain-view-file.ts";
 import type { CurrentVersion } from "./current-version.ts";
+import type { ExchangeFiles } from "./exchange-files.ts";
 import { getCheckpointEndpoint, pingEndpoint } from "./legacy/get-checkpoint.ts";
 import { submitCheckpointEndpoint } from "./legacy/submit-checkpoint.ts";
 import type { Bandwidth } from "./limits/bandwidth.ts";
@@ -28,6 +29,7 @@ import { chunkEndpoint, chunkListEndpoint } from "./routes/chunks.ts";
 import { docsEndpoint, openApiEndpoint } from "./routes/docs.ts";
 import { fullEndpoint } from "./routes/full.ts";
 import { healthEndpoint, liveEndpoint, readyEndpoint } from "./routes/health.ts";
+import { mergeEndpoints } from "./routes/merge.ts";
 import { partialEndpoint } from "./routes/partial.ts";
 import { explainEndpoint, hourlyExportEndpoint, receiptsEndpoint, recentExportEndpoint } from "./routes/receipts.ts";
 import { sessionEndpoint } from "./routes/session.ts";
@@ -40,6 +42,7 @@ import { SubmissionDoor } from "./submissions/submission-door.ts";
 export interface AppComponents {
   readonly chainView: ChainViewFile;
   readonly currentVersion: CurrentVersion;
+  readonly exchange: ExchangeFiles;
   readonly inbox: Inbox;
   /** Where the evaluator writes receipts. */
   readonly layout: CheckpointLayout;
@@ -133,6 +136,7 @@ function endpointHandlers(components: AppComponents, options: AppOptions, ids: r
     full: fullEndpoint(components, signed),
     manifest: chunkListEndpoint(components, chunks),
     chunk: chunkEndpoint(components, chunks),
+    ...mergeEndpoints(components, options),
     submit: submitEndpoint(submissions),
     session: sessionEndpoint(components),
     ping: pingEndpoint(),

@@ -13,6 +13,7 @@ import { createApp } from "./app.ts";
 import { ChainViewFile } from "./chain-view-file.ts";
 import { bearerToken, type ModelServerConfig } from "./config.ts";
 import { CurrentVersion } from "./current-version.ts";
+import { ExchangeFiles } from "./exchange-files.ts";
 import { InboxKeeper } from "./inbox-keeper.ts";
 import { Bandwidth, type BandwidthLimits } from "./limits/bandwidth.ts";
 import { ConnectionLimit } from "./limits/connection-limit.ts";
@@ -51,8 +52,23 @@ export function compose(config: ModelServerConfig, { logger, clock, registry }: 
   const sessions = new SessionKeeper({ inbox }, { isEnabled: config.session.enabled });
   const gate = new TransferGate(transferLimits(config));
   const bandwidth = new Bandwidth({ clock, waiting: metrics.transfersPaced }, bandwidthLimits(config));
+  const exchange = new ExchangeFiles(layout);
   const app = createApp(
-    { chainView, currentVersion, inbox, layout, hint, gate, bandwidth, offload, sessions, clock, metrics, logger },
+    {
+      chainView,
+      currentVersion,
+      exchange,
+      inbox,
+      layout,
+      hint,
+      gate,
+      bandwidth,
+      offload,
+      sessions,
+      clock,
+      metrics,
+      logger,
+    },
     {
       token: bearerToken(config),
       servePhases: config.serve_phases,

@@ -31,6 +31,7 @@ export const REFUSALS = {
     statuses: [404],
     meaning: "Nothing was written of this cycle, hour or hotkey, or it is kept no longer.",
   },
+  unknown_merge: { statuses: [404], meaning: "Nothing of the kind is shown here in that cycle's merge." },
   expectation_failed: { statuses: [417], meaning: "An `Expect` other than `100-continue`." },
   not_found: { statuses: [404], meaning: "No such endpoint." },
   wrong_phase: {

@@ -69,6 +69,8 @@ test("the server gives the document to anybody, and it names every endpoint", as
     "/model/full",
     "/model/manifest",
     "/model/chunks/{digest}",
+    "/merge/{cycle}/statements",
+    "/merge/{cycle}/chunks/{digest}",
     "/submit",
   ]);
   expect(undocumented("GET", "/openapi.json", answer)).toEqual([]);

@@ -1,4 +1,5 @@
 import { chunkListSchema } from "@assay/core/chunk-list";
+import { shownStatementsSchema } from "@assay/core/merging/exchange/exchange-files";
 import { legacyDownloadForm, legacyUploadForm } from "@assay/core/messages/legacy-forms";
 import { sessionKeySchema } from "@assay/core/messages/session-key";
 import { submitMessageSchema } from "@assay/core/messages/submit-message";
@@ -27,6 +28,8 @@ import {
   chunkParams,
   explainParams,
   exportParams,
+  mergeChunkParams,
+  mergeParams,
   minerHeaders,
   partialHeaders,
   partialQuery,
@@ -89,6 +92,8 @@ const OF_SUBMISSIONS = [
   "503 chain_view_stale",
   "507 inbox_full",
 ] as const satisfies readonly RefusalCase[];
+
+const OF_MERGES = ["503 chain_view_stale", "404 unknown_merge", ...OF_SIGNED] as const satisfies readonly RefusalCase[];
 
 /** Every endpoint of the public port. One that is not here cannot be registered, and one that is has a handler. */
 export const ENDPOINTS = {
@@ -249,6 +254,29 @@ export const ENDPOINTS = {
       "404 unknown_chunk",
       "503 chunks_pending",
     ],
+  },
+  mergeStatements: {
+    method: "GET",
+    path: "/merge/:cycle/statements",
+    summary: "What this validator and others said in a cycle's merge, for validators that sign the request.",
+    access: "bearer",
+    signature: "required",
+    params: mergeParams,
+    unknownCode: "unknown_merge",
+    replies: fileReplies("The statements with their signatures.", { "application/json": shownStatementsSchema }),
+    refusals: [...OF_MERGES, "412 precondition_failed", "416 range_not_satisfiable"],
+  },
+  mergeChunk: {
+    method: "GET",
+    path: "/merge/:cycle/chunks/:digest",
+    summary: "Bytes that this validator offers in a cycle's merge, by their SHA-256, for validators that sign.",
+    description: "Waits for no slot of the downloads; each validator has its own few at a time.",
+    access: "bearer",
+    signature: "required",
+    params: mergeChunkParams,
+    unknownCode: "unknown_merge",
+    replies: fileReplies("The bytes.", { "application/octet-stream": "bytes" }),
+    refusals: [...OF_MERGES, "412 precondition_failed", "416 range_not_satisfiable", "503 model_unavailable"],
   },
   submit: {
     method: "POST",

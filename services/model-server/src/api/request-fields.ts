@@ -59,6 +59,12 @@ export const exportParams = z.object({
 
 export const explainParams = z.object({ hotkey: hotkeyText.describe("The miner's, an ss58 address.") });
 
+const cycle = decimal(z.int().nonnegative()).describe("The cycle that is merged.");
+
+export const mergeParams = z.object({ cycle });
+
+export const mergeChunkParams = chunkParams.extend({ cycle });
+
 /** What signs a request without body: the caller is the hotkey, and the request is asked for once. */
 export const signedHeaders = z.object({
   "x-hotkey": hotkey,

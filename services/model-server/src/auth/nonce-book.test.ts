@@ -20,3 +20,11 @@ test("one hotkey cannot fill the book", () => {
   expect(nonces.use("5Bob", "n0", 100, 90)).toBe("first");
   expect(nonces.use("5Alice", "later", 101, 101)).toBe("first");
 });
+
+test("a book for whoever asks often takes as many as it is told", () => {
+  const nonces = new NonceBook(2);
+
+  expect(nonces.use("5Alice", "n1", 100, 90)).toBe("first");
+  expect(nonces.use("5Alice", "n2", 100, 90)).toBe("first");
+  expect(nonces.use("5Alice", "n3", 100, 90)).toBe("full");
+});

@@ -9,6 +9,12 @@ const MAX_NONCES_PER_HOTKEY = 1_000;
 /** The nonces of signed requests, kept as long as their signed block is inside the window. */
 export class NonceBook {
   readonly #used = new Map<Hotkey, Map<string, BlockNumber>>();
+  readonly #mostPerHotkey: number;
+  #oldestBlock: BlockNumber = -1;
+
+  constructor(mostPerHotkey: number = MAX_NONCES_PER_HOTKEY) {
+    this.#mostPerHotkey = mostPerHotkey;
+  }
 
   /** Notes a nonce as used, unless it was before. `oldestBlock` is the window's first block. */
   use(hotkey: Hotkey, nonce: string, signedBlock: BlockNumber, oldestBlock: BlockNumber): NonceVerdict {
@@ -17,7 +23,7 @@ export class NonceBook {
     if (nonces.has(nonce)) {
       return "reused";
     }
-    if (nonces.size >= MAX_NONCES_PER_HOTKEY) {
+    if (nonces.size >= this.#mostPerHotkey) {
       return "full";
     }
     nonces.set(nonce, signedBlock);
@@ -26,6 +32,10 @@ export class NonceBook {
   }
 
   #forgetBefore(oldestBlock: BlockNumber): void {
+    if (oldestBlock <= this.#oldestBlock) {
+      return;
+    }
+    this.#oldestBlock = oldestBlock;
     for (const [hotkey, nonces] of this.#used) {
       for (const [nonce, block] of nonces) {
         if (block < oldestBlock) {

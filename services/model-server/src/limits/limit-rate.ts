@@ -1,4 +1,5 @@
 import type { Request, RequestHandler, Response } from "express";
+import { isOnOwnAccount } from "../access-record.ts";
 import { type Refusal, refuseUntil, sendRefusal } from "../refusal.ts";
 import { clientNetwork } from "./client-network.ts";
 import type { RequestRate } from "./request-rate.ts";
@@ -26,8 +27,14 @@ export function countRequest(rate: RequestRate, key: string, { res: response }: 
 /** Limits what one address may ask. Before the token is looked at, so that guessing tokens is limited as well. */
 export function limitAddressRate(rate: RequestRate): RequestHandler {
   return function countAddress(request, response, next) {
-    const refusal = countRequest(rate, clientNetwork(request.ip), request);
+    const network = clientNetwork(request.ip);
+    const refusal = countRequest(rate, network, request);
     if (refusal === null) {
+      response.once("finish", () => {
+        if (isOnOwnAccount(response)) {
+          rate.giveBack(network);
+        }
+      });
       next();
     } else {
       sendRefusal(request, response, refusal);

@@ -102,8 +102,9 @@ function limitBandwidth({ bandwidth }: TransferComponents, response: Response): 
   }
 }
 
-async function watchDownload(
-  { clock, metrics }: TransferComponents,
+/** Cuts a download whose reader takes too little of it, or too long. */
+export async function watchDownload(
+  { clock, metrics }: Pick<TransferComponents, "clock" | "metrics">,
   request: Request,
   response: Response,
   limits: ReaderLimits,
