@@ -1,0 +1,268 @@
+import { createHash, randomUUID } from "node:crypto";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import { relative, sep } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isSystemError, readJson, writeFileAtomic } from "@assay/checkpoint/atomic-write";
+import { CheckpointErrorCode } from "@assay/checkpoint/checkpoint-error";
+import {
+  isNetworkError,
+  isPassingStatus,
+  type OpenedResponse,
+  openResponse,
+} from "@assay/checkpoint/download/open-response";
+import type { CheckpointLayout } from "@assay/checkpoint/layout";
+import { CHUNK_BYTES } from "@assay/core/chunk-list";
+import { sha256Hex } from "@assay/core/hash/sha256";
+import { offeredChunksSchema, shownStatementsSchema } from "@assay/core/merging/exchange/exchange-files";
+import type {
+  ChunkFailure,
+  FetchedChunk,
+  MergePeer,
+  MergeTransport,
+  OfferedChunk,
+  WantedChunk,
+} from "@assay/core/merging/exchange/merge-transport";
+import type { Envelope } from "@assay/core/merging/exchange/statement";
+import type { Voice } from "@assay/core/merging/exchange/voice";
+import { requestMessageBytes } from "@assay/core/messages/request-message";
+import type { BlockNumber, Hotkey } from "@assay/core/units";
+import { backoffMillis } from "@assay/runtime/time/retry";
+
+export interface HttpMergeComponents {
+  readonly layout: CheckpointLayout;
+  readonly voice: Pick<Voice, "hotkey" | "sign">;
+  /** Newest block, by which peers judge how old a request is. */
+  readonly head: () => { readonly number: BlockNumber };
+}
+
+export interface HttpMergeOptions {
+  /** The network's bearer token; null where none is used. */
+  readonly token: string | null;
+  /** Lets peers be on loopback and in private networks. */
+  readonly allowPrivateAddresses: boolean;
+}
+
+/** Statements of many members with everybody's signatures. */
+const MOST_STATEMENT_BYTES = 16 << 20;
+/** Longest silence of a peer within one answer. */
+const STALL_MILLIS = 5_000;
+/** Requests for one chunk that brought nothing, of which the peer may be innocent. */
+const ATTEMPTS = 3;
+const RETRY_MILLIS = 100;
+
+/**
+ * Shows by files that our own model server serves, and looks at those of the peers' servers with signed requests.
+ *
+ * Redirects of a peer are followed as far as the guard of addresses allows; what came is judged by its digest alone.
+ */
+export class HttpMergeTransport implements MergeTransport, Disposable {
+  readonly #components: HttpMergeComponents;
+  readonly #options: HttpMergeOptions;
+  readonly #agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent({ keepAlive: true }) };
+  /** What each peer showed last, by its tag. */
+  readonly #seen = new Map<
+    Hotkey,
+    { readonly path: string; readonly tag: string; readonly envelopes: readonly Envelope[] }
+  >();
+  #offering: Promise<void> = Promise.resolve();
+
+  constructor(components: HttpMergeComponents, options: HttpMergeOptions) {
+    this.#components = components;
+    this.#options = options;
+  }
+
+  /** Closes connections that are kept open. */
+  [Symbol.dispose](): void {
+    this.#agents.http.destroy();
+    this.#agents.https.destroy();
+  }
+
+  async show(cycle: number, envelopes: readonly Envelope[]): Promise<void> {
+    const { layout } = this.#components;
+    await mkdir(layout.exchangeFolder(cycle), { recursive: true });
+    await writeFileAtomic(layout.shownStatements(cycle), JSON.stringify({ statements: envelopes }));
+  }
+
+  async shown(cycle: number): Promise<readonly Envelope[]> {
+    const path = this.#components.layout.shownStatements(cycle);
+    const shown = await readJson(path, shownStatementsSchema, CheckpointErrorCode.ManifestInvalid);
+    return shown?.statements ?? [];
+  }
+
+  /** @throws RangeError for a file outside of the cycle's exchange (a caller's bug). */
+  async offer(cycle: number, chunks: readonly OfferedChunk[]): Promise<void> {
+    // One after the other: each adds to what the one before wrote.
+    const offered = this.#offering.then(() => this.#offer(cycle, chunks));
+    this.#offering = offered.catch(() => undefined);
+    await offered;
+  }
+
+  async forgetBefore(cycle: number): Promise<void> {
+    const { layout } = this.#components;
+    for (const name of await readdir(layout.exchange).catch(noneIfAbsent)) {
+      if (/^\d+$/.test(name) && Number(name) < cycle) {
+        await rm(layout.exchangeFolder(Number(name)), { recursive: true, force: true });
+      }
+    }
+  }
+
+  async look(peer: MergePeer, cycle: number, signal: AbortSignal): Promise<readonly Envelope[]> {
+    const path = `/merge/${cycle}/statements`;
+    const seen = this.#seen.get(peer.hotkey);
+    const known = seen?.path === path ? seen : undefined;
+    const condition = known === undefined ? {} : { "if-none-match": known.tag };
+    try {
+      return (
+        (await this.#ask(peer, path, condition, signal, async ({ response, stream }) => {
+          if (response.statusCode === 304 && known !== undefined) return known.envelopes;
+          const bytes = response.statusCode === 200 ? await bytesOf(stream, MOST_STATEMENT_BYTES) : null;
+          const envelopes = bytes === null ? null : parseStatements(bytes);
+          if (envelopes === null) return [];
+          const { etag: tag } = response.headers;
+          if (tag !== undefined) this.#seen.set(peer.hotkey, { path, tag, envelopes });
+          return envelopes;
+        })) ?? []
+      );
+    } catch (error) {
+      if (signal.aborted || isNetworkError(error)) return [];
+      throw error;
+    }
+  }
+
+  async fetch(peer: MergePeer, cycle: number, wanted: WantedChunk, signal: AbortSignal): Promise<FetchedChunk> {
+    const path = `/merge/${cycle}/chunks/${wanted.sha256}`;
+    for (let attempt = 1; !signal.aborted && attempt <= ATTEMPTS; attempt += 1) {
+      const fetched = await this.#fetchOnce(peer, path, wanted, signal);
+      if (fetched !== "again") return fetched;
+      await sleep(backoffMillis(attempt, { baseMillis: RETRY_MILLIS }), undefined, { signal }).catch(() => undefined);
+    }
+    return failed("unreachable");
+  }
+
+  async #fetchOnce(
+    peer: MergePeer,
+    path: string,
+    wanted: WantedChunk,
+    signal: AbortSignal,
+  ): Promise<FetchedChunk | "again"> {
+    try {
+      return (await this.#ask(peer, path, {}, signal, (opened) => take(opened, wanted))) ?? failed("unreachable");
+    } catch (error) {
+      if (signal.aborted || isNetworkError(error)) return "again";
+      throw error;
+    }
+  }
+
+  /** What is made of a peer's answer; null when the address may not be asked. */
+  async #ask<Answer>(
+    { hotkey, url }: MergePeer,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    use: (opened: OpenedResponse) => Promise<Answer>,
+  ): Promise<Answer | null> {
+    signal.throwIfAborted();
+    const options = {
+      allowPrivateAddresses: this.#options.allowPrivateAddresses,
+      stallMillis: STALL_MILLIS,
+      agents: this.#agents,
+    };
+    const sent = { ...this.#signed(path, hotkey), ...headers };
+    const opened = await openResponse(`${url}${path}`, sent, options, signal);
+    if (opened.kind === "refused") return null;
+    try {
+      return await use(opened);
+    } finally {
+      opened.stream.destroy();
+    }
+  }
+
+  #signed(path: string, target: Hotkey): Readonly<Record<string, string>> {
+    const { voice, head } = this.#components;
+    const { token } = this.#options;
+    const { hotkey } = voice;
+    const [blockNumber, nonce] = [head().number, randomUUID()];
+    const bodySha256 = sha256Hex(new Uint8Array());
+    const message = requestMessageBytes({ method: "GET", path, bodySha256, hotkey, blockNumber, nonce, target });
+    return {
+      ...(token !== null && { authorization: `Bearer ${token}` }),
+      "x-hotkey": hotkey,
+      "x-block": String(blockNumber),
+      "x-nonce": nonce,
+      "x-target": target,
+      "x-signature": voice.sign(message),
+    };
+  }
+
+  async #offer(cycle: number, chunks: readonly OfferedChunk[]): Promise<void> {
+    const { layout } = this.#components;
+    const folder = layout.exchangeFolder(cycle);
+    const path = layout.offeredChunks(cycle);
+    const before = await readJson(path, offeredChunksSchema, CheckpointErrorCode.ManifestInvalid);
+    const offered = new Map(before?.chunks.map((chunk) => [chunk.sha256, chunk]));
+    for (const chunk of chunks) {
+      offered.set(chunk.sha256, { ...chunk, path: relative(folder, chunk.path).split(sep).join("/") });
+    }
+    const checked = offeredChunksSchema.safeParse({ chunks: [...offered.values()] });
+    if (!checked.success) throw new RangeError("Only files of the cycle's exchange can be offered");
+    await mkdir(folder, { recursive: true });
+    await writeFileAtomic(path, JSON.stringify(checked.data));
+  }
+}
+
+function parseStatements(bytes: Uint8Array): readonly Envelope[] | null {
+  try {
+    const parsed = shownStatementsSchema.safeParse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+    return parsed.success ? parsed.data.statements : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The chunk in an answer, what is wrong with it, or that asking again may help. */
+async function take({ response, stream }: OpenedResponse, wanted: WantedChunk): Promise<FetchedChunk | "again"> {
+  const { statusCode, headers } = response;
+  if (isPassingStatus(statusCode)) return "again";
+  if (statusCode !== 200) return failed("unreachable");
+  const most = "exactly" in wanted.bytes ? wanted.bytes.exactly : wanted.bytes.atMost;
+  const told = Number(headers["content-length"] ?? Number.NaN);
+  const bytes = told > most ? null : await bytesOf(stream, most);
+  if (bytes === null) return failed("wrong_length");
+  if (bytes.length < told) return "again";
+  if ("exactly" in wanted.bytes && bytes.length !== most) return failed("wrong_length");
+  const isRight = createHash("sha256").update(bytes).digest("hex") === wanted.sha256;
+  return isRight ? { kind: "fetched", bytes } : failed("wrong_hash");
+}
+
+/** The body; null as soon as it is longer. */
+async function bytesOf(body: AsyncIterable<Uint8Array>, most: number): Promise<Uint8Array | null> {
+  let memory: Uint8Array = Buffer.allocUnsafeSlow(Math.min(most, FIRST_BYTES));
+  let length = 0;
+  for await (const piece of body) {
+    if (length + piece.length > most) return null;
+    while (length + piece.length > memory.length) memory = grown(memory, length, most);
+    memory.set(piece, length);
+    length += piece.length;
+  }
+  return memory.subarray(0, length);
+}
+
+/** A whole chunk: most answers need no more. */
+const FIRST_BYTES = CHUNK_BYTES;
+
+function grown(memory: Uint8Array, used: number, most: number): Uint8Array {
+  const larger = Buffer.allocUnsafeSlow(Math.min(most, 2 * memory.length));
+  larger.set(memory.subarray(0, used));
+  return larger;
+}
+
+function failed(reason: ChunkFailure): FetchedChunk {
+  return { kind: "failed", reason };
+}
+
+function noneIfAbsent(error: unknown): readonly string[] {
+  if (isSystemError(error, "ENOENT")) return [];
+  throw error;
+}

@@ -1,0 +1,45 @@
+import { loadHotkey, type Signer } from "@assay/chain/hotkey";
+import { type MergeTransportEnd, mergeTransportContract } from "@assay/testing/contracts/merge-transport-contract";
+import { HttpMergeTransport } from "../../services/evaluator/src/merging/exchange/http-merge-transport.ts";
+import { voiceOf } from "../../services/evaluator/src/merging/exchange/signer-voice.ts";
+import { distributeView } from "../../services/model-server/test/chain-views.ts";
+import { ServerFixture, TOKEN } from "../../services/model-server/test/server-fixture.ts";
+
+mergeTransportContract("the transport over two model servers", async () => {
+  const signers = await Promise.all([0, 1].map((index) => loadHotkey({ uri: `//Validator//${index}` })));
+  const servers = await Promise.all(signers.map((signer) => serverOf(signer, signers)));
+  const opened: HttpMergeTransport[] = [];
+  const endOf = (index: number): MergeTransportEnd => {
+    const [signer, server] = [signers[index] as Signer, servers[index] as ServerFixture];
+    const { layout } = server;
+    const voice = voiceOf(signer);
+    const head = () => ({ number: distributeView().block });
+    const transport = new HttpMergeTransport({ layout, voice, head }, { token: TOKEN, allowPrivateAddresses: true });
+    opened.push(transport);
+    const hotkey = signer.address;
+    return { hotkey, transport, peer: { hotkey, url: server.url }, folder: (cycle) => layout.exchangeFolder(cycle) };
+  };
+  return {
+    ends: [endOf(0), endOf(1)],
+    restartFirst: async () => endOf(0),
+    stopFirst: async () => await servers[0]?.stopServing(),
+    close: async () => {
+      for (const transport of opened) transport[Symbol.dispose]();
+      await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
+    },
+  };
+});
+
+/** The model server of a validator that knows the others as validators. */
+async function serverOf({ address }: Signer, all: readonly Signer[]): Promise<ServerFixture> {
+  const roster = all.map((signer, uid) => ({
+    uid,
+    hotkey: signer.address,
+    role: "validator" as const,
+    group: null,
+    committedHash: null,
+  }));
+  const view = distributeView({ validatorHotkey: address, roster });
+  const server = await ServerFixture.start({ redisUrl: "unix:///nowhere/redis.sock", view });
+  return await server.serve();
+}
