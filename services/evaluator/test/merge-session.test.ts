@@ -3,16 +3,20 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadHotkey, type Signer } from "@assay/chain/hotkey";
-import { verifySignature } from "@assay/chain/verify-signature";
 import { ChunkSummary } from "@assay/checkpoint/merge/chunk-summary";
 import { MergeExchange } from "@assay/core/merging/exchange/exchange";
 import { CHUNK_VALUES } from "@assay/core/merging/exchange/shards";
-import type { Voice } from "@assay/core/merging/exchange/voice";
-import { decodeBase64Url, encodeBase64Url } from "@assay/core/messages/base64url";
+import {
+  type Announcement,
+  type Envelope,
+  statementBytes,
+  statementDigest,
+} from "@assay/core/merging/exchange/statement";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { MemoryMergeNetwork, type MergeManners } from "@assay/testing/fake/memory-merge-transport";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type MergeEnd, MergeSession } from "../src/merging/exchange/merge-session.ts";
+import { voiceOf } from "../src/merging/exchange/signer-voice.ts";
 import type { GradientFile } from "../src/merging/local-gradients.ts";
 
 const BASE = "b".repeat(64);
@@ -30,42 +34,50 @@ interface Member {
   readonly folder: string;
   /** Every value of its gradients. */
   readonly value: number;
+  /** The first value of each gradient, where it is another: in a chunk that this member does not average itself. */
+  readonly first?: number;
+  /** What its norms say that each of its values is, instead of the truth. */
+  readonly claims?: number;
+  readonly base?: string;
+  /** What it lets each member count, where the others count all alike. */
+  readonly shares?: ReadonlyMap<string, number>;
 }
 
+/** In hotkey order. */
 async function membersOf(values: readonly number[]): Promise<readonly Member[]> {
   const root = await mkdtemp(join(tmpdir(), "assay-merge-session-"));
   onTestFinished(() => rm(root, { recursive: true, force: true }));
-  const members = await Promise.all(
-    values.map(async (value, index) => {
-      const signer = await loadHotkey({ uri: `//Validator//${index}` });
+  const signers = await Promise.all(values.map((_, index) => loadHotkey({ uri: `//Validator//${index}` })));
+  signers.sort((a, b) => (a.address < b.address ? -1 : 1));
+  return await Promise.all(
+    signers.map(async (signer, index) => {
       const folder = join(root, signer.address);
       await mkdir(folder);
-      return { signer, folder, value };
+      return { signer, folder, value: values[index] ?? Number.NaN };
     }),
   );
-  return members.sort((a, b) => (a.signer.address < b.signer.address ? -1 : 1));
 }
 
-function voiceOf({ address, sign }: Signer): Voice {
-  return {
-    hotkey: address,
-    sign: (bytes) => encodeBase64Url(sign(bytes)),
-    isSignedBy: (hotkey, signature, bytes) => {
-      const decoded = decodeBase64Url(signature);
-      return decoded !== null && verifySignature(bytes, decoded, hotkey);
-    },
-  };
-}
-
-async function gradientsOf({ folder, value }: Member): Promise<ReadonlyMap<number, GradientFile>> {
+async function gradientsOf({
+  folder,
+  value,
+  first = value,
+  claims,
+}: Member): Promise<ReadonlyMap<number, GradientFile>> {
   const files = new Map<number, GradientFile>();
   for (const [group, length] of GROUPS) {
-    const values = new Float32Array(length).fill(value);
+    const values = new Float32Array(length).fill(value).fill(first, 0, 1);
     const path = join(folder, `own-${group}.f32`);
     await writeFile(path, values);
     const summary = new ChunkSummary();
     summary.add(values);
-    files.set(group, { ...summary.finish(), path, uids: [1] });
+    const { chunks, ...whole } = summary.finish();
+    const told = chunks.map((chunk, index) => {
+      const inChunk = Math.min(CHUNK_VALUES, length - index * CHUNK_VALUES);
+      return { ...chunk, squares: claims === undefined ? chunk.squares : claims * claims * inChunk };
+    });
+    const sum = told.reduce((total, chunk) => total + chunk.squares, 0);
+    files.set(group, { ...whole, chunks: told, squares: sum, path, uids: [1] });
   }
   return files;
 }
@@ -106,7 +118,8 @@ async function sessionOf(
 ) {
   const self = member.signer.address;
   const expected = members.map(({ signer }) => signer.address);
-  const ground = { base: BASE, momentum: MOMENTUM, groups: GROUPS, normBound: 4 };
+  const ground = { base: member.base ?? BASE, momentum: MOMENTUM, groups: GROUPS, normBound: 4 };
+  const prepared = join(member.folder, "prepared");
   const exchange = new MergeExchange(voiceOf(member.signer), { netuid: 2, cycle: 3, expected, ...ground });
   const peers = new Map(expected.filter((each) => each !== self).map((hotkey) => [hotkey, { hotkey, url: "" }]));
   const logger = createMemoryLogger();
@@ -121,7 +134,13 @@ async function sessionOf(
       timeoutMillis: terms.timeoutMillis,
       folder: join(member.folder, "exchange"),
       auditsPerReducer: 1,
-      prepare: async (gradients) => ({ version: await digestOf(gradients), momentum: MOMENTUM }),
+      ...(member.shares && { shares: member.shares }),
+      prepare: async (gradients) => {
+        const version = await digestOf(gradients);
+        await writeFile(prepared, version);
+        return { version, momentum: MOMENTUM };
+      },
+      isPrepared: async ({ version }) => (await readFile(prepared, "utf8").catch(() => "")) === version,
     },
   );
   return { session, exchange, logger };
@@ -179,4 +198,104 @@ describe("a merge of three validators", () => {
       expect(exchange.leftOut).toEqual([{ hotkey: liar, reason }]);
     }
   });
+
+  test.each([
+    ["non_finite", { first: Number.NaN, claims: 2 }],
+    ["wrong_norm", { claims: 3 }],
+    ["norm_too_large", { value: 1_000 }],
+    ["different_base", { base: "f".repeat(64) }],
+  ])("leaves out one that is %s, and all others know it", async (reason, lie) => {
+    const [first, liar, last] = (await membersOf([1, 2, 3])) as [Member, Member, Member];
+    const members = [first, { ...liar, ...lie }, last];
+    await expectLeftOut(await play(members, { timeoutMillis: LIARS_TIMEOUT_MILLIS }), members, reason);
+  });
+
+  test("leaves out one that says one thing to this one and another to that", async () => {
+    const members = await membersOf([1, 2, 3]);
+    const { signer } = members[1] as Member;
+    const other = members[2]?.signer.address;
+    const show = (to: string, envelopes: readonly Envelope[]) =>
+      to === other ? envelopes.map((each) => changed(each, signer)) : envelopes;
+    const played = await play(members, { manners: { 1: { show } }, timeoutMillis: LIARS_TIMEOUT_MILLIS });
+    await expectLeftOut(played, members, "equivocated");
+  });
+
+  test("publishes nothing when an average is wrong, and says whose it is", async () => {
+    const [first, liar, last] = (await membersOf([1, 2, 3])) as [Member, Member, Member];
+    const shares = new Map([first, liar, last].map(({ signer }, index) => [signer.address, index + 1]));
+    const members = [first, { ...liar, shares }, last];
+    const { ends, sessions } = await play(members, { timeoutMillis: LIARS_TIMEOUT_MILLIS });
+    for (const index of [0, 2]) {
+      expect(ends[index]).toEqual({ kind: "given_up", reason: "wrong_average" });
+      expect(sessions[index]?.exchange.leftOut).toEqual([{ hotkey: liar.signer.address, reason: "wrong_average" }]);
+    }
+  });
+
+  test("is over by its deadline when a member stops in the middle", async () => {
+    const members = await membersOf([1, 2, 3]);
+    let answers = 3;
+    const serve = (_: string, bytes: Uint8Array) => {
+      answers -= 1;
+      return answers < 0 ? null : bytes;
+    };
+    const { ends, millis } = await play(members, { manners: { 1: { serve } }, timeoutMillis: LIARS_TIMEOUT_MILLIS });
+    const published = [ends[0], ends[2]].flatMap((end) => (end?.kind === "agreed" ? [end.version.version] : []));
+    expect(new Set(published).size).toBeLessThanOrEqual(1);
+    expect(millis).toBeLessThan(LIARS_TIMEOUT_MILLIS + 1_000);
+  });
+
+  test.each(["announcement", "result", "final"] as const)(
+    "goes on after a kill behind its %s, to the version that there would have been",
+    async (kind) => {
+      const members = await membersOf([1, 2, 3]);
+      const network = new MemoryMergeNetwork();
+      const startedAt = Date.now();
+      const open = async (member: Member) => {
+        const transport = network.join(member.signer.address);
+        return await sessionOf(member, members, { transport, startedAt, timeoutMillis: LIARS_TIMEOUT_MILLIS });
+      };
+      const [killed, ...others] = await Promise.all(members.map(open));
+      const running = others.map(({ session }) => session.run(never));
+      const kill = new AbortController();
+      const dying = killed?.session.run(kill.signal);
+      await vi.waitUntil(() => killed?.exchange.spoken?.kind === kind || hasEnded(killed), {
+        timeout: 10_000,
+        interval: 1,
+      });
+      kill.abort();
+      await dying?.catch(() => undefined);
+      const again = await open(members[0] as Member);
+      const ends = await Promise.all([again.session.run(never), ...running]);
+      const agreed = ["agreed", digestOfAll(2)];
+      expect(versionsOf(ends)).toEqual([agreed, agreed, agreed]);
+    },
+  );
 });
+
+/** Long enough for all rounds to run their full length on a busy machine. */
+const LIARS_TIMEOUT_MILLIS = 12_000;
+
+type Played = Awaited<ReturnType<typeof play>>;
+
+function hasEnded(played: { readonly exchange: MergeExchange } | undefined): boolean {
+  return played?.exchange.step.kind === "agreed";
+}
+
+/** The second is left out, and the others end alike and know why. */
+async function expectLeftOut({ ends, sessions }: Played, members: readonly Member[], reason: string): Promise<void> {
+  expect([ends[0]?.kind, ends[2]?.kind]).toEqual(["agreed", "agreed"]);
+  expect(versionsOf(ends)[0]).toEqual(["agreed", digestOfAll(2)]);
+  expect(versionsOf(ends)[2]).toEqual(versionsOf(ends)[0]);
+  for (const index of [0, 2]) {
+    expect(sessions[index]?.exchange.leftOut).toEqual([{ hotkey: members[1]?.signer.address, reason }]);
+  }
+}
+
+/** The author's own announcement with another number, signed as well. */
+function changed(envelope: Envelope, signer: Signer): Envelope {
+  if (envelope.statement.kind !== "announcement" || envelope.statement.author !== signer.address) return envelope;
+  const contributions = envelope.statement.contributions.map((each) => ({ ...each, squares: each.squares + 1 }));
+  const statement: Announcement = { ...envelope.statement, contributions };
+  const signature = voiceOf(signer).sign(statementBytes(statementDigest(statement)));
+  return { statement, signature, endorsements: [], witnesses: [] };
+}

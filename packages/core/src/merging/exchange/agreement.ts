@@ -61,22 +61,23 @@ export class Agreement {
   }
 
   /**
-   * What a member handed us in a round, counted from 1. Anything malformed, unsigned or too late is left alone.
+   * What a member handed us in a round, counted from 1. What is not of this agreement or too late is left alone.
    *
-   * @returns whether we hold something now that we did not hold before.
+   * @returns false when a signature in it is not its hotkey's: as honest members hand on only what they checked, whoever
+   *   handed us this lies, and need not be listened to any more.
    */
   receive(envelope: Envelope, round: number): boolean {
     const { statement } = envelope;
     const known = this.#said.get(statement.author);
-    if (known === undefined || !this.#isOfOurs(statement)) return false;
+    if (known === undefined || !this.#isOfOurs(statement)) return true;
     const digest = statementDigest(statement);
     const held = known.get(digest);
     if (held !== undefined) return this.#addSignatures(held, digest, envelope);
-    if (known.size >= MOST_STATEMENTS || statement.author === this.#voice.hotkey) return false;
+    if (known.size >= MOST_STATEMENTS || statement.author === this.#voice.hotkey) return true;
     if (!this.#voice.isSignedBy(statement.author, envelope.signature, statementBytes(digest))) return false;
     const fresh = newlyHeld(statement, envelope.signature);
-    this.#addSignatures(fresh, digest, envelope);
-    if (signersOf(fresh).size < round) return false;
+    if (!this.#addSignatures(fresh, digest, envelope)) return false;
+    if (signersOf(fresh).size < round) return true;
     this.#coSign(fresh, digest, known.size === 0);
     known.set(digest, fresh);
     return true;
@@ -131,23 +132,26 @@ export class Agreement {
     (isFirst ? held.endorsements : held.witnesses).set(this.#voice.hotkey, this.#voice.sign(bytes));
   }
 
+  /** @returns false at the first that is forged. */
   #addSignatures(held: Held, digest: Sha256Hex, { endorsements, witnesses }: Envelope): boolean {
-    const before = held.endorsements.size + held.witnesses.size;
-    this.#addValid(held.endorsements, endorsements, endorsementBytes(digest));
-    this.#addValid(held.witnesses, witnesses, witnessBytes(digest));
-    return held.endorsements.size + held.witnesses.size > before;
+    return (
+      this.#addValid(held.endorsements, endorsements, endorsementBytes(digest)) &&
+      this.#addValid(held.witnesses, witnesses, witnessBytes(digest))
+    );
   }
 
-  #addValid(into: Map<Hotkey, string>, offered: readonly CoSignature[], bytes: Uint8Array): void {
+  #addValid(into: Map<Hotkey, string>, offered: readonly CoSignature[], bytes: Uint8Array): boolean {
     for (const { hotkey, signature } of offered) {
       if (into.has(hotkey) || !this.#said.has(hotkey)) continue;
-      if (this.#voice.isSignedBy(hotkey, signature, bytes)) into.set(hotkey, signature);
+      if (!this.#voice.isSignedBy(hotkey, signature, bytes)) return false;
+      into.set(hotkey, signature);
     }
+    return true;
   }
 }
 
 /** Two prove that an author lies; more prove nothing new. */
-const MOST_STATEMENTS = 2;
+export const MOST_STATEMENTS = 2;
 
 interface Held {
   readonly statement: Statement;

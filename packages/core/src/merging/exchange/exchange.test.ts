@@ -74,7 +74,7 @@ function play({ members, silent = [], ...rest }: Play): ReadonlyMap<string, Merg
 
 function act(hotkey: string, exchange: MergeExchange, failures: NonNullable<Play["failures"]>, share: number): void {
   const step = exchange.advance(share);
-  if (exchange.hasSpoken) return;
+  if (exchange.spoken !== null) return;
   if (step.kind === "reducing") {
     const hit = (failures[hotkey] ?? []).filter(({ contributor }) => step.attempt.members.has(contributor));
     exchange.reduced(hit.length > 0 ? { failures: hit } : { table: TABLE });
@@ -99,7 +99,7 @@ describe("three validators", () => {
     for (const exchange of exchanges) exchange.announce(offerOf());
     for (let tick = 0; tick < 8; tick += 1) {
       const served = exchanges.map((each) => each.envelopes());
-      for (const exchange of exchanges) exchange.receive(served.flat(), tick * TICK);
+      for (const exchange of exchanges) for (const each of served) exchange.receive(each, tick * TICK);
       exchanges.forEach((exchange, index) => {
         act(members[index] ?? "", exchange, {}, tick * TICK);
       });
@@ -169,12 +169,25 @@ describe("three validators", () => {
     }
   });
 
+  test("stop listening to one that hands on what nobody signed, or more than can be said", () => {
+    const [a, b] = members.map((each) => exchangeOf(each, members)) as [MergeExchange, MergeExchange];
+    b.announce(offerOf());
+    const [said] = b.envelopes() as [Envelope];
+    const forged = { ...said, endorsements: [{ hotkey: "C", signature: "C signed nothing" }] };
+    expect(a.receive([forged], 0)).toBe(false);
+    expect(a.receive([{ ...said, signature: "B signed nothing" }], 0)).toBe(false);
+    expect(a.envelopes()).toEqual([]);
+    expect(a.receive([said, said, said], 0)).toBe(false);
+    expect(a.receive([said], 0)).toBe(true);
+    expect(a.envelopes()).toHaveLength(1);
+  });
+
   test("one who comes back after a kill repeats what it said, and nothing else", () => {
     const before = exchangeOf("A", members);
     before.announce(offerOf());
     const after = exchangeOf("A", members);
     after.restore(before.envelopes());
-    expect(after.hasSpoken).toBe(true);
+    expect(after.spoken).toMatchObject({ kind: "announcement", author: "A" });
     expect(() => after.announce(offerOf(2))).toThrow("Another statement was made already");
     after.announce(offerOf());
     expect(after.envelopes()).toEqual(before.envelopes());

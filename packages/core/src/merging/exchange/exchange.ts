@@ -1,5 +1,5 @@
 import type { Hotkey, Netuid, Sha256Hex } from "../../units.ts";
-import { Agreement, type Verdict } from "./agreement.ts";
+import { Agreement, MOST_STATEMENTS, type Verdict } from "./agreement.ts";
 import { afterResults, isQuorum, type LeftOut, type MergeGround, membersOf } from "./membership.ts";
 import { type DealtChunk, dealChunks } from "./shards.ts";
 import {
@@ -11,6 +11,7 @@ import {
   type Objection,
   type ReduceFailure,
   type Result,
+  type Statement,
 } from "./statement.ts";
 import { announcementStage, finalStage, resultStage, roundAt, type Stage } from "./timetable.ts";
 import type { Voice } from "./voice.ts";
@@ -131,11 +132,22 @@ export class MergeExchange {
     this.#agreement.say({ ...this.#head(), kind: "final", attempt, members: named, ...said });
   }
 
-  /** What another member handed us, at this share of the timeout. */
-  receive(envelopes: readonly Envelope[], share: number): void {
+  /**
+   * What another member handed us, at this share of the timeout.
+   *
+   * @returns false when it proves that this member lies: it hands on what nobody signed, or more than there can be.
+   */
+  receive(envelopes: readonly Envelope[], share: number): boolean {
     const round = roundAt(share, this.#stage);
-    if (round === null) return;
-    for (const envelope of envelopes) this.#agreement.receive(envelope, round);
+    if (round === null) return true;
+    const counts = new Map<string, number>();
+    return envelopes.every((envelope) => {
+      const { author, kind, attempt } = envelope.statement;
+      const key = `${author} ${kind} ${attempt}`;
+      const count = (counts.get(key) ?? 0) + 1;
+      counts.set(key, count);
+      return count <= MOST_STATEMENTS && this.#agreement.receive(envelope, round);
+    });
   }
 
   /** What we held and signed before a restart: we must not say or endorse anything else now. */
@@ -144,9 +156,10 @@ export class MergeExchange {
     this.#agreement.restore(envelopes);
   }
 
-  /** Whether we have said ours in the step that runs. */
-  get hasSpoken(): boolean {
-    return this.#agreement.verdicts().get(this.#voice.hotkey)?.kind === "said";
+  /** What we said in the step that runs; null before. */
+  get spoken(): Statement | null {
+    const verdict = this.#agreement.verdicts().get(this.#voice.hotkey);
+    return verdict?.kind === "said" ? verdict.statement : null;
   }
 
   /** The version that more than half of the members have ready, and its momentum; null without such a majority. */
@@ -170,17 +183,17 @@ export class MergeExchange {
     return this.#step;
   }
 
-  /** Objections that others made to averages, to be recomputed by everybody before publishing. */
-  objections(): readonly Objection[] {
+  /** Objections to averages, to be looked into by everybody before publishing: the first of each member. */
+  objections(): readonly (Objection & { readonly by: Hotkey })[] {
     if (this.#step.kind !== "agreed") return [];
-    return [...this.#step.finals.values()].flatMap((verdict) =>
-      verdict.kind === "said" ? verdict.statement.objections : [],
+    return [...this.#step.finals].flatMap(([by, verdict]) =>
+      verdict.kind === "said" ? verdict.statement.objections.slice(0, 1).map((each) => ({ ...each, by })) : [],
     );
   }
 
   /** Called when an objection proved right: nothing is published, and the reducer is named. */
-  uphold(objection: Objection): ExchangeStep {
-    this.#leftOut.push({ hotkey: objection.reducer, reason: "wrong_average" });
+  uphold({ reducer }: Objection): ExchangeStep {
+    this.#leftOut.push({ hotkey: reducer, reason: "wrong_average" });
     this.#step = { kind: "given_up", reason: "wrong_average" };
     return this.#step;
   }

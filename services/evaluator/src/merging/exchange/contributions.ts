@@ -1,6 +1,11 @@
 import { withFile } from "@assay/checkpoint/atomic-write";
 import { averageChunk, sumOfSquares } from "@assay/core/merging/exchange/average";
-import type { MergePeer, MergeTransport } from "@assay/core/merging/exchange/merge-transport";
+import type {
+  FetchedChunk,
+  MergePeer,
+  MergeTransport,
+  WantedChunk,
+} from "@assay/core/merging/exchange/merge-transport";
 import { CHUNK_VALUES, type DealtChunk } from "@assay/core/merging/exchange/shards";
 import {
   type Announcement,
@@ -12,6 +17,7 @@ import {
 import { allFinite } from "@assay/core/merging/outer-step";
 import type { ExpertGroup, Hotkey } from "@assay/core/units";
 import type { GradientFile } from "../local-gradients.ts";
+import { encodeChunkTable } from "./offered-table.ts";
 
 /** Where the values of all members come from: our own files, and what the others offer. */
 export interface ContributionSources {
@@ -21,21 +27,30 @@ export interface ContributionSources {
   readonly peers: ReadonlyMap<Hotkey, MergePeer>;
   readonly members: ReadonlyMap<Hotkey, Announcement>;
   readonly transport: MergeTransport;
+  /** Who is asked where a contributor does not give what it announced. */
+  readonly otherwise?: MergePeer;
   /** What each member counts; all alike when not given. */
   readonly shares?: ReadonlyMap<Hotkey, number>;
 }
 
 /** One contributor's values of one chunk, or why they cannot be used. */
 export type ReadChunk =
-  | { readonly kind: "read"; readonly values: Float32Array }
+  | { readonly kind: "read"; readonly contributor: Hotkey; readonly values: Float32Array }
   | { readonly kind: "failed"; readonly contributor: Hotkey; readonly reason: ReduceFailureReason };
 
 /** A chunk's average, or who kept it from being made. */
 export type AveragedChunk =
-  | { readonly kind: "averaged"; readonly values: Float32Array }
+  | {
+      readonly kind: "averaged";
+      readonly values: Float32Array;
+      /** What was averaged, in the order in which it was added up. */
+      readonly parts: readonly Extract<ReadChunk, { kind: "read" }>[];
+    }
   | { readonly kind: "failed"; readonly failures: readonly Extract<ReadChunk, { kind: "failed" }>[] };
 
 const FLOAT32_BYTES = 4;
+/** How long a contributor may keep us waiting where somebody else has the same. */
+const STALL_MILLIS = 1_000;
 /** No table is longer: 2^20 chunks of about 100 characters each. */
 const MOST_TABLE_BYTES = 128 << 20;
 
@@ -59,26 +74,50 @@ export class Contributions {
     const read = await Promise.all(asked.map((contributor) => this.#read(chunk, contributor, signal)));
     const failures = read.filter((each) => each.kind === "failed");
     if (failures.length > 0) return { kind: "failed", failures };
-    const values = read.flatMap((each) => (each.kind === "read" ? [each.values] : []));
+    const parts = read.filter((each) => each.kind === "read");
     const { shares } = this.#sources;
-    return { kind: "averaged", values: averageChunk(values, shares && asked.map((hotkey) => shares.get(hotkey) ?? 0)) };
+    const weights = shares && asked.map((hotkey) => shares.get(hotkey) ?? 0);
+    return {
+      kind: "averaged",
+      parts,
+      values: averageChunk(
+        parts.map(({ values }) => values),
+        weights,
+      ),
+    };
+  }
+
+  /** A contributor's table as we have it; null when it could not be had. */
+  async table(group: ExpertGroup, contributor: Hotkey): Promise<ChunkTable | null> {
+    const table = await this.#tables.get(tableKey(group, contributor));
+    return table === undefined || typeof table === "string" ? null : table;
   }
 
   async #read(chunk: DealtChunk, contributor: Hotkey, signal: AbortSignal): Promise<ReadChunk> {
-    if (contributor === this.#sources.self) return { kind: "read", values: await this.#readOwn(chunk) };
+    if (contributor === this.#sources.self) return { kind: "read", contributor, values: await this.#readOwn(chunk) };
     const failed = (reason: ReduceFailureReason): ReadChunk => ({ kind: "failed", contributor, reason });
     const table = await this.#table(chunk.group, contributor, signal);
     if (typeof table === "string") return failed(table);
     const entry = table.chunks[chunk.chunk];
-    const peer = this.#sources.peers.get(contributor);
-    if (entry === undefined || peer === undefined) return failed("wrong_length");
+    if (entry === undefined) return failed("wrong_length");
     const bytes = { exactly: chunk.values * FLOAT32_BYTES };
-    const { cycle, transport } = this.#sources;
-    const fetched = await transport.fetch(peer, cycle, { sha256: entry.sha256, bytes }, signal);
+    const fetched = await this.#fetch(contributor, { sha256: entry.sha256, bytes }, signal);
     if (fetched.kind === "failed") return failed(fetched.reason);
     const values = float32Of(fetched.bytes);
     if (!allFinite(values)) return failed("non_finite");
-    return sumOfSquares(values) === entry.squares ? { kind: "read", values } : failed("wrong_norm");
+    return sumOfSquares(values) === entry.squares ? { kind: "read", contributor, values } : failed("wrong_norm");
+  }
+
+  async #fetch(contributor: Hotkey, wanted: WantedChunk, signal: AbortSignal): Promise<FetchedChunk> {
+    const { cycle, transport, peers, otherwise } = this.#sources;
+    let fetched: FetchedChunk = { kind: "failed", reason: "unreachable" };
+    for (const peer of [peers.get(contributor), otherwise]) {
+      if (peer === undefined) continue;
+      const patience = otherwise === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(STALL_MILLIS)]);
+      fetched = await transport.fetch(peer, cycle, wanted, patience);
+      if (fetched.kind === "fetched") break;
+    }
+    return fetched;
   }
 
   async #readOwn({ group, chunk, values }: DealtChunk): Promise<Float32Array> {
@@ -95,7 +134,7 @@ export class Contributions {
     contributor: Hotkey,
     signal: AbortSignal,
   ): Promise<ChunkTable | ReduceFailureReason> {
-    const key = `${contributor} ${group}`;
+    const key = tableKey(group, contributor);
     const known = this.#tables.get(key) ?? this.#fetchTable(group, contributor, signal);
     this.#tables.set(key, known);
     return await known;
@@ -106,19 +145,23 @@ export class Contributions {
     contributor: Hotkey,
     signal: AbortSignal,
   ): Promise<ChunkTable | ReduceFailureReason> {
-    const { peers, members, cycle, transport } = this.#sources;
-    const peer = peers.get(contributor);
-    const contribution = members.get(contributor)?.contributions.find((each) => each.group === group);
-    if (peer === undefined || contribution === undefined) return "unreachable";
+    const announced = this.#sources.members.get(contributor)?.contributions;
+    const contribution = announced?.find((each) => each.group === group);
+    if (contribution === undefined) return "unreachable";
     const wanted = { sha256: contribution.table, bytes: { atMost: MOST_TABLE_BYTES } };
-    const fetched = await transport.fetch(peer, cycle, wanted, signal);
+    const fetched = await this.#fetch(contributor, wanted, signal);
     return fetched.kind === "failed" ? fetched.reason : checkedTable(fetched.bytes, contribution);
   }
 }
 
 /** The table in these bytes, or what is wrong with it by what was announced. */
-function checkedTable(bytes: Uint8Array, { values, squares }: Contribution): ChunkTable | ReduceFailureReason {
+function checkedTable(
+  bytes: Uint8Array,
+  { values, squares, table: digest }: Contribution,
+): ChunkTable | ReduceFailureReason {
   const table = parseChunkTable(bytes);
+  // In another form nobody but its author could hand it on.
+  if (table !== null && encodeChunkTable(table).sha256 !== digest) return "wrong_hash";
   if (table === null || table.chunks.length !== Math.ceil(values / CHUNK_VALUES)) return "wrong_length";
   const sum = table.chunks.reduce((total, chunk) => total + chunk.squares, 0);
   return sum === squares ? table : "wrong_norm";
@@ -132,6 +175,10 @@ export function parseChunkTable(bytes: Uint8Array): ChunkTable | null {
   } catch {
     return null;
   }
+}
+
+function tableKey(group: ExpertGroup, contributor: Hotkey): string {
+  return `${contributor} ${group}`;
 }
 
 /** Little-endian float32 values, in memory that is aligned for them. */

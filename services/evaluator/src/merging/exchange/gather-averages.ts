@@ -1,14 +1,25 @@
 import { createHash, randomInt } from "node:crypto";
 import { type FileHandle, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { withFile } from "@assay/checkpoint/atomic-write";
+import { withFile, writeFileAtomic } from "@assay/checkpoint/atomic-write";
 import type { Attempt } from "@assay/core/merging/exchange/exchange";
-import type { MergePeer, MergeTransport, OfferedChunk } from "@assay/core/merging/exchange/merge-transport";
+import type {
+  MergePeer,
+  MergeTransport,
+  OfferedChunk,
+  WantedChunk,
+} from "@assay/core/merging/exchange/merge-transport";
 import { CHUNK_VALUES, type DealtChunk } from "@assay/core/merging/exchange/shards";
 import type { ChunkTable, Objection, Result } from "@assay/core/merging/exchange/statement";
 import type { ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
-import { type Contributions, parseChunkTable } from "./contributions.ts";
+import { type AveragedChunk, type Contributions, parseChunkTable } from "./contributions.ts";
+import { writeChunkTable } from "./offered-table.ts";
 import type { Reduced } from "./reduce-chunks.ts";
+
+interface Gathering extends GatherRequest {
+  /** Who did not give a chunk that it should have; asked after all others from then on. */
+  readonly unhelpful: Set<Hotkey>;
+}
 
 export interface GatherRequest {
   readonly cycle: number;
@@ -23,6 +34,8 @@ export interface GatherRequest {
   readonly folder: string;
   /** Chunks of each other reducer that are made again. */
   readonly auditsPerReducer: number;
+  /** How long one answer of one member may take, as others have the same. */
+  readonly patienceMillis: number;
 }
 
 /** By chunk number the digest of its average, as its reducer announced it. */
@@ -47,7 +60,8 @@ const SIDE_BY_SIDE = 3;
  * A chunk comes from its reducer, else from any other member that has it already, else it is made again from the
  * contributions: its digest is agreed, so it does not matter from where. What we have we offer on.
  */
-export async function gatherAverages(request: GatherRequest, signal: AbortSignal): Promise<Gathered> {
+export async function gatherAverages(asked: GatherRequest, signal: AbortSignal): Promise<Gathered> {
+  const request: Gathering = { ...asked, unhelpful: new Set() };
   await mkdir(request.folder, { recursive: true });
   const digests = await agreedDigests(request, signal);
   if (digests === null) return { kind: "missing" };
@@ -65,7 +79,7 @@ export async function gatherAverages(request: GatherRequest, signal: AbortSignal
 }
 
 /** The digests in all reducers' tables; null when a reducer's table is nowhere to be had. */
-async function agreedDigests(request: GatherRequest, signal: AbortSignal): Promise<ChunkDigests | null> {
+async function agreedDigests(request: Gathering, signal: AbortSignal): Promise<ChunkDigests | null> {
   const digests = new Map<number, Sha256Hex>();
   for (const [reducer, { table: digest }] of request.results) {
     const table = reducer === request.self ? request.own.table : await fetchTable(request, digest, signal);
@@ -77,50 +91,69 @@ async function agreedDigests(request: GatherRequest, signal: AbortSignal): Promi
 }
 
 async function fetchTable(
-  { peers, results, cycle, transport }: GatherRequest,
+  request: Gathering,
   sha256: Sha256Hex | null,
   signal: AbortSignal,
 ): Promise<ChunkTable | null> {
   if (sha256 === null) return null;
-  for (const peer of inTurn(peers, [...results.keys()])) {
-    const fetched = await transport.fetch(peer, cycle, { sha256, bytes: { atMost: MOST_TABLE_BYTES } }, signal);
-    if (fetched.kind === "fetched") return parseChunkTable(fetched.bytes);
-  }
-  return null;
+  const bytes = await fetchFromAny(request, [], { sha256, bytes: { atMost: MOST_TABLE_BYTES } }, signal);
+  return bytes === null ? null : parseChunkTable(bytes);
 }
 
 /** Makes a few of each other reducer's chunks again. One that cannot be made proves nothing. */
 async function audit(
-  { attempt, self, auditsPerReducer, contributions }: GatherRequest,
+  request: GatherRequest,
   digests: ChunkDigests,
   signal: AbortSignal,
 ): Promise<readonly Objection[]> {
+  const { attempt, self, auditsPerReducer, contributions, patienceMillis } = request;
   const objections: Objection[] = [];
   for (const reducer of attempt.members.keys()) {
     const dealt = attempt.deal.filter((chunk) => chunk.reducer === reducer);
     const count = reducer === self ? 0 : Math.min(auditsPerReducer, dealt.length);
     for (let audits = 0; audits < count; audits += 1) {
       const chunk = dealt[randomInt(dealt.length)] as DealtChunk;
-      const isWrong = await isWrongAverage(contributions, chunk, digests.get(chunk.index), signal);
-      if (isWrong === true) objections.push({ reducer, chunk: chunk.index });
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMillis)]);
+      const parts = await partsOfWrongAverage(contributions, chunk, digests.get(chunk.index), patience);
+      if (parts === null) continue;
+      await offerEvidence(request, chunk, parts);
+      objections.push({ reducer, chunk: chunk.index });
     }
   }
   return objections;
 }
 
-/** Whether a chunk's average is another one than announced; null when it cannot be made. */
-export async function isWrongAverage(
+type Parts = Extract<AveragedChunk, { readonly kind: "averaged" }>["parts"];
+
+/** What proves that a chunk's average is another one than announced; null when it is right, or cannot be made. */
+export async function partsOfWrongAverage(
   contributions: Contributions,
   chunk: DealtChunk,
   announced: Sha256Hex | undefined,
   signal: AbortSignal,
-): Promise<boolean | null> {
+): Promise<Parts | null> {
   const averaged = await contributions.average(chunk, new Set(), signal);
-  return averaged.kind === "failed" ? null : digestOf(averaged.values) !== announced;
+  return averaged.kind === "failed" || digestOf(averaged.values) === announced ? null : averaged.parts;
+}
+
+/** Offers what an objection rests on: others need not rely on those who are objected to. */
+async function offerEvidence(
+  { self, transport, cycle, folder, contributions }: GatherRequest,
+  chunk: DealtChunk,
+  parts: Parts,
+): Promise<void> {
+  for (const { contributor, values } of parts) {
+    const table = await contributions.table(chunk.group, contributor);
+    if (contributor === self || table === null) continue;
+    const path = join(folder, `evidence-${chunk.index}-${contributor}`);
+    await writeFileAtomic(path, bytesOf(values));
+    const part = { sha256: digestOf(values), path, offset: 0, bytes: values.byteLength };
+    await transport.offer(cycle, [await writeChunkTable(`${path}.json`, table), part]);
+  }
 }
 
 interface GroupWriting {
-  readonly request: GatherRequest;
+  readonly request: Gathering;
   readonly file: FileHandle;
   readonly path: string;
   readonly chunks: readonly DealtChunk[];
@@ -148,7 +181,8 @@ async function writeChunk({ request, file, digests }: GroupWriting, chunk: Dealt
   const bytes =
     chunk.reducer === request.self
       ? await ownChunk(request, sha256)
-      : ((await fetchChunk(request, chunk, sha256, signal)) ?? (await madeAgain(request, chunk, sha256, signal)));
+      : ((await fetchFromAny(request, [chunk.reducer], wantedOf(chunk, sha256), signal)) ??
+        (await madeAgain(request, chunk, sha256, signal)));
   if (bytes === null) return false;
   await file.write(bytes, 0, bytes.length, chunk.chunk * CHUNK_VALUES * FLOAT32_BYTES);
   return true;
@@ -162,34 +196,40 @@ async function ownChunk({ own }: GatherRequest, sha256: Sha256Hex): Promise<Uint
   return bytes;
 }
 
-async function fetchChunk(
-  { peers, results, cycle, transport }: GatherRequest,
-  { reducer, values }: DealtChunk,
-  sha256: Sha256Hex,
+function wantedOf({ values }: DealtChunk, sha256: Sha256Hex): WantedChunk {
+  return { sha256, bytes: { exactly: values * FLOAT32_BYTES } };
+}
+
+/** From whoever has it, these first; who fails is asked last from then on. */
+async function fetchFromAny(
+  { peers, results, cycle, transport, patienceMillis, unhelpful }: Gathering,
+  first: readonly Hotkey[],
+  wanted: WantedChunk,
   signal: AbortSignal,
 ): Promise<Uint8Array | null> {
-  const others = [...results.keys()].filter((hotkey) => hotkey !== reducer);
-  for (const peer of inTurn(peers, [reducer, ...others])) {
-    const bytes = { exactly: values * FLOAT32_BYTES };
-    const fetched = await transport.fetch(peer, cycle, { sha256, bytes }, signal);
+  const hotkeys = [...new Set([...first, ...results.keys()])];
+  const inTurn = [...hotkeys.filter((each) => !unhelpful.has(each)), ...hotkeys.filter((each) => unhelpful.has(each))];
+  for (const hotkey of inTurn) {
+    const peer = peers.get(hotkey);
+    if (peer === undefined) continue;
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMillis)]);
+    const fetched = await transport.fetch(peer, cycle, wanted, patience);
     if (fetched.kind === "fetched") return fetched.bytes;
+    if (first.includes(hotkey)) unhelpful.add(hotkey);
   }
   return null;
 }
 
 async function madeAgain(
-  { contributions }: GatherRequest,
+  { contributions, patienceMillis }: GatherRequest,
   chunk: DealtChunk,
   sha256: Sha256Hex,
   signal: AbortSignal,
 ): Promise<Uint8Array | null> {
-  const averaged = await contributions.average(chunk, new Set(), signal);
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMillis)]);
+  const averaged = await contributions.average(chunk, new Set(), patience);
   if (averaged.kind === "failed" || digestOf(averaged.values) !== sha256) return null;
   return bytesOf(averaged.values);
-}
-
-function inTurn(peers: ReadonlyMap<Hotkey, MergePeer>, hotkeys: readonly Hotkey[]): readonly MergePeer[] {
-  return hotkeys.flatMap((hotkey) => peers.get(hotkey) ?? []);
 }
 
 function digestOf(values: Float32Array): Sha256Hex {

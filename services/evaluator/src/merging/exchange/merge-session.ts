@@ -4,14 +4,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AgreedVersion, Attempt, ExchangeStep, MergeExchange } from "@assay/core/merging/exchange/exchange";
 import type { MergePeer, MergeTransport, OfferedChunk } from "@assay/core/merging/exchange/merge-transport";
 import { CHUNK_VALUES } from "@assay/core/merging/exchange/shards";
-import type { Contribution } from "@assay/core/merging/exchange/statement";
+import type { Contribution, Envelope, Objection } from "@assay/core/merging/exchange/statement";
 import type { ExpertGroup, Hotkey } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { GradientFile } from "../local-gradients.ts";
 import { Contributions } from "./contributions.ts";
-import { type ChunkDigests, gatherAverages, isWrongAverage } from "./gather-averages.ts";
+import { type ChunkDigests, gatherAverages, partsOfWrongAverage } from "./gather-averages.ts";
 import { writeChunkTable } from "./offered-table.ts";
-import { type Reduced, reduceChunks } from "./reduce-chunks.ts";
+import { type Reduced, reduceChunks, rereadReduced } from "./reduce-chunks.ts";
 
 export interface MergeSessionComponents {
   readonly exchange: MergeExchange;
@@ -35,6 +35,8 @@ export interface MergeSessionTerms {
   readonly shares?: ReadonlyMap<Hotkey, number>;
   /** Makes the version from the averaged gradients, out of sight. */
   readonly prepare: (gradients: ReadonlyMap<ExpertGroup, string>, signal: AbortSignal) => Promise<AgreedVersion>;
+  /** Whether this version was made before a restart and is still there, whole. */
+  readonly isPrepared: (version: AgreedVersion) => Promise<boolean>;
 }
 
 /** How a merge ended for us. */
@@ -51,6 +53,8 @@ type GatherStep = Extract<ExchangeStep, { readonly kind: "gathering" }>;
 /** Shares of the timeout: how often we look at the others, and how long one look may take. */
 const LOOKS = 200;
 const LOOK_PATIENCE = 20;
+/** … and how long one chunk that others have too. */
+const CHUNK_PATIENCE = 15;
 const FLOAT32_BYTES = 4;
 
 /**
@@ -76,9 +80,11 @@ export class MergeSession {
     const { exchange, transport } = this.#components;
     const { cycle, folder } = this.#terms;
     await mkdir(folder, { recursive: true });
-    exchange.restore(await transport.shown(cycle));
+    const shown = await transport.shown(cycle);
+    exchange.restore(shown);
+    this.#prepared = await this.#preparedBefore(shown);
     const contributions = await this.#offerOwn();
-    if (!exchange.hasSpoken) exchange.announce(contributions);
+    if (exchange.spoken === null) exchange.announce(contributions);
     const ending = new AbortController();
     const either = AbortSignal.any([signal, ending.signal]);
     const looking = [...this.#terms.peers.values()].map((peer) => this.#watch(peer, either));
@@ -107,18 +113,33 @@ export class MergeSession {
     }
   }
 
+  /** The version that we named as ready before a restart, if it is. */
+  async #preparedBefore(shown: readonly Envelope[]): Promise<AgreedVersion | null> {
+    const { self, isPrepared } = this.#terms;
+    for (const { statement } of shown) {
+      if (statement.kind !== "final" || statement.author !== self) continue;
+      const { version, momentum } = statement;
+      if (version !== null && momentum !== null && (await isPrepared({ version, momentum })))
+        return { version, momentum };
+    }
+    return null;
+  }
+
   #share(): number {
     return Math.max(0, Date.now() - this.#terms.startedAt) / this.#terms.timeoutMillis;
   }
 
-  /** Looks at one peer again and again; a slow one delays nobody else. */
+  /** Looks at one peer again and again, until it lies; a slow one delays nobody else. */
   async #watch(peer: MergePeer, signal: AbortSignal): Promise<void> {
-    const { exchange, transport } = this.#components;
+    const { exchange, transport, logger } = this.#components;
     const { cycle, timeoutMillis } = this.#terms;
     while (!signal.aborted) {
       const patience = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMillis / LOOK_PATIENCE))]);
       const envelopes = await transport.look(peer, cycle, patience);
-      exchange.receive(envelopes, this.#share());
+      if (!exchange.receive(envelopes, this.#share())) {
+        logger.warn("A validator hands on what nobody signed", { cycle, hotkey: peer.hotkey });
+        return;
+      }
       await sleep(timeoutMillis / LOOKS, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -140,7 +161,7 @@ export class MergeSession {
     return contributions;
   }
 
-  /** Begins a step's work once, unless we said ours before a restart. */
+  /** Begins a step's work once. */
   #begin(step: ExchangeStep, signal: AbortSignal): void {
     if (step.kind !== "reducing" && step.kind !== "gathering") return;
     if (this.#work?.step === step) return;
@@ -164,44 +185,62 @@ export class MergeSession {
     const { cycle, self, folder } = this.#terms;
     const { attempt } = step;
     const output = join(folder, `reduced-${attempt.attempt}.f32`);
+    const tablePath = join(folder, `reduced-${attempt.attempt}.json`);
+    const { spoken } = exchange;
+    if (spoken !== null) {
+      const sha256 = spoken.kind === "result" ? spoken.table : null;
+      this.#reduced = sha256 && (await rereadReduced({ attempt, self, output }, { path: tablePath, sha256 }));
+      return;
+    }
     const contributions = this.#contributionsOf(attempt);
     const reduced = await reduceChunks({ attempt, self, contributions, output }, due);
     this.#reduced = reduced.kind === "reduced" ? reduced : null;
-    if (exchange.step !== step || exchange.hasSpoken) return;
+    if (exchange.step !== step) return;
     if (reduced.kind === "failed") return exchange.reduced({ failures: reduced.failures });
-    const table = await writeChunkTable(join(folder, `reduced-${attempt.attempt}.json`), reduced.table);
+    const table = await writeChunkTable(tablePath, reduced.table);
     await transport.offer(cycle, [table, ...reduced.chunks]);
     if (exchange.step === step) exchange.reduced({ table: table.sha256 });
   }
 
   async #gather(step: GatherStep, due: AbortSignal): Promise<void> {
     const { exchange, transport } = this.#components;
-    const { cycle, self, peers, folder, auditsPerReducer, prepare } = this.#terms;
+    const { cycle, self, peers, folder, auditsPerReducer, prepare, timeoutMillis } = this.#terms;
+    const patienceMillis = Math.ceil(timeoutMillis / CHUNK_PATIENCE);
     const { attempt, results } = step;
     const own = this.#reduced;
-    if (own === null) return;
+    if (own === null || exchange.spoken !== null) return;
     const contributions = this.#contributionsOf(attempt);
     const averaged = join(folder, "averaged");
     const gathered = await gatherAverages(
-      { cycle, self, attempt, results, own, peers, contributions, transport, folder: averaged, auditsPerReducer },
+      {
+        cycle,
+        self,
+        attempt,
+        results,
+        own,
+        peers,
+        contributions,
+        transport,
+        folder: averaged,
+        auditsPerReducer,
+        patienceMillis,
+      },
       due,
     );
     if (gathered.kind === "missing") return;
     this.#digests = gathered.digests;
     if (gathered.kind === "gathered") this.#prepared = await prepare(gathered.gradients, due);
-    if (exchange.step !== step || exchange.hasSpoken) return;
+    if (exchange.step !== step) return;
     if (this.#prepared !== null) exchange.finished(this.#prepared);
     else if (gathered.kind === "wrong") exchange.finished({ objections: gathered.objections });
   }
 
   async #conclude(attempt: Attempt, signal: AbortSignal): Promise<MergeEnd> {
     const { exchange } = this.#components;
-    const contributions = this.#contributionsOf(attempt);
+    const left = Math.max(0, Math.round((1 - this.#share()) * this.#terms.timeoutMillis));
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(left)]);
     for (const objection of exchange.objections()) {
-      const chunk = attempt.deal[objection.chunk];
-      const announced = this.#digests.get(objection.chunk);
-      if (chunk?.reducer !== objection.reducer || announced === undefined) continue;
-      if ((await isWrongAverage(contributions, chunk, announced, signal)) !== true) continue;
+      if (!(await this.#isRight(objection, attempt, deadline))) continue;
       exchange.uphold(objection);
       return { kind: "given_up", reason: "wrong_average" };
     }
@@ -211,12 +250,27 @@ export class MergeSession {
     return { kind: isOurs ? "agreed" : "behind", attempt, version };
   }
 
-  #contributionsOf({ attempt, members }: Attempt): Contributions {
+  /** Whether an average is as wrong as somebody says, by the contributions that it offers or the contributors do. */
+  async #isRight(
+    { chunk: index, reducer, by }: Objection & { readonly by: Hotkey },
+    attempt: Attempt,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const chunk = attempt.deal[index];
+    const announced = this.#digests.get(index);
+    if (chunk?.reducer !== reducer || announced === undefined) return false;
+    if (by === this.#terms.self) return true;
+    const otherwise = this.#terms.peers.get(by);
+    const contributions = this.#contributionsOf(attempt, otherwise);
+    return (await partsOfWrongAverage(contributions, chunk, announced, signal)) !== null;
+  }
+
+  #contributionsOf({ attempt, members }: Attempt, otherwise?: MergePeer): Contributions {
     const { cycle, self, own, peers, shares } = this.#terms;
     const { transport } = this.#components;
-    const known =
-      this.#contributions.get(attempt) ??
-      new Contributions({ cycle, self, own, peers, members, transport, ...(shares && { shares }) });
+    const sources = { cycle, self, own, peers, members, transport, ...(shares && { shares }) };
+    if (otherwise !== undefined) return new Contributions({ ...sources, otherwise });
+    const known = this.#contributions.get(attempt) ?? new Contributions(sources);
     this.#contributions.set(attempt, known);
     return known;
   }

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
-import type { FileHandle } from "node:fs/promises";
-import { withFile } from "@assay/checkpoint/atomic-write";
+import { type FileHandle, readFile, rename, rm } from "node:fs/promises";
+import { isSystemError, temporaryPath, withFile } from "@assay/checkpoint/atomic-write";
 import { sumOfSquares } from "@assay/core/merging/exchange/average";
 import type { Attempt } from "@assay/core/merging/exchange/exchange";
 import type { OfferedChunk } from "@assay/core/merging/exchange/merge-transport";
 import type { ChunkTable, ReduceFailure, ReduceFailureReason } from "@assay/core/merging/exchange/statement";
-import type { Hotkey } from "@assay/core/units";
-import type { Contributions } from "./contributions.ts";
+import type { Hotkey, Sha256Hex } from "@assay/core/units";
+import { type Contributions, parseChunkTable } from "./contributions.ts";
+import { encodeChunkTable } from "./offered-table.ts";
 
 /** Our share of the averages, or who kept us from making it. */
 export type Reduced =
@@ -34,41 +35,80 @@ export async function reduceChunks(
 ): Promise<Reduced> {
   const failures = new Map<Hotkey, ReduceFailureReason>();
   const dealt = attempt.deal.filter(({ reducer }) => reducer === self);
-  return await withFile(output, "w", async (file) => {
-    const shard = new Shard(file, output);
-    for (const chunk of dealt) {
-      const averaged = await contributions.average(chunk, new Set(failures.keys()), signal);
-      if (averaged.kind === "failed") note(failures, averaged.failures);
-      else if (failures.size === 0) await shard.append(averaged.values);
-      if (signal.aborted) break;
+  const temporary = temporaryPath(output);
+  try {
+    const shard = await withFile(temporary, "wx", async (file) => {
+      const written = new Shard(file);
+      for (const chunk of dealt) {
+        const averaged = await contributions.average(chunk, new Set(failures.keys()), signal);
+        if (averaged.kind === "failed") note(failures, averaged.failures);
+        else if (failures.size === 0) await written.append(averaged.values);
+        if (signal.aborted) break;
+      }
+      await file.sync();
+      return written;
+    });
+    if (failures.size > 0 || shard.chunks.length < dealt.length) {
+      return { kind: "failed", failures: [...failures].map(([contributor, reason]) => ({ contributor, reason })) };
     }
-    await file.sync();
-    if (failures.size === 0 && shard.chunks.length === dealt.length) return { kind: "reduced", ...shard };
-    return { kind: "failed", failures: [...failures].map(([contributor, reason]) => ({ contributor, reason })) };
-  });
+    await rename(temporary, output);
+    return { kind: "reduced", table: { chunks: shard.chunks }, chunks: placesOf(shard.chunks, attempt, self, output) };
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+/** Our share as it was written before a restart; null when what lies there is not what was announced. */
+export async function rereadReduced(
+  { attempt, self, output }: { readonly attempt: Attempt; readonly self: Hotkey; readonly output: string },
+  { path, sha256 }: { readonly path: string; readonly sha256: Sha256Hex },
+): Promise<Extract<Reduced, { readonly kind: "reduced" }> | null> {
+  const bytes = await readFile(path).catch(nullIfAbsent);
+  const table = bytes === null ? null : parseChunkTable(bytes);
+  if (table === null || encodeChunkTable(table).sha256 !== sha256) return null;
+  return { kind: "reduced", table, chunks: placesOf(table.chunks, attempt, self, output) };
+}
+
+const FLOAT32_BYTES = 4;
+
+/** Where each of our averages lies, one after the other. */
+function placesOf(
+  chunks: ChunkTable["chunks"],
+  { deal }: Attempt,
+  self: Hotkey,
+  path: string,
+): readonly OfferedChunk[] {
+  let offset = 0;
+  return deal
+    .filter(({ reducer }) => reducer === self)
+    .map(({ values }, place) => {
+      const bytes = values * FLOAT32_BYTES;
+      const offered = { sha256: chunks[place]?.sha256 ?? "", path, offset, bytes };
+      offset += bytes;
+      return offered;
+    });
 }
 
 /** The averages so far, one after the other in a file. */
 class Shard {
-  readonly chunks: OfferedChunk[] = [];
-  readonly table: { readonly chunks: ChunkTable["chunks"][number][] } = { chunks: [] };
+  readonly chunks: ChunkTable["chunks"][number][] = [];
   readonly #file: FileHandle;
-  readonly #path: string;
-  #end = 0;
 
-  constructor(file: FileHandle, path: string) {
+  constructor(file: FileHandle) {
     this.#file = file;
-    this.#path = path;
   }
 
   async append(values: Float32Array): Promise<void> {
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     await this.#file.writeFile(bytes);
-    this.table.chunks.push({ sha256, squares: sumOfSquares(values) });
-    this.chunks.push({ sha256, path: this.#path, offset: this.#end, bytes: bytes.length });
-    this.#end += bytes.length;
+    this.chunks.push({ sha256, squares: sumOfSquares(values) });
   }
+}
+
+function nullIfAbsent(error: unknown): null {
+  if (isSystemError(error, "ENOENT")) return null;
+  throw error;
 }
 
 function note(failures: Map<Hotkey, ReduceFailureReason>, found: readonly ReduceFailure[]): void {
