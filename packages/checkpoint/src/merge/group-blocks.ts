@@ -1,6 +1,7 @@
 import type { ExpertPlaces } from "../model/expert-places.ts";
 import type { GroupLayout } from "../model/model-source.ts";
 import { placedTensors } from "../model/placed-tensors.ts";
+import { elementCount } from "../safetensors/dtype.ts";
 import type { TensorPlace } from "../safetensors/tensor-place.ts";
 import { inCanonicalOrder, type NamedTensor } from "../safetensors/write.ts";
 
@@ -13,6 +14,11 @@ export type BlockReader = (name: string, row: number) => TensorPlace;
 /** A group's tensors in the order of its canonical file. Every file of floats for a group has its values in this order. */
 export function canonicalTensors({ tensors }: GroupLayout): readonly NamedTensor[] {
   return inCanonicalOrder([...tensors].map(([name, tensor]) => ({ name, ...tensor })));
+}
+
+/** Number of values that a pseudo-gradient of the group has. */
+export function valueCount(layout: GroupLayout): number {
+  return canonicalTensors(layout).reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
 
 /** Where a group's blocks lie: tensor by tensor, of stacked ones expert by expert. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { Sha256Hex } from "../../units.ts";
-import { type Envelope, envelopeSchema } from "./statement.ts";
+import type { ExpertGroup, Sha256Hex, Uid } from "../../units.ts";
+import { type ChunkTable, type Envelope, envelopeSchema, tableChunksSchema } from "./statement.ts";
 
 /** `statements.json` of a cycle's exchange: what `GET /merge/:cycle/statements` answers. */
 export interface ShownStatements {
@@ -16,6 +16,19 @@ export interface OfferedChunks {
     readonly offset: number;
     readonly bytes: number;
   }[];
+}
+
+/** `own.json` of a cycle's exchange: what was made to be offered, so that a restart offers the same. */
+export interface OwnGradients {
+  readonly groups: readonly (ChunkTable & {
+    readonly group: ExpertGroup;
+    /** Relative to the folder of the cycle's exchange. */
+    readonly file: string;
+    readonly values: number;
+    readonly squares: number;
+    /** Whose submissions it averages. */
+    readonly uids: readonly Uid[];
+  })[];
 }
 
 /** Of one member: an announcement, results and a final, of two attempts, each said twice. */
@@ -40,4 +53,18 @@ export const offeredChunksSchema: z.ZodType<OfferedChunks> = z.strictObject({
       }),
     )
     .max(MOST_CHUNKS),
+});
+
+/** Reads {@link OwnGradients}, which we wrote ourselves. */
+export const ownGradientsSchema: z.ZodType<OwnGradients> = z.strictObject({
+  groups: z.array(
+    z.strictObject({
+      group: z.int().nonnegative(),
+      file: z.string(),
+      values: z.int().positive(),
+      squares: z.number().nonnegative(),
+      chunks: tableChunksSchema,
+      uids: z.array(z.int().nonnegative()),
+    }),
+  ),
 });

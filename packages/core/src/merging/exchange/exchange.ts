@@ -183,6 +183,16 @@ export class MergeExchange {
     return this.#step;
   }
 
+  /** Who has the agreed version ready; nobody without one. */
+  get synced(): readonly Hotkey[] {
+    const agreed = this.agreedVersion;
+    if (this.#step.kind !== "agreed" || agreed === null) return [];
+    return [...this.#step.finals].flatMap(([hotkey, verdict]) => {
+      const { version, momentum } = verdict.kind === "said" ? verdict.statement : NO_VERSION;
+      return version === agreed.version && momentum === agreed.momentum ? [hotkey] : [];
+    });
+  }
+
   /** Objections to averages, to be looked into by everybody before publishing: the first of each member. */
   objections(): readonly (Objection & { readonly by: Hotkey })[] {
     if (this.#step.kind !== "agreed") return [];

@@ -181,7 +181,12 @@ export const envelopeSchema: z.ZodType<Envelope> = z.strictObject({
   witnesses: coSignatures,
 });
 
+/** The chunks of a {@link ChunkTable}. */
+export const tableChunksSchema: z.ZodType<ChunkTable["chunks"]> = z
+  .array(z.strictObject({ sha256: digest, squares: z.number().nonnegative() }))
+  .max(2 ** 20);
+
 /** Reads a {@link ChunkTable} and refuses anything else. A sum that is not finite cannot be written, so it is refused. */
 export const chunkTableSchema: z.ZodType<ChunkTable> = z.strictObject({
-  chunks: z.array(z.strictObject({ sha256: digest, squares: z.number().nonnegative() })).max(2 ** 20),
+  chunks: tableChunksSchema,
 });
