@@ -32,9 +32,11 @@ test("the bench of the model server downloads from every server there is, upload
     healthP99Ms: expect.any(Number),
     bytes: 8_388_608,
   });
-  for (const { ours, nginx, fastapi, ratio } of result.download) {
+  for (const { ours, nginx, fastapi, ratio, offload, offloadRatio } of result.download) {
     expect(ours).toBeGreaterThan(0);
     // What is absent was named, and what is there was measured.
+    if (result.absent.offload === undefined) expect(offloadRatio).toBeCloseTo(offload / nginx, 9);
+    else expect([offload, offloadRatio, stderr.includes(result.absent.offload)]).toEqual([null, null, true]);
     if (result.absent.nginx === undefined) expect(ratio).toBeCloseTo(ours / nginx, 9);
     else expect([nginx, ratio, stderr.includes(result.absent.nginx)]).toEqual([null, null, true]);
     if (result.absent.fastapi === undefined) expect(fastapi).toBeGreaterThan(0);

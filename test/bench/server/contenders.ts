@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { freePort } from "@assay/localnet/stage/free-port";
+import { NGINX, startNginx as startNginxBefore } from "@assay/testing/network/nginx";
 import { MODEL_FILE, type ServerStage } from "./stage.ts";
 
 /** A server as a process, and how it is asked for the slice. */
@@ -22,7 +23,7 @@ const SERVER = fileURLToPath(new URL("../../../services/model-server/src/main.ts
 const FASTAPI = fileURLToPath(new URL("./fastapi_server.py", import.meta.url));
 
 /** Our model server, without Redis: uploads alone would use it. */
-export async function startOurs({ layout, miners }: ServerStage): Promise<Contender> {
+export async function startOurs({ layout, miners }: ServerStage, options: readonly string[] = []): Promise<Contender> {
   const port = await freePort();
   const { root } = layout;
   const args = [
@@ -33,6 +34,7 @@ export async function startOurs({ layout, miners }: ServerStage): Promise<Conten
     // All clients are one address and one hotkey here.
     "--rate_limit.requests=1000000",
     ...["max_in_flight", "max_per_hotkey", "max_per_address"].map((limit) => `--transfers.${limit}=1000`),
+    ...options,
   ];
   const { PATH } = process.env;
   const env = { PATH, BZ_AUTH_TOKEN: TOKEN, REDIS_URL: `unix://${root}/no-redis.sock` };
@@ -57,6 +59,37 @@ export async function startNginx({ layout, model }: ServerStage): Promise<Conten
     stdio: ["ignore", "ignore", "inherit"],
   });
   return await started(child, port, { path: `/${MODEL_FILE}`, headers: {} });
+}
+
+/** Our model server behind nginx, which sends the file itself once the server has judged the request; or why not. */
+export async function startOffload(stage: ServerStage): Promise<Contender | string> {
+  if (NGINX === null) return "nginx is not installed (Debian: nginx-light)";
+  const folder = join(stage.layout.root, "offload");
+  await mkdir(folder);
+  const keys = ["--offload.kind=nginx", `--offload.nginx.folder=${folder}`, "--trusted_proxies=127.0.0.1"];
+  const server = await startOurs(stage, keys);
+  const limits = { hotkey: 1000, address: 1000, all: 1000 };
+  const port = await freePort();
+  const nginx = await startNginxBefore({ port, upstreamPort: server.port, folder, limits });
+  const stop = async (): Promise<void> => {
+    await nginx.stop();
+    await server.stop();
+  };
+  const offload = { ...server, port, pid: nginx.pid, stop };
+  await untilHandedOver(offload, folder);
+  return offload;
+}
+
+/** The first request has the server write the slice as one file; afterwards it hands every request over. */
+async function untilHandedOver({ port, path, headers }: Contender, folder: string): Promise<void> {
+  const deadline = AbortSignal.timeout(WRITTEN_WITHIN_MILLIS);
+  const one = { ...headers, Range: "bytes=0-0" };
+  const first = await fetch(`http://127.0.0.1:${port}${path}`, { headers: one, signal: deadline });
+  await first.arrayBuffer();
+  if (first.status !== 206) throw new Error(`The model server behind nginx answers ${first.status}`);
+  while (!(await readdir(folder)).some((name) => /^[0-9a-f]{64}/.test(name))) {
+    await setTimeout(100, undefined, { signal: deadline });
+  }
 }
 
 /**
@@ -89,6 +122,8 @@ http {
 }
 
 const START_MILLIS = 30_000;
+/** At the speed of a slow disk. */
+const WRITTEN_WITHIN_MILLIS = 300_000;
 
 async function started(
   child: ChildProcess,

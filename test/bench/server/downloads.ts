@@ -12,6 +12,10 @@ export interface DownloadRow {
   readonly fastapi: number | null;
   /** Median over the rounds of ours by nginx in the same round. */
   readonly ratio: number | null;
+  /** Of our server behind nginx, which hands the sending over. */
+  readonly offload: number | null;
+  /** Median over the rounds of that by nginx alone in the same round. */
+  readonly offloadRatio: number | null;
 }
 
 export interface Downloads {
@@ -27,6 +31,7 @@ export interface Downloads {
 export interface DownloadComponents {
   readonly ours: Contender;
   readonly nginx: Contender | string;
+  readonly offload: Contender | string;
   /** A new process for each measurement. */
   readonly startFastApi: () => Promise<Contender | string>;
   readonly load: ChildProcess<LoadRequest, LoadReply>;
@@ -35,7 +40,7 @@ export interface DownloadComponents {
 
 const MIB = 2 ** 20;
 const NEVER = new AbortController().signal;
-const NAMES = ["ours", "nginx", "fastapi"] as const;
+const NAMES = ["ours", "nginx", "offload", "fastapi"] as const;
 type Name = (typeof NAMES)[number];
 type Turn = Readonly<Record<Name, number | null>>;
 
@@ -50,7 +55,7 @@ export async function measureDownloads(
     const health = count === Math.max(...clients) ? measured.health : [];
     const turns: Turn[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      const turn: Record<Name, number | null> = { ours: null, nginx: null, fastapi: null };
+      const turn: Record<Name, number | null> = { ours: null, nginx: null, offload: null, fastapi: null };
       for (const name of [...NAMES.slice(round % NAMES.length), ...NAMES.slice(0, round % NAMES.length)]) {
         turn[name] = await measureOne(components, name, { clients: count, seconds }, { ...measured, health });
       }
@@ -104,14 +109,20 @@ async function download(
 
 function rowOf(clients: number, turns: readonly Turn[]): DownloadRow {
   const medianOf = (name: Name) => median(known(turns.map((turn) => turn[name])));
-  const ratios = turns.map(({ ours, nginx }) => (ours === null || nginx === null ? null : ours / nginx));
+  const ratioOf = (name: Name) => median(known(turns.map((turn) => quotient(turn[name], turn.nginx))));
   return {
     clients,
     ours: medianOf("ours") ?? 0,
     nginx: medianOf("nginx"),
     fastapi: medianOf("fastapi"),
-    ratio: median(known(ratios)),
+    ratio: ratioOf("ours"),
+    offload: medianOf("offload"),
+    offloadRatio: ratioOf("offload"),
   };
+}
+
+function quotient(value: number | null, by: number | null): number | null {
+  return value === null || by === null ? null : value / by;
 }
 
 function known(values: readonly (number | null)[]): readonly number[] {

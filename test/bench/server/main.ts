@@ -14,10 +14,10 @@ function tableOf({ download, upload, rssMiB, healthP99Ms, bytes }: ServerBenchRe
   const show = (value: number | null, digits = 0) => (value === null ? "-" : value.toFixed(digits)).padStart(9);
   return [
     `${bytes / 2 ** 20} MiB, MiB/s`,
-    "downloads    ours     nginx   FastAPI    / nginx",
+    "downloads    ours     nginx   FastAPI    / nginx  by nginx    / nginx",
     ...download.map(
-      ({ clients, ours, nginx, fastapi, ratio }) =>
-        `${String(clients).padStart(7)} ${show(ours)} ${show(nginx)} ${show(fastapi)}  ${show(ratio, 2)}`,
+      ({ clients, ours, nginx, fastapi, ratio, offload, offloadRatio }) =>
+        `${String(clients).padStart(7)} ${show(ours)} ${show(nginx)} ${show(fastapi)}  ${show(ratio, 2)} ${show(offload)}  ${show(offloadRatio, 2)}`,
     ),
     "uploads      ours     limit              / limit",
     ...upload.map(

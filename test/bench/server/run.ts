@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { ChildProcess } from "@assay/runtime/child/child-process";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
-import { type Contender, startFastApi, startNginx, startOurs } from "./contenders.ts";
+import { type Contender, startFastApi, startNginx, startOffload, startOurs } from "./contenders.ts";
 import { type DownloadRow, measureDownloads } from "./downloads.ts";
 import { percentile } from "./figures.ts";
 import type { LoadReply, LoadRequest } from "./load.ts";
@@ -69,11 +69,15 @@ async function measure(
   };
   const ours = await kept(startOurs(stage));
   const nginx = await kept(startNginx(stage));
+  const offload = await kept(startOffload(stage));
   await untilHashed(ours);
   const idle = memoryOf(ours.pid);
   const load = await startChild<LoadRequest, LoadReply>(stack, "load");
   const startNextFastApi = () => startFastApi(stage);
-  const downloads = await measureDownloads({ ours, nginx, startFastApi: startNextFastApi, load, write }, options);
+  const downloads = await measureDownloads(
+    { ours, nginx, offload, startFastApi: startNextFastApi, load, write },
+    options,
+  );
   const pushing = await startChild<UploadRequest, UploadReply>(stack, "upload-load");
   const limit = await startChild<LimitRequest, LimitReply>(stack, "upload-limit");
   const uploads = await measureUploads({ stage, ours, load: pushing, limit, write }, options);
