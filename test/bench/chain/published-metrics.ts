@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { BlockNumber } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { Series, ValidatorWatch } from "./validator-watch.ts";
 
@@ -21,21 +22,25 @@ const POLL_MILLIS = 200;
  * The published metrics of chain and evaluation, counted again: submissions and mean score of the newest rounds, merges
  * agreed, the newest result of the weights, tempos since the newest verified ones.
  *
- * @param tempo index of the epoch that runs
+ * @param temposSince how many epochs have begun after a final block
  */
-export async function expectedMetrics(ledger: Ledger, tempo: number): Promise<Expected> {
+export async function expectedMetrics(
+  ledger: Ledger,
+  temposSince: (block: BlockNumber) => Promise<number | null>,
+): Promise<Expected> {
   const closed = await ledger.rounds.latestClosed();
   const newest = (await ledger.rounds.open()).at(-1) ?? closed;
   if (closed === null || newest === null) return {};
   const rows = (await ledger.scores.rows(closed.round.id)).filter(({ lossAfter }) => lossAfter !== null);
   const result = await ledger.intents.latestResult();
-  const verifiedIn = (await ledger.intents.latestVerified())?.tempo ?? null;
+  const verified = await ledger.verifiedWeights.newestBlock();
+  const tempos = verified === null ? null : await temposSince(verified);
   return {
     "eval/submissions_per_cycle": (await ledger.submissions.list(newest.round.id)).length,
     ...(rows.length > 0 && { "eval/avg_w_i": rows.reduce((sum, { w }) => sum + w, 0) / rows.length }),
     ...(await agreement(ledger, newest.round.cycle)),
     ...(result !== null && { "chain/set_weights_success": result.state === "verified" ? 1 : 0 }),
-    ...(verifiedIn !== null && { evaluator_tempos_since_verified_weights: tempo - verifiedIn }),
+    ...(tempos !== null && { evaluator_tempos_since_verified_weights: tempos }),
   };
 }
 

@@ -83,10 +83,14 @@ async function play({ stage, ledger, options, write }: Game): Promise<ChainBench
     await Promise.race([blockReached(chain, cycle * length, ending.signal), following]);
     const struck = await strikeAll(stage, { ...turn, cycle });
     faults.push(...struck);
-    wrong.push(...(await wrongMetrics(cycle, watch, async () => expectedMetrics(ledger, (await epoch(stage)).index))));
+    const temposSince = async (block: BlockNumber) => {
+      const then = record.tempoOf(block);
+      return then === null ? null : (await epoch(stage)).index - then;
+    };
+    wrong.push(...(await wrongMetrics(cycle, watch, () => expectedMetrics(ledger, temposSince))));
     write(lineOf(done, options.cycles, struck, chain.head().number));
   }
-  const upTo = await settled(stage, following);
+  const upTo = await settled(stage, options, following);
   ending.abort();
   await following;
   const { permitted, doubled, missed, tempos } = record.count({ from, upTo });
@@ -109,9 +113,15 @@ async function firstClosed({ chain }: ChaosStage, ledger: Ledger, following: Pro
 }
 
 /** Lets the last windows end, and what landed in them become final and be read back. */
-async function settled({ chain }: Pick<ChaosStage, "chain">, following: Promise<void>): Promise<BlockNumber> {
-  const { nextBlock } = await epoch({ chain });
-  await Promise.race([blockReached(chain, nextBlock + SETTLING_BLOCKS, NEVER), following]);
+async function settled(
+  { chain }: Pick<ChaosStage, "chain">,
+  { commitReveal }: Pick<ChainBenchOptions, "commitReveal">,
+  following: Promise<void>,
+): Promise<BlockNumber> {
+  const { nextBlock, blocks } = await epoch({ chain });
+  // Hidden weights are shown in the epoch after their own.
+  const until = nextBlock + (commitReveal === null ? 0 : blocks) + SETTLING_BLOCKS;
+  await Promise.race([blockReached(chain, until, NEVER), following]);
   return nextBlock;
 }
 

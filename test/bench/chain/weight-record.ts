@@ -45,6 +45,11 @@ export class WeightRecord {
     }
   }
 
+  /** Index of the tempo that a final block is of; null before the first that was looked at. */
+  tempoOf(block: BlockNumber): number | null {
+    return this.#tempos.find(({ firstBlock, nextBlock }) => block >= firstBlock && block < nextBlock)?.index ?? null;
+  }
+
   /** Whole tempos between two blocks, and what landed in them. */
   count({
     from,
