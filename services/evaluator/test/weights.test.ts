@@ -164,6 +164,18 @@ describe("an intent", () => {
     expect(office.chain.calls).toBe(0);
   });
 
+  test("that never landed is not verified by the next window's set of the same weights", async () => {
+    const office = await openWeightOffice();
+    await intend(office);
+    await office.ledger.intents.plan(
+      weightPlan(office, { id: "2-0-1", tempo: 1, firstBlock: 21, plannedBlock: 21, deadlineBlock: 40 }),
+    );
+    office.chain.buildUntil(21);
+    expect(await runJob(office, "2-0-1")).toMatchObject({ state: "verified" });
+    expect(await runJob(office, "2-0-0")).toEqual({ intentId: "2-0-0", state: "superseded" });
+    expect(office.chain.calls).toBe(1);
+  });
+
   test("whose process was killed after sending is verified without sending again, even past its deadline", async () => {
     const office = await openWeightOffice();
     await intend(office, { deadlineBlock: 8 });

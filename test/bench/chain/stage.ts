@@ -29,12 +29,15 @@ const SCHEDULE: Network["schedule"] = {
   validatorCommit1: 10,
   validatorCommit2: 10,
 };
-/** In blocks of 200 ms: 16 s, which is longer than what it takes to get away from a dead socket. */
-const TEMPO = 80;
+/**
+ * In blocks of 200 ms: 32 s. A process that is killed needs some seconds to start and then waits for the lock of the job
+ * that the dead one held, which with tempos of 72 minutes is nothing.
+ */
+const TEMPO = 160;
 export const RATE_LIMIT: number = TEMPO / 2;
 
 /** Deadlines in proportion to blocks of 200 ms, where operators have 15 s and four blocks of 12 s. */
-const FAST_DEADLINES = { CHAIN_REQUEST_SECONDS: "2", CHAIN_SILENCE_SECONDS: "3" };
+const FAST_DEADLINES = { CHAIN_REQUEST_SECONDS: "2", CHAIN_SILENCE_SECONDS: "3", QUEUE_LOCK_SECONDS: "5" };
 
 /** A subnet whose evaluator reaches the chain through two proxies, each of which can fail. */
 export interface ChaosStage {

@@ -31,9 +31,13 @@ export async function weightStanding(
   const block = own.lastUpdate;
   const isFinal = block <= chain.finalizedHead().number;
   const stored = await chain.weights(intent.netuid, own.uid, snapshot.hash);
-  if (rules.way === "plain" && holdsWeights(intent, stored)) return isFinal ? { kind: "on_chain", block } : LANDING;
+  // The next window's set may hold the very same weights: it proves nothing of this one.
+  const isInTime = block <= intent.deadlineBlock;
+  if (rules.way === "plain" && isInTime && holdsWeights(intent, stored)) {
+    return isFinal ? { kind: "on_chain", block } : LANDING;
+  }
   if (!isFinal) return LANDING;
-  if (block > intent.deadlineBlock) return { kind: "overtaken" };
+  if (!isInTime) return { kind: "overtaken" };
   if (intent.state === "finalised") return { kind: "differs", block };
   const commits = await chain.pendingCommits(intent.netuid, own.hotkey, snapshot.hash);
   // A neuron without either was registered within the window, which moves the same number.
