@@ -1,6 +1,7 @@
 import { utf8ToBytes } from "@noble/hashes/utils.js";
 import { z } from "zod";
 import { AppError } from "../app-error.ts";
+import { decodeUtf8, parseJson } from "../stranger-text.ts";
 import type { BlockNumber, ExpertGroup, ModelVersion } from "../units.ts";
 
 /** Most bytes of one commitment on chain (`Data::Raw128`). */
@@ -154,20 +155,4 @@ export function parseCommitment(bytes: Uint8Array): ParsedPayload {
     ok: true,
     value: Object.fromEntries(entries.map(([alias, value]) => [ALIASES[alias as keyof typeof ALIASES], value])),
   };
-}
-
-function decodeUtf8(bytes: Uint8Array): string | null {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return null;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,5 @@
 import { canonicalJson, type Json } from "../hash/canonical-json.ts";
+import { decodeUtf8, parseJson } from "../stranger-text.ts";
 import { type Bundle, bundleDigests, bundleMessage, bundleRoot, bundleSchema } from "./bundle.ts";
 import { checkReceipts, isSignedBy, type VerifySignature } from "./check-receipts.ts";
 import { checkScores } from "./check-scores.ts";
@@ -102,22 +103,6 @@ function placeOf(path: readonly PropertyKey[], json: unknown): Pick<Finding, "pa
   if (part !== "receipts" || typeof index !== "number") return { part: "bundle", uid: null };
   const uid: unknown = (json as { receipts?: { receipt?: { uid?: unknown } }[] }).receipts?.[index]?.receipt?.uid;
   return { part: "receipt", uid: typeof uid === "number" ? uid : null };
-}
-
-function decodeUtf8(bytes: Uint8Array): string | null {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return null;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function firstDifference(a: string, b: string): number {
