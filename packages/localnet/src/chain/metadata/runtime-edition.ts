@@ -1,4 +1,4 @@
-import { type SigningExtension, UNKNOWN_EXTENSIONS } from "./signing-extensions.ts";
+import { COMMON_EXTENSIONS, type SigningExtension, UNKNOWN_EXTENSIONS } from "./signing-extensions.ts";
 
 export const METADATA_VERSIONS = [14, 15, 16] as const;
 /** Formats in which runtimes describe themselves: 14 until 2023, 15 with runtime APIs, 16 with today's. */
@@ -32,16 +32,6 @@ const OLD_ITEMS = [
   "SubtensorModule.WeightsMinStake",
   "Commitments.CommitmentSetRateLimitExceeded",
 ];
-const KNOWN_EXTENSIONS: readonly SigningExtension[] = [
-  "CheckNonZeroSender",
-  "CheckSpecVersion",
-  "CheckTxVersion",
-  "CheckGenesis",
-  "CheckMortality",
-  "CheckNonce",
-  "CheckWeight",
-  "ChargeTransactionPayment",
-];
 
 /** As of spec 425, but for the format of the metadata. */
 export const TODAYS_EDITION: RuntimeEdition = {
@@ -50,7 +40,7 @@ export const TODAYS_EDITION: RuntimeEdition = {
   errorNames: {},
   errorShift: 0,
   extensions: [
-    ...KNOWN_EXTENSIONS,
+    ...COMMON_EXTENSIONS,
     "SudoTransactionExtension",
     "CheckShieldedTxValidity",
     "SubtensorTransactionExtension",
@@ -94,7 +84,7 @@ export const EDITION_218: RuntimeEdition = {
   newestMetadata: 15,
   hidden: SINCE_218,
   errorNames: { "SubtensorModule.SubnetNotExists": "SubNetworkDoesNotExist" },
-  extensions: [...KNOWN_EXTENSIONS, "SubtensorSignedExtension", "CommitmentsSignedExtension", "CheckMetadataHash"],
+  extensions: [...COMMON_EXTENSIONS, "SubtensorSignedExtension", "CommitmentsSignedExtension", "CheckMetadataHash"],
   epochs: "by_number",
   commitmentRateBlocks: 100,
   stakeRefusals: {
@@ -128,6 +118,6 @@ export const EDITION_143: RuntimeEdition = {
     "Commitments.AccountNotAllowedCommit": "CannotCommit",
     "Commitments.CommitmentSetRateLimitExceeded": "RateLimitExceeded",
   },
-  extensions: [...KNOWN_EXTENSIONS, "SubtensorSignedExtension", "CommitmentsSignedExtension"],
+  extensions: [...COMMON_EXTENSIONS, "SubtensorSignedExtension", "CommitmentsSignedExtension"],
   stakeRefusals: { setWeights: "Transaction call is not expected" },
 };

@@ -16,7 +16,8 @@ export const UNKNOWN_EXTENSIONS = ["CheckSomethingOfTomorrow", "WeighSomethingEl
 /** One that no client of today knows either, and that adds bytes to the extrinsic. */
 export const SPEAKING_UNKNOWN_EXTENSION = "SayNumberOfTomorrow";
 
-const SPEAKING_EXTENSIONS = [
+/** Those that every runtime has, in the order of the signed payload. */
+export const COMMON_EXTENSIONS = [
   "CheckNonZeroSender",
   "CheckSpecVersion",
   "CheckTxVersion",
@@ -25,14 +26,14 @@ const SPEAKING_EXTENSIONS = [
   "CheckNonce",
   "CheckWeight",
   "ChargeTransactionPayment",
-  "CheckMetadataHash",
 ] as const;
 
 export type SigningExtension =
   | (typeof SILENT_EXTENSIONS)[number]
   | (typeof UNKNOWN_EXTENSIONS)[number]
   | typeof SPEAKING_UNKNOWN_EXTENSION
-  | (typeof SPEAKING_EXTENSIONS)[number];
+  | (typeof COMMON_EXTENSIONS)[number]
+  | "CheckMetadataHash";
 
 /** An extension as metadata describes it: what it adds to the extrinsic, and to the signed payload alone. */
 export interface ExtensionDeclaration {
