@@ -14,6 +14,7 @@ import type { Duty } from "../cycle/duty.ts";
 import { EvaluatorError, EvaluatorErrorCode } from "../evaluator-error.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
 import { type DueCommitment, dueCommitments } from "./due-commitments.ts";
+import { ownCommitment } from "./own-commitment.ts";
 
 export interface CommitmentDutyComponents {
   readonly chain: ChainClient;
@@ -120,11 +121,9 @@ export class CommitmentDuty implements Duty {
    * Signatures differ each time, so what counts for the first step is that one of ours was made in this phase.
    */
   async #ownCommitment(due: DueCommitment, at: BlockHash): Promise<ChainCommitment | null> {
-    const { chain } = this.#components;
     const { firstBlock, lastBlock } = due.window;
-    const commitments = await chain.commitments(this.#options.netuid, at);
-    const own = commitments.find(({ hotkey }) => hotkey === chain.hotkey);
-    if (own === undefined || own.block < firstBlock || own.block > lastBlock) return null;
+    const own = await ownCommitment(this.#components.chain, this.#options.netuid, at);
+    if (own === null || own.block < firstBlock || own.block > lastBlock) return null;
     const parsed = parseCommitment(own.bytes);
     return parsed.ok && isMeant(parsed.value, due) ? own : null;
   }

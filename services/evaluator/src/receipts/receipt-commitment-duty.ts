@@ -8,6 +8,7 @@ import type { BlockHash, Netuid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
 import type { BundleNote } from "@assay/ledger/receipts";
 import type { Logger } from "@assay/runtime/logging/logger";
+import { ownCommitment } from "../commitments/own-commitment.ts";
 import type { Duty } from "../cycle/duty.ts";
 import { EvaluatorError, EvaluatorErrorCode } from "../evaluator-error.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
@@ -88,10 +89,8 @@ export class ReceiptCommitmentDuty implements Duty {
     return parsed?.ok === true && parsed.value.receipts === committedRoot(root) ? own : null;
   }
 
-  async #own(at: BlockHash): Promise<ChainCommitment | null> {
-    const { chain } = this.#components;
-    const commitments = await chain.commitments(this.#options.netuid, at);
-    return commitments.find(({ hotkey }) => hotkey === chain.hotkey) ?? null;
+  #own(at: BlockHash): Promise<ChainCommitment | null> {
+    return ownCommitment(this.#components.chain, this.#options.netuid, at);
   }
 
   async #done({ cycle, root }: NewestBundle, { bytes, block }: ChainCommitment): Promise<void> {
