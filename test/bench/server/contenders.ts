@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { freePort } from "@assay/localnet/stage/free-port";
+import { isListening } from "@assay/testing/network/listening";
 import { NGINX, startNginx as startNginxBefore } from "@assay/testing/network/nginx";
 import { MODEL_FILE, type ServerStage } from "./stage.ts";
 
@@ -137,7 +137,7 @@ async function started(
     await exited;
   };
   const endsAt = performance.now() + START_MILLIS;
-  while (!(await answers(port))) {
+  while (!(await isListening(port))) {
     if (child.exitCode !== null || performance.now() > endsAt) {
       await stop();
       throw new Error(`${child.spawnfile} does not listen on its port`);
@@ -145,15 +145,4 @@ async function started(
     await setTimeout(50);
   }
   return { port, pid: child.pid ?? 0, ...asked, stop };
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: "127.0.0.1" });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }

@@ -1,11 +1,11 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { isListening } from "./listening.ts";
 
 export interface NginxOptions {
   /** Port of nginx on loopback. */
@@ -52,7 +52,7 @@ export async function startNginx(options: NginxOptions): Promise<RunningNginx> {
     await rm(home, { recursive: true, force: true });
   };
   const endsAt = performance.now() + START_MILLIS;
-  while (!(await answers(options.port))) {
+  while (!(await isListening(options.port))) {
     if (child.exitCode !== null || performance.now() > endsAt) {
       const log = await readFile(join(home, "error.log"), "utf8").catch(() => "");
       await stop();
@@ -116,15 +116,4 @@ function changed(text: string, from: string | RegExp, to: string): string {
   const result = text.replaceAll(pattern, () => to);
   if (result === text) throw new Error(`config/nginx has no ${String(from)}`);
   return result;
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: "127.0.0.1" });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }
