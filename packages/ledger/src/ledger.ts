@@ -6,6 +6,7 @@ import { EventRepository } from "./events.ts";
 import { GroupRepository } from "./groups.ts";
 import { IntentRepository } from "./intents.ts";
 import { LedgerDatabase } from "./ledger-database.ts";
+import { MergeEndRepository } from "./merge-ends.ts";
 import { MergeRepository } from "./merges.ts";
 import { ReceiptRepository } from "./receipts.ts";
 import { RevealRepository } from "./reveals.ts";
@@ -34,6 +35,7 @@ export class Ledger {
   readonly steps: StepRepository;
   readonly groups: GroupRepository;
   readonly merges: MergeRepository;
+  readonly mergeEnds: MergeEndRepository;
   readonly events: EventRepository;
   readonly signedExtrinsics: SignedExtrinsicRepository;
   readonly verifiedWeights: VerifiedWeightsRepository;
@@ -53,6 +55,7 @@ export class Ledger {
     this.steps = new StepRepository(database);
     this.groups = new GroupRepository(database);
     this.merges = new MergeRepository(database);
+    this.mergeEnds = new MergeEndRepository(database);
     this.events = new EventRepository(database);
     this.signedExtrinsics = new SignedExtrinsicRepository(database);
     this.verifiedWeights = new VerifiedWeightsRepository(database);

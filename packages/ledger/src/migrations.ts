@@ -12,6 +12,7 @@ function migrations(): Readonly<Record<string, Migration>> {
     "0005_weight_windows": weightWindows,
     "0006_signed_extrinsics": signedExtrinsics,
     "0008_receipts": receipts,
+    "0009_merge_ends": mergeEnds,
   };
 }
 
@@ -115,6 +116,13 @@ const RECEIPT_TABLES = [
      facts TEXT NOT NULL, closed_at INTEGER NOT NULL, written INTEGER NOT NULL DEFAULT 0 CHECK (written IN (0, 1))
    ) STRICT`,
 ];
+
+/** How the merges with other validators ended. */
+const mergeEnds: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await sql.raw('CREATE TABLE merge_ends (cycle INTEGER PRIMARY KEY, "end" TEXT NOT NULL) STRICT').execute(db);
+  },
+};
 
 const VALIDATOR_MEMORY_TABLES = [
   `CREATE TABLE rounds (

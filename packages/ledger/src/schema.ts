@@ -15,6 +15,7 @@ export interface LedgerSchema {
   readonly steps: StepRow;
   readonly groups: GroupRow;
   readonly merges: MergeRow;
+  readonly merge_ends: MergeEndRow;
   readonly events: EventRow;
   readonly signed_extrinsics: SignedExtrinsicRow;
   readonly round_closings: RoundClosingRow;
@@ -142,6 +143,12 @@ interface MergeRow {
   readonly version: number;
   readonly digest: string;
   readonly groups: string;
+}
+
+interface MergeEndRow {
+  readonly cycle: number;
+  /** The whole end as JSON. */
+  readonly end: string;
 }
 
 interface EventRow {

@@ -26,6 +26,7 @@ describe("the ledger's file", () => {
       { name: "0005_weight_windows" },
       { name: "0006_signed_extrinsics" },
       { name: "0008_receipts" },
+      { name: "0009_merge_ends" },
     ]);
     connection.close();
   });

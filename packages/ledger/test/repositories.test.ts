@@ -244,6 +244,28 @@ describe("what is recorded once per cycle", () => {
     expect(await merges.get(4)).toBeNull();
   });
 
+  test("the first end of a cycle's merge stays", async () => {
+    await using fixture = await LedgerFixture.create();
+    const { mergeEnds } = await fixture.open();
+    const end = {
+      cycle: 3,
+      result: "published",
+      expected: ["a", "b", "c"],
+      members: ["a", "b"],
+      synced: ["a", "b"],
+      leftOut: [{ hotkey: "c", reason: "absent" as const }],
+      agreed: { version: "ab".repeat(32), momentum: "cd".repeat(32) },
+    };
+    const later = { ...end, cycle: 5, result: "no_quorum", members: [], synced: [], leftOut: [], agreed: null };
+    await mergeEnds.record(later);
+    await mergeEnds.record(end);
+    await mergeEnds.record({ ...end, result: "behind" });
+    expect(await mergeEnds.get(3)).toEqual(end);
+    expect(await mergeEnds.get(4)).toBeNull();
+    expect(await mergeEnds.list(0, 4)).toEqual([end]);
+    expect(await mergeEnds.list(3, 5)).toEqual([end, later]);
+  });
+
   test("a step is marked once", async () => {
     await using fixture = await LedgerFixture.create();
     const { steps } = await fixture.open();

@@ -67,7 +67,9 @@ test("what an older release signed for its weights is known after the upgrade", 
   await ledger.intents.transition("2-40", "signed", { extrinsicHash: hashOf(9) });
   await fixture.stop(ledger);
   const file = new Database(fixture.path);
-  file.exec("DROP TABLE signed_extrinsics; DROP TABLE receipt_bundles; DROP TABLE round_closings");
+  file.exec(
+    "DROP TABLE signed_extrinsics; DROP TABLE receipt_bundles; DROP TABLE round_closings; DROP TABLE merge_ends",
+  );
   file.exec("DELETE FROM kysely_migration WHERE name >= '0006_signed_extrinsics'");
   file.close();
   const { signedExtrinsics } = await fixture.open();
