@@ -12,7 +12,7 @@ import { HttpMergeTransport } from "../../services/evaluator/src/merging/exchang
 import { voiceOf } from "../../services/evaluator/src/merging/exchange/signer-voice.ts";
 import { mergeTogether } from "../../services/evaluator/src/merging/merge-together.ts";
 import { distributeView } from "../../services/model-server/test/chain-views.ts";
-import { ServerFixture, TOKEN } from "../../services/model-server/test/server-fixture.ts";
+import { ServerFixture } from "../../services/model-server/test/server-fixture.ts";
 
 const GROUPS = 2;
 const MINER = { uid: 1, hotkey: "miner", w: 0.25 };
@@ -79,7 +79,7 @@ test("three validators merge through their model servers and publish the same ve
       const voice = voiceOf(signer);
       const head = () => ({ number: distributeView().block });
       const { layout } = server;
-      using transport = new HttpMergeTransport({ layout, voice, head }, { token: TOKEN, allowPrivateAddresses: true });
+      using transport = new HttpMergeTransport({ layout, voice, head }, { allowPrivateAddresses: true });
       const others = validators.filter((each) => each.signer !== signer);
       const peers = new Map(
         others.map((each) => [each.signer.address, { hotkey: each.signer.address, url: each.server.url }]),

@@ -3,7 +3,7 @@ import { type MergeTransportEnd, mergeTransportContract } from "@assay/testing/c
 import { HttpMergeTransport } from "../../services/evaluator/src/merging/exchange/http-merge-transport.ts";
 import { voiceOf } from "../../services/evaluator/src/merging/exchange/signer-voice.ts";
 import { distributeView } from "../../services/model-server/test/chain-views.ts";
-import { ServerFixture, TOKEN } from "../../services/model-server/test/server-fixture.ts";
+import { ServerFixture } from "../../services/model-server/test/server-fixture.ts";
 
 mergeTransportContract("the transport over two model servers", async () => {
   const signers = await Promise.all([0, 1].map((index) => loadHotkey({ uri: `//Validator//${index}` })));
@@ -14,7 +14,7 @@ mergeTransportContract("the transport over two model servers", async () => {
     const { layout } = server;
     const voice = voiceOf(signer);
     const head = () => ({ number: distributeView().block });
-    const transport = new HttpMergeTransport({ layout, voice, head }, { token: TOKEN, allowPrivateAddresses: true });
+    const transport = new HttpMergeTransport({ layout, voice, head }, { allowPrivateAddresses: true });
     opened.push(transport);
     const hotkey = signer.address;
     return { hotkey, transport, peer: { hotkey, url: server.url }, folder: (cycle) => layout.exchangeFolder(cycle) };

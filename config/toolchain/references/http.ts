@@ -22,7 +22,7 @@ export function httpReference(): string {
       ["Request", "Bearer token", "Validator's signature", "What"],
       endpoints.map(({ method, path, access, signature = "", summary }) => [
         code(`${method} ${path}`),
-        access === "bearer" ? "yes" : "no",
+        access === "bearer" && signature !== "required" ? "yes" : "no",
         signature,
         summary,
       ]),

@@ -3,7 +3,7 @@ import type { CodeOf, RefusalCase } from "../refusal-codes.ts";
 
 /**
  * Who may ask: `open` anybody at any rate; `counted` anybody, within the rate of an address; `bearer` whoever has the
- * token, within that rate.
+ * token, within that rate, and where a validator's signature is looked for also whoever brings one.
  */
 export type Access = "open" | "counted" | "bearer";
 

@@ -49,7 +49,7 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** An endpoint as OpenAPI describes it, everything spelt out. */
 export function describeEndpoint(operationId: string, declared: EndpointDeclaration): OpenApiOperation {
-  const { summary, access, option } = declared;
+  const { summary, option } = declared;
   const description = descriptionOf(declared);
   const parameters = parametersOf(declared);
   return {
@@ -57,11 +57,18 @@ export function describeEndpoint(operationId: string, declared: EndpointDeclarat
     summary,
     ...(description !== undefined && { description }),
     ...(option === "compatibility.legacy_routes" && { deprecated: true as const }),
-    security: access === "bearer" ? [{ bearer: [] }] : [],
+    security: securityOf(declared),
     ...(parameters.length > 0 && { parameters }),
     ...(declared.bodies !== undefined && { requestBody: requestBody(declared.bodies) }),
     responses: { ...served(declared.replies), ...refused(declared) },
   };
+}
+
+/** The ways to prove that one may ask; none of them where nobody must. */
+function securityOf({ access, signature }: EndpointDeclaration): OpenApiOperation["security"] {
+  if (access !== "bearer") return [];
+  if (signature === undefined) return [{ bearer: [] }];
+  return signature === "required" ? [{ signature: [] }] : [{ bearer: [] }, { signature: [] }];
 }
 
 function descriptionOf({ description, option }: EndpointDeclaration): string | undefined {

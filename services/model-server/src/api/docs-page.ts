@@ -46,7 +46,7 @@ function section(id: string, declared: EndpointDeclaration): string {
     `<section id="${id}"><h2>${code(requestLine(declared))}</h2>`,
     `<p>${prose(operation.summary)}</p>`,
     operation.description === undefined ? "" : `<p>${prose(operation.description)}</p>`,
-    `<p>${WHO[declared.access]}${declared.signature === undefined ? "" : SIGNED[declared.signature]}</p>`,
+    `<p>${declared.signature === undefined ? WHO[declared.access] : SIGNED[declared.signature]}</p>`,
     parameters(operation.parameters ?? []),
     requestBody(operation),
     responses(operation),
@@ -60,7 +60,10 @@ const WHO = {
   bearer: "With the bearer token.",
 } as const;
 
-const SIGNED = { required: " Signed by a validator.", optional: " May be signed by a validator." } as const;
+const SIGNED = {
+  required: "Signed by a validator; the token is not needed.",
+  optional: "With the bearer token, or signed by a validator.",
+} as const;
 
 function parameters(all: readonly OpenApiParameter[]): string {
   const rows = all.map(({ name, in: place, required, description = "", schema: { description: _, ...schema } }) => [

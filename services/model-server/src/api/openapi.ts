@@ -11,9 +11,14 @@ export const API_TITLE = "Assay model server";
 export const API_DESCRIPTION: string = [
   "What miners, peer validators and probes ask of an Assay validator.",
   "A request that is not served is answered by `error`, a stable code, and `detail`, a text for people.",
-  "Everything but the public paths is asked with the validator's bearer token; what a validator's signature covers is in the protocol document.",
+  "Everything but the public paths is asked with the validator's bearer token, or, where it says so, with the signature of a validator's hotkey; what a validator's signature covers is in the protocol document.",
   "A path that is not here is 404 `not_found`.",
 ].join(" ");
+
+const SECURITY_SCHEMES = {
+  bearer: { type: "http", scheme: "bearer" },
+  signature: { type: "apiKey", in: "header", name: "X-Signature" },
+};
 
 /**
  * The public port as an OpenAPI 3.1 document. What several operations have alike stands in its components.
@@ -40,7 +45,7 @@ export function openApiDocument(ids: readonly EndpointId[] = ENDPOINT_IDS): Open
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     paths: Object.fromEntries(paths),
-    components: { securitySchemes: { bearer: { type: "http", scheme: "bearer" } }, ...components.used },
+    components: { securitySchemes: SECURITY_SCHEMES, ...components.used },
   };
 }
 

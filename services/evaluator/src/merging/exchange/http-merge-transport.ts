@@ -38,8 +38,6 @@ export interface HttpMergeComponents {
 }
 
 export interface HttpMergeOptions {
-  /** The network's bearer token; null where none is used. */
-  readonly token: string | null;
   /** Lets peers be on loopback and in private networks. */
   readonly allowPrivateAddresses: boolean;
 }
@@ -181,13 +179,11 @@ export class HttpMergeTransport implements MergeTransport, Disposable {
 
   #signed(path: string, target: Hotkey): Readonly<Record<string, string>> {
     const { voice, head } = this.#components;
-    const { token } = this.#options;
     const { hotkey } = voice;
     const [blockNumber, nonce] = [head().number, randomUUID()];
     const bodySha256 = sha256Hex(new Uint8Array());
     const message = requestMessageBytes({ method: "GET", path, bodySha256, hotkey, blockNumber, nonce, target });
     return {
-      ...(token !== null && { authorization: `Bearer ${token}` }),
       "x-hotkey": hotkey,
       "x-block": String(blockNumber),
       "x-nonce": nonce,
