@@ -1,5 +1,5 @@
 import type { ChainCommitment, ChainSnapshot } from "@assay/core/round/snapshot";
-import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/units";
+import type { BlockHash, BlockNumber, EpochMillis, Hotkey, Netuid, Uid } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { WeightRules } from "./weight-rules.ts";
 
@@ -138,6 +138,8 @@ export interface ChainClient extends Startable {
   blockHash(block: BlockNumber): Promise<BlockHash | null>;
   /** Hash of a final block; null until it is final. */
   finalizedBlockHash(block: BlockNumber): Promise<BlockHash | null>;
+  /** Time that a block's author gave it; blocks carry it in order, and no local clock has a part in it. */
+  blockTime(at: BlockHash): Promise<EpochMillis>;
   /** The subnet's neurons, rules and commitments, all read at one block. */
   snapshot(netuid: Netuid, at: BlockHash): Promise<ChainSnapshot>;
   /** What each hotkey last committed, at one block. Bytes are hostile; hotkeys may be deregistered. */

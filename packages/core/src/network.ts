@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type CycleSchedule, PHASES, type Phase } from "./cycle/phase.ts";
 import { SCORING_POLICIES, type ScoringPolicyName } from "./scoring/policies/policies.ts";
 import type { SequentialRules } from "./scoring/sequential/stages.ts";
+import type { Hotkey } from "./units.ts";
 import { ALL_ZERO_POLICIES, SCORES_ALONE, type WeightPolicy } from "./weights/weight-policy.ts";
 
 /**
@@ -36,6 +37,12 @@ export interface Network {
     readonly topSubmissions: number;
     /** What is averaged may be this many times as large as the median of the others of its kind; beyond it is left out. */
     readonly normBound: number;
+    /** Time that a merge with other validators may take; the operators' `consensus_timeout` where the file does not say. */
+    readonly timeoutSeconds?: number;
+    /** Whether a validator counts by its stake; else all count alike. */
+    readonly stakeWeighted?: boolean;
+    /** Hotkeys of those that may merge; where the file does not say, everybody with a permit and an address on chain. */
+    readonly validators?: readonly Hotkey[];
   };
   /** What to pay where scores alone do not say; see {@link weightPolicyOf}. */
   readonly weights?: WeightPolicy;
@@ -104,6 +111,9 @@ export const networkSchema: z.ZodType<Network> = z.strictObject({
     outerMomentum: z.number().min(0).lt(1),
     topSubmissions: z.int().positive(),
     normBound: z.number().gt(1),
+    timeoutSeconds: z.number().positive().exactOptional(),
+    stakeWeighted: z.boolean().exactOptional(),
+    validators: z.array(z.string().min(1)).min(1).exactOptional(),
   }),
   weights: z
     .strictObject({

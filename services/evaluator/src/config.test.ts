@@ -36,9 +36,9 @@ describe("a value out of its bounds is refused", () => {
     ["--score-ema-alpha=1", "score_ema_alpha must be at least 0 and less than 1"],
     ["--score-ema-alpha=-0.1", "score_ema_alpha must be at least 0 and less than 1"],
     ["--netuid=65536", "netuid must be at most 65535"],
+    ["--consensus-timeout=0", "consensus_timeout must be at least 1"],
     ["--eval-batch-size=0", "eval_batch_size must be at least 1"],
     ["--max-checkpoints-cached=0", "max_checkpoints_cached must be at least 1"],
-    ["--consensus-timeout=0", "consensus_timeout must be at least 1"],
     [
       "--evaluation-device=gpu",
       "evaluation.device must be auto, or of cpu, cuda, cuda:N and webgpu those to use, separated by commas",

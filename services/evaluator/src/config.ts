@@ -190,7 +190,7 @@ export const evaluatorSchema = {
     arg: "score-ema-alpha",
   },
   consensus_timeout: {
-    doc: "Longest wait for peer validators in a merge, in seconds.",
+    doc: "Seconds that a merge with other validators may take, where the network's rules do not say. All validators of a subnet need the same.",
     format: "nat",
     default: 60,
     env: "CONSENSUS_TIMEOUT",
@@ -257,7 +257,7 @@ export const evaluatorSchema = {
       env: "DOWNLOADS_MIN_BYTES_PER_SECOND",
     },
     allow_private_addresses: {
-      doc: "Also pull from private and loopback addresses. For a local subnet only: it lets a miner reach your network.",
+      doc: "Also pull submissions from private and loopback addresses, and merge with validators there. For a local subnet only: it lets strangers reach your network.",
       format: Boolean,
       default: false,
       env: "DOWNLOADS_ALLOW_PRIVATE_ADDRESSES",

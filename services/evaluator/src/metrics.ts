@@ -141,6 +141,18 @@ export function createEvaluatorMetrics(registry: Registry) {
       labelNames: ["result"],
       registers,
     }),
+    leftOutOfMerges: new Counter({
+      name: "evaluator_merge_left_out_total",
+      help: "Validators that a merge went on without, by reason",
+      labelNames: ["reason"],
+      registers,
+    }),
+    disagreements: new Counter({
+      name: "consensus_disagreements_total",
+      help: "Cycles in which several validators could merge and we did not end with what all members have, by cause",
+      labelNames: ["cause"],
+      registers,
+    }),
     uploadedVersion: unknownAtFirst(
       new Gauge({
         name: "evaluator_uploaded_version",
@@ -162,7 +174,7 @@ export function createEvaluatorMetrics(registry: Registry) {
     agreementRate: unknownAtFirst(
       new Gauge({
         name: "consensus_agreement_rate",
-        help: "Share of merged cycles in which all members agreed (published name consensus/agreement_rate)",
+        help: "Share of the newest 100 cycles with two or more members in which all ended with the same version (published name consensus/agreement_rate)",
         registers,
       }),
     ),

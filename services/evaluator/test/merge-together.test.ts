@@ -1,18 +1,16 @@
-import { copyFile, mkdir, readdir } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readdir } from "node:fs/promises";
 import { loadHotkey, type Signer } from "@assay/chain/hotkey";
 import { momentumDigest } from "@assay/checkpoint/merge/momentum-digest";
 import type { Round } from "@assay/core/round/round";
 import { MemoryMergeNetwork, type MemoryMergeTransport } from "@assay/testing/fake/memory-merge-transport";
-import { changedTensors, randomTensors } from "@assay/testing/model/tiny-model";
 import { describe, expect, test, vi } from "vitest";
 import { bestOfEachGroup } from "../src/merging/best-of-group.ts";
 import { voiceOf } from "../src/merging/exchange/signer-voice.ts";
 import { mergeTogether, type TogetherEnd } from "../src/merging/merge-together.ts";
 import { prepareMerge } from "../src/merging/prepare-merge.ts";
+import { acceptSubmission } from "./merges.ts";
 import { onRoster, saveRound, scored } from "./rounds.ts";
 import { NETUID, never, openStage, type Stage } from "./stage.ts";
-import { writeCheckpoint } from "./submissions.ts";
 
 const TIMEOUT_MILLIS = 12_000;
 const BLOCK = 37;
@@ -35,14 +33,7 @@ async function validatorOf(signer: Signer, delta: number): Promise<Validator> {
   const stage = await openStage({ model: true });
   const miner = stage.miner(1);
   const round = await saveRound(stage, 0, { roster: [onRoster(miner, 0)], baseVersion: 0 });
-  const tensors = changedTensors(randomTensors(), (_, values) => values.map((value) => value + delta));
-  const { path, sha256, bytes } = await writeCheckpoint(stage, 0, tensors);
-  const target = stage.layout.submission(round.id, sha256);
-  await mkdir(dirname(target), { recursive: true });
-  await copyFile(path, target);
-  const { uid, hotkey } = miner;
-  const accepted = { path: stage.layout.submissionRelative(round.id, sha256), sha256, bytes: bytes.length };
-  await stage.ledger.submissions.record({ kind: "accepted", roundId: round.id, uid, hotkey, ...accepted });
+  await acceptSubmission(stage, round, miner, { delta, group: 0 });
   await stage.ledger.evaluations.record(scored(round, miner, [4, 3]));
   return { signer, stage, round };
 }

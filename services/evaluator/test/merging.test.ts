@@ -1,23 +1,22 @@
-import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readTensors } from "@assay/checkpoint/safetensors/read";
 import { readPlace } from "@assay/checkpoint/safetensors/tensor-place";
 import type { Network } from "@assay/core/network";
 import type { Round } from "@assay/core/round/round";
-import { changedTensors, randomTensors } from "@assay/testing/model/tiny-model";
 import { describe, expect, test } from "vitest";
 import { agreementRate } from "../src/merging/agreement-rate.ts";
-import { MergeDuty } from "../src/merging/merge-duty.ts";
 import { RetentionDuty } from "../src/retention/retention-duty.ts";
+import { acceptSubmission, type MergeDutyTerms, mergeDutyOf } from "./merges.ts";
 import { onRoster, saveRound, scored } from "./rounds.ts";
 import { metric, never, openStage, type Player, type Stage } from "./stage.ts";
 import { offer, writeCheckpoint } from "./submissions.ts";
 
 const DOWN = "model.layers.0.mlp.experts.0.down_proj.weight";
 
-function merger({ client, ledger, store, inbox, metrics, logger, network }: Stage) {
-  const duty = new MergeDuty({ ledger, store, inbox, metrics, logger }, network);
-  return () => duty.run(client.head(), never);
+function merger(stage: Stage, terms: MergeDutyTerms = {}) {
+  const duty = mergeDutyOf(stage, terms);
+  return () => duty.run(stage.client.head(), never);
 }
 
 function retainer({ client, ledger, store, logger }: Stage, keepVersions = 1) {
@@ -29,7 +28,7 @@ function retainer({ client, ledger, store, logger }: Stage, keepVersions = 1) {
 async function openRound(stage: Stage, cycle = 0): Promise<Round> {
   const baseVersion = (await stage.store.current())?.version ?? 0;
   const roster = [onRoster(stage.miner(1), 0), onRoster(stage.miner(2), 1)];
-  const round = await saveRound(stage, cycle, { roster, baseVersion });
+  const round = await saveRound(stage, cycle, { roster, baseVersion, snapshotHash: stage.chain.head.hash });
   await stage.ledger.rounds.setSeed(round.id, "5eed");
   return round;
 }
@@ -50,14 +49,7 @@ async function submit(
 
 /** An inspected submission of which nothing is recorded. */
 async function submitFile(stage: Stage, round: Round, miner: Player, delta = 0.5, group = miner.uid - 1) {
-  const tensors = changedTensors(randomTensors(), (_, values) => values.map((value) => value + delta));
-  const { path, sha256, bytes } = await writeCheckpoint(stage, group, tensors);
-  const target = stage.layout.submission(round.id, sha256);
-  await mkdir(dirname(target), { recursive: true });
-  await copyFile(path, target);
-  const { uid, hotkey } = miner;
-  const accepted = { path: stage.layout.submissionRelative(round.id, sha256), sha256, bytes: bytes.length };
-  await stage.ledger.submissions.record({ kind: "accepted", roundId: round.id, uid, hotkey, ...accepted });
+  const target = await acceptSubmission(stage, round, miner, { delta, group });
   await offer(stage, "http://miner.example/", { miner, group, roundId: round.id });
   return target;
 }
@@ -99,7 +91,9 @@ describe("a merge", () => {
       `[INFO] Inter-validator merging complete: 1/1 validators synced | round: 31 | version: 1 | groups: 1 | digest: ${digest.slice(0, 12)}`,
     ]);
     expect(await metric(stage, "evaluator_merges_total", { result: "published" })).toBe(1);
-    expect(await metric(stage, "consensus_agreement_rate")).toBe(1);
+    const alone = { members: [stage.validator.hotkey], synced: [stage.validator.hotkey], agreed: null };
+    expect(await stage.ledger.mergeEnds.get(0)).toMatchObject({ result: "published", ...alone });
+    expect(await metric(stage, "consensus_agreement_rate")).toBe(undefined);
   });
 
   test("waits for what is not measured yet until its phase ends, then takes what there is", async () => {
@@ -189,7 +183,6 @@ describe("nothing is published", () => {
     expect(await stage.ledger.steps.done(0, "merge")).toBe(true);
     expect(stage.logger.lines()).toEqual(["[WARN] Nothing to merge: no submission improved the model | round: 31"]);
     expect(await metric(stage, "evaluator_merges_total", { result: "nothing_to_merge" })).toBe(1);
-    expect(await agreementRate(stage.ledger, 0)).toBe(null);
   });
 
   test("when a value is not finite", async () => {
@@ -203,7 +196,7 @@ describe("nothing is published", () => {
     expect(stage.logger.records.map(({ level, message }) => [level, message])).toEqual([
       ["error", "Merge left out: a value is not finite"],
     ]);
-    expect(await metric(stage, "consensus_agreement_rate")).toBe(0);
+    expect(await metric(stage, "evaluator_merges_total", { result: "non_finite" })).toBe(1);
   });
 
   test("when the next cycle's miners have their model already", async () => {
@@ -220,17 +213,22 @@ describe("nothing is published", () => {
 
 test("the agreement rate is counted from the ledger, also after a restart", async () => {
   const stage = await openStage({ model: true });
-  const { merges, steps } = stage.ledger;
-  await merges.record({ cycle: 0, version: 1, digest: "d", groups: [] });
-  await steps.mark(1, "merge-not-agreed", { block: 90 });
-  await steps.mark(2, "merge", { block: 130 });
-  await merges.record({ cycle: 3, version: 2, digest: "e", groups: [] });
-  await merges.record({ cycle: 4, version: 3, digest: "f", groups: [] });
-  expect(await agreementRate(stage.ledger, 4)).toBe(0.75);
-  expect(await agreementRate(stage.ledger, 1)).toBe(0.5);
+  const { mergeEnds } = stage.ledger;
+  const all = ["a", "b", "c"];
+  const agreed = { result: "published", expected: all, members: all, synced: all, leftOut: [], agreed: null };
+  await mergeEnds.record({ ...agreed, cycle: 0 });
+  await mergeEnds.record({ ...agreed, cycle: 1, result: "no_quorum", members: [], synced: [] });
+  await mergeEnds.record({ ...agreed, cycle: 2, expected: ["a"], members: ["a"], synced: ["a"] });
+  await mergeEnds.record({ ...agreed, cycle: 3, result: "nothing_to_merge", members: [], synced: [] });
+  await mergeEnds.record({ ...agreed, cycle: 4, members: ["a", "b"], synced: ["a", "b"] });
+  await mergeEnds.record({ ...agreed, cycle: 5, synced: ["a", "b"] });
+  expect(await agreementRate(stage.ledger, 0)).toBe(1);
+  expect(await agreementRate(stage.ledger, 3)).toBe(0.5);
+  expect(await agreementRate(stage.ledger, 5)).toBe(0.5);
+  expect(await agreementRate(stage.ledger, 104)).toBe(0);
   await openRound(stage, 5);
   await merger(stage)();
-  expect(await metric(stage, "consensus_agreement_rate")).toBe(0.75);
+  expect(await metric(stage, "consensus_agreement_rate")).toBe(0.5);
 });
 
 describe("retention", () => {
@@ -284,18 +282,13 @@ describe("several submissions of a group", () => {
   const bestOfOneGroup = async (deltas: readonly number[], merge: Partial<Network["merge"]>) => {
     const stage = await openStage({ model: true });
     const roster = deltas.map((_, index) => onRoster(stage.miner(index + 1), 0));
-    const round = await saveRound(stage, 0, { roster, baseVersion: 0 });
+    const round = await saveRound(stage, 0, { roster, snapshotHash: stage.chain.head.hash });
     await stage.ledger.rounds.setSeed(round.id, "5eed");
     for (const [index, delta] of deltas.entries()) {
       await submit(stage, round, stage.miner(index + 1), [4, 3 + index / 10], delta, 0);
     }
     stage.chain.buildUntil(37);
-    const { ledger, store, inbox, metrics, logger, network } = stage;
-    const duty = new MergeDuty(
-      { ledger, store, inbox, metrics, logger },
-      { ...network, merge: { ...network.merge, ...merge } },
-    );
-    await duty.run(stage.client.head(), never);
+    await merger(stage, { merge })();
     return { stage, base: await valueIn(stage, 0) };
   };
 

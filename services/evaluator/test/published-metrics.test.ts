@@ -2,11 +2,11 @@ import { Registry } from "prom-client";
 import { expect, test } from "vitest";
 import { SubmissionDoor } from "../src/cycle/submission-door.ts";
 import { DownloadDuty } from "../src/downloads/download-duty.ts";
-import { MergeDuty } from "../src/merging/merge-duty.ts";
 import { createEvaluatorMetrics } from "../src/metrics.ts";
 import { CloseRoundDuty } from "../src/scores/close-round-duty.ts";
 import { WeightAgeDuty } from "../src/weights/weight-age-duty.ts";
 import { WeightDuty } from "../src/weights/weight-duty.ts";
+import { mergeDutyOf } from "./merges.ts";
 import { openQueues, useRedis } from "./queues.ts";
 import { saveRound } from "./rounds.ts";
 import { metric, NETUID, never, openStage, type Stage } from "./stage.ts";
@@ -27,7 +27,7 @@ async function restart(stage: Stage) {
   for (const duty of [
     new DownloadDuty({ ...shared, downloads: queues.board("downloads") }),
     new CloseRoundDuty(shared, { network, weightOfOld: 0.9 }),
-    new MergeDuty(shared, network),
+    mergeDutyOf({ ...stage, ledger, metrics }),
     new WeightDuty({ ...shared, weights: queues.board("weights") }, { netuid: NETUID, network, dryRun: false }),
     age,
   ]) {
@@ -74,6 +74,10 @@ test("a restart shows what the process before it showed, and tempos go on counti
   };
   await ledger.scores.closeRound(id, { states: [], rows: [row(1, 0.5), row(2, 0.25)] });
   await ledger.merges.record({ cycle: 0, version: 1, digest: "ef".repeat(32), groups: [] });
+  const members = ["one", "another"];
+  const agreed = { version: "ef".repeat(32), momentum: "ab".repeat(32) };
+  const end = { result: "published", expected: members, members, synced: members, leftOut: [], agreed };
+  await ledger.mergeEnds.record({ cycle: 0, ...end });
   await ledger.steps.mark(0, "merge", { block: 40 });
   const blocks = { firstBlock: 21, plannedBlock: 39, deadlineBlock: 40 };
   const intentId = await intend(stage, { id: "2-0-1", tempo: 1, ...blocks });

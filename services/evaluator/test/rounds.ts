@@ -7,7 +7,7 @@ import type { Player, Stage } from "./stage.ts";
 export async function saveRound(
   { ledger }: Pick<Stage, "ledger">,
   cycle: number,
-  parts: Partial<Pick<Round, "roster" | "baseVersion">> = {},
+  parts: Partial<Pick<Round, "roster" | "baseVersion" | "snapshotHash">> = {},
 ): Promise<Round> {
   const first = 31 + 45 * cycle;
   const round: Round = {

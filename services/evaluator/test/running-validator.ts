@@ -8,6 +8,7 @@ import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { OutcomeFollower } from "@assay/runtime/queue/outcome-follower";
 import { createWorker } from "@assay/runtime/queue/worker";
 import { FakeChainClient } from "@assay/testing/fake/fake-chain-client";
+import { MemoryMergeNetwork } from "@assay/testing/fake/memory-merge-transport";
 import { evaluatorSchema } from "../src/config.ts";
 import { CycleRunner } from "../src/cycle/cycle-runner.ts";
 import { createDownloadProcessor } from "../src/downloads/download-processor.ts";
@@ -42,7 +43,8 @@ export async function startValidator(stage: Stage, queues: Queues): Promise<Runn
     weights: queues.board("weights"),
   };
   const standing = { gate, waiting: new Waiting({ metrics }), silenceMillis: 60_000 };
-  const components = { chain: client, signer: validator.signer, ledger, store, inbox, boards, ...standing };
+  const transport = new MemoryMergeNetwork().join(validator.hotkey);
+  const components = { chain: client, signer: validator.signer, ledger, store, inbox, transport, boards, ...standing };
   const duties = createDuties({ config, network, layout, redis, metrics, logger }, components);
   const runner = new CycleRunner({ chain: client, duties, metrics, logger });
   const options = { concurrency: 1, prefix, logger: createMemoryLogger(), stopGraceMs: 0 };

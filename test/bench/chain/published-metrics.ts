@@ -38,19 +38,9 @@ export async function expectedMetrics(
   return {
     "eval/submissions_per_cycle": (await ledger.submissions.list(newest.round.id)).length,
     ...(rows.length > 0 && { "eval/avg_w_i": rows.reduce((sum, { w }) => sum + w, 0) / rows.length }),
-    ...(await agreement(ledger, newest.round.cycle)),
     ...(result !== null && { "chain/set_weights_success": result.state === "verified" ? 1 : 0 }),
     ...(tempos !== null && { evaluator_tempos_since_verified_weights: tempos }),
   };
-}
-
-async function agreement(ledger: Ledger, newest: number): Promise<Expected> {
-  const cycles = Array.from({ length: newest + 1 }, (_, cycle) => cycle);
-  const merged = await Promise.all(cycles.map(async (cycle) => (await ledger.merges.get(cycle)) !== null));
-  const refused = await Promise.all(cycles.map((cycle) => ledger.steps.done(cycle, "merge-not-agreed")));
-  const agreed = merged.filter(Boolean).length;
-  const failed = refused.filter(Boolean).length;
-  return agreed + failed === 0 ? {} : { "consensus/agreement_rate": agreed / (agreed + failed) };
 }
 
 /** Those that are still wrong after some patience. */

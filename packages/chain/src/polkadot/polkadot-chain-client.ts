@@ -1,5 +1,5 @@
 import type { ChainCommitment, ChainSnapshot } from "@assay/core/round/snapshot";
-import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/units";
+import type { BlockHash, BlockNumber, EpochMillis, Hotkey, Netuid, Uid } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type {
   ChainCall,
@@ -23,7 +23,7 @@ import { unsupportedRuntime } from "./runtime-support.ts";
 import type { ChainSession } from "./session.ts";
 import { readSnapshot, readWeights } from "./snapshot.ts";
 import { StateReads } from "./state-reads.ts";
-import { storageAt } from "./storage.ts";
+import { numberOf, storageAt } from "./storage.ts";
 import { ExtrinsicSubmitter } from "./submitter.ts";
 import { readPendingCommits, readWeightRules } from "./weight-rules.ts";
 
@@ -140,6 +140,13 @@ export class PolkadotChainClient implements ChainClient {
     const session = await this.#connection.session();
     const { specName, specVersion } = await session.request<ChainRuntime>("state_getRuntimeVersion", []);
     return { specName, specVersion };
+  }
+
+  async blockTime(at: BlockHash): Promise<EpochMillis> {
+    return await this.#reads.run(async (session) => {
+      const storage = await storageAt(session, at);
+      return numberOf(await storage.item("timestamp", "now")());
+    });
   }
 
   async snapshot(netuid: Netuid, at: BlockHash): Promise<ChainSnapshot> {

@@ -31,11 +31,15 @@ export type ConfigValues<S> = {
     : ConfigValues<S[K]>;
 };
 
-export type DeepReadonly<T> = T extends readonly (infer Item)[]
-  ? readonly DeepReadonly<Item>[]
-  : T extends object
-    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
-    : T;
+export type DeepReadonly<T> = T extends Primitive
+  ? T
+  : T extends readonly (infer Item)[]
+    ? readonly DeepReadonly<Item>[]
+    : T extends object
+      ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+      : T;
+
+type Primitive = string | number | bigint | boolean | null | undefined;
 
 /** Every leaf by its dotted path, in the schema's order. */
 export function schemaLeaves(schema: ConfigSchema): Map<string, ConfigLeaf> {

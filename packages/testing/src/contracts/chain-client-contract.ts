@@ -93,6 +93,18 @@ export function chainClientContract(
       expect(await validator.finalizedBlockHash(block.number)).toBe(block.hash);
     });
 
+    test("blocks carry their time, and a block that does not exist has none", async () => {
+      const first = chain.head;
+      const second = chain.buildBlock();
+      await reached(validator, second.number);
+      const [earlier, later] = await Promise.all([validator.blockTime(first.hash), validator.blockTime(second.hash)]);
+
+      expect(later).toBeGreaterThan(earlier);
+      await expect(validator.blockTime(`0x${"77".repeat(32)}`)).rejects.toMatchObject({
+        code: ChainErrorCode.BlockUnknown,
+      });
+    });
+
     test("a snapshot holds the subnet as it was put, at one block", async () => {
       const snapshot = await validator.snapshot(NETUID, chain.head.hash);
 

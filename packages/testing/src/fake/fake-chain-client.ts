@@ -13,7 +13,7 @@ import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
 import type { SigningGuard } from "@assay/chain/signing-guard";
 import type { WeightRules } from "@assay/chain/weight-rules";
 import type { ChainCommitment, ChainSnapshot } from "@assay/core/round/snapshot";
-import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/units";
+import type { BlockHash, BlockNumber, EpochMillis, Hotkey, Netuid, Uid } from "@assay/core/units";
 import { type FakeChain, type PendingCall, sortedCommitments } from "./fake-chain.ts";
 import { neuronOf } from "./fake-subnet.ts";
 
@@ -102,6 +102,10 @@ export class FakeChainClient implements ChainClient {
   async commitments(netuid: Netuid, at: BlockHash): Promise<readonly ChainCommitment[]> {
     const { subnet } = this.#connected().subnetAt(at);
     return netuid === subnet.netuid ? sortedCommitments(subnet.commitments) : [];
+  }
+
+  async blockTime(at: BlockHash): Promise<EpochMillis> {
+    return this.#connected().timeOf(at);
   }
 
   async weights(netuid: Netuid, uid: Uid, at?: BlockHash): Promise<readonly (readonly [Uid, number])[]> {

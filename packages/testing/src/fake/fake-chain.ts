@@ -4,7 +4,7 @@ import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
 import { OwnBeacon } from "@assay/chain/timelock/own-beacon";
 import { TIMELOCK_VERSION, type WeightRules, weightWay } from "@assay/chain/weight-rules";
 import type { ChainCommitment, ChainSnapshot, Neuron, SubnetHyperparameters } from "@assay/core/round/snapshot";
-import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "@assay/core/units";
+import type { BlockHash, BlockNumber, EpochMillis, Hotkey, Netuid, Uid } from "@assay/core/units";
 import { applyCall } from "./fake-calls.ts";
 import { beginBlock } from "./fake-hidden-weights.ts";
 import type { FakeSubnet } from "./fake-subnet.ts";
@@ -194,6 +194,10 @@ export class FakeChain {
       hyperparameters,
       commitments: sortedCommitments(commitments),
     };
+  }
+
+  timeOf(hash: BlockHash): EpochMillis {
+    return this.subnetAt(hash).block * SECONDS_PER_BLOCK * 1000;
   }
 
   weightRulesAt(hash: BlockHash, netuid: Netuid): WeightRules {

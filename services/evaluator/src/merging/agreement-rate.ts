@@ -1,26 +1,29 @@
 import type { Ledger } from "@assay/ledger/ledger";
-
-/** Step that marks a cycle whose merge failed: a value was not finite, or it was given up. */
-export const NOT_AGREED_STEP = "merge-not-agreed";
+import type { MergeEndRecord } from "@assay/ledger/merge-ends";
 
 /** Cycles that count: about a week of 100-minute cycles. */
 const CYCLES = 100;
 
 /**
- * Share of the newest merged cycles in which all members agreed; null while none was merged.
+ * Share of the newest cycles in which all members of the merge ended with the same version, we among them; null while
+ * there was no cycle in which at least two validators could merge.
  *
- * As long as we are the only member, a merge that we published is agreed, and one that was given up or left out because
- * of a value that is not finite is not. A cycle in which nobody improved the model had nothing to agree on.
+ * Who was left out before the averages were agreed is no member. A cycle in which nobody offered anything had nothing to
+ * agree on.
  */
-export async function agreementRate(
-  ledger: Pick<Ledger, "merges" | "steps">,
-  newestCycle: number,
-): Promise<number | null> {
-  let agreed = 0;
-  let failed = 0;
-  for (let cycle = newestCycle; cycle >= 0 && cycle > newestCycle - CYCLES; cycle -= 1) {
-    if ((await ledger.merges.get(cycle)) !== null) agreed += 1;
-    else if (await ledger.steps.done(cycle, NOT_AGREED_STEP)) failed += 1;
-  }
-  return agreed + failed === 0 ? null : agreed / (agreed + failed);
+export async function agreementRate(ledger: Pick<Ledger, "mergeEnds">, newestCycle: number): Promise<number | null> {
+  const ends = (await ledger.mergeEnds.list(newestCycle - CYCLES + 1, newestCycle)).filter(hadToAgree);
+  if (ends.length === 0) return null;
+  return ends.filter((end) => disagreementCause(end) === null).length / ends.length;
+}
+
+/** Why a cycle's merge does not count as agreed; null when it does, or had nothing to agree on. */
+export function disagreementCause(end: Omit<MergeEndRecord, "cycle">): string | null {
+  if (!hadToAgree(end)) return null;
+  if (end.result !== "published") return end.result;
+  return end.synced.length === end.members.length ? null : "not_all_synced";
+}
+
+function hadToAgree({ expected, result }: Omit<MergeEndRecord, "cycle">): boolean {
+  return expected.length > 1 && result !== "nothing_to_merge" && result !== "not_expected";
 }

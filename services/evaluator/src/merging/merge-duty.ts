@@ -1,31 +1,29 @@
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
-import type { ChainHead } from "@assay/chain/chain-client";
-import { CheckpointError, CheckpointErrorCode } from "@assay/checkpoint/checkpoint-error";
+import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
 import type { Inbox } from "@assay/checkpoint/inbox/inbox";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
-import type { ModelManifest } from "@assay/core/model-manifest";
+import type { MergeTransport } from "@assay/core/merging/exchange/merge-transport";
+import type { Voice } from "@assay/core/merging/exchange/voice";
 import type { Network } from "@assay/core/network";
 import type { Round } from "@assay/core/round/round";
-import type { ExpertGroup } from "@assay/core/units";
+import type { BlockNumber, Netuid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
-import type { MergeRecord } from "@assay/ledger/merges";
 import type { Logger } from "@assay/runtime/logging/logger";
-import { currentVersion } from "../current-version.ts";
 import { cycleWindows } from "../cycle/cycle-windows.ts";
 import type { Duty } from "../cycle/duty.ts";
 import { type RoundProgress, readRoundProgress } from "../cycle/round-progress.ts";
 import { provisionalEvaluations } from "../evaluations/provisional-evaluations.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
-import { agreementRate, NOT_AGREED_STEP } from "./agreement-rate.ts";
-import { type Best, bestOfEachGroup } from "./best-of-group.ts";
-import { writeLocalGradients } from "./local-gradients.ts";
-import { prepareMerge } from "./prepare-merge.ts";
-
-/** Step under which a cycle's merge is marked as done, whatever came of it. */
-export const MERGE_STEP = "merge";
+import { bestOfEachGroup } from "./best-of-group.ts";
+import { exchangeWindow } from "./exchange-window.ts";
+import { mergeAlone } from "./merge-alone.ts";
+import { type Company, MergeCompany } from "./merge-company.ts";
+import { mergeTogether, prepareOffer, type TogetherPlan, type TogetherRules } from "./merge-together.ts";
+import { type EndedMerge, MERGE_STEP, measureAgreement, noteMergeEnd } from "./note-merge-end.ts";
 
 export interface MergeDutyComponents {
+  readonly chain: Pick<ChainClient, "snapshot" | "blockHash" | "blockTime">;
+  readonly voice: Voice;
+  readonly transport: MergeTransport;
   readonly ledger: Ledger;
   readonly store: CheckpointStore;
   readonly inbox: Inbox;
@@ -33,40 +31,59 @@ export interface MergeDutyComponents {
   readonly logger: Logger;
 }
 
-/** How a cycle's merge ended, as the metric names it. */
-type MergeResult = "published" | "nothing_to_merge" | "non_finite" | "given_up";
+export interface MergeDutyOptions {
+  readonly netuid: Netuid;
+  readonly network: Network;
+  /** How long a merge with others may take; the same for all of them. */
+  readonly timeoutMillis: number;
+}
+
+type Together = Extract<Company, { readonly kind: "together" }>;
+
+/** Averages of each other member that are made again. */
+const AUDITS_PER_REDUCER = 1;
+/** Exchanges of so many cycles stay on disk, for those who missed the newest. */
+const EXCHANGES_KEPT = 2;
 
 /**
- * Makes the next version of the model from the best submissions of each group, once per cycle.
+ * Makes the next version of the model from the best submissions of each group, once per cycle: with the other
+ * validators that may merge, or alone where there is none.
  *
- * Nothing is published when a value is not finite or nobody improved the model: the version then stays. A merge that
- * could no longer reach the next cycle's miners is given up.
+ * Nothing is published when a value is not finite, nobody improved the model, or the others cannot agree: the version
+ * then stays. A merge that could no longer reach the next cycle's miners is given up.
  */
 export class MergeDuty implements Duty {
   readonly name = "merge";
   readonly #components: MergeDutyComponents;
-  readonly #network: Network;
+  readonly #options: MergeDutyOptions;
+  readonly #company: MergeCompany;
   #started = false;
 
-  constructor(components: MergeDutyComponents, network: Network) {
+  constructor(components: MergeDutyComponents, options: MergeDutyOptions) {
     this.#components = components;
-    this.#network = network;
+    this.#options = options;
+    this.#company = new MergeCompany(components, { ...options, self: components.voice.hotkey });
   }
 
   async run(head: ChainHead, signal: AbortSignal): Promise<void> {
-    const { ledger } = this.#components;
+    const { ledger, inbox } = this.#components;
     const newest = await this.#newestRound();
     if (newest === null) return;
-    if (!this.#started) await this.#measureAgreement(newest.cycle);
+    if (!this.#started) await measureAgreement(this.#components, newest.cycle);
     this.#started = true;
     if (await ledger.steps.done(newest.cycle, MERGE_STEP)) return;
-    const windows = cycleWindows(newest.cycle, this.#network.schedule);
-    if (head.number < windows.mergeFirst) return;
-    if (head.number > windows.mergeGivenUpAfter) return await this.#end(newest, head, "given_up");
-    const progress = await readRoundProgress(newest, ledger, this.#components.inbox);
-    const finished = progress.settled === progress.arrived.size && (await this.#hasSeed(newest));
-    if (!finished && head.number < windows.mergeLast) return;
-    await this.#end(newest, head, await this.#merge(newest, progress, head, signal));
+    const { mergeFirst, mergeLast, mergeGivenUpAfter } = cycleWindows(newest.cycle, this.#options.network.schedule);
+    if (head.number < mergeFirst) return;
+    const company = await this.#company.of(newest);
+    if (head.number > mergeGivenUpAfter) return await this.#leave("given_up", newest, head, company);
+    if (company.kind === "not_expected") return await this.#leave("not_expected", newest, head, company);
+    const progress = await readRoundProgress(newest, ledger, inbox);
+    const isFinished = progress.settled === progress.arrived.size && (await this.#hasSeed(newest));
+    const window = exchangeWindow(newest.cycle, this.#options.network, this.#options.timeoutMillis);
+    const takenAt = company.kind === "together" ? window.offerLast : mergeLast;
+    if (!isFinished && head.number < takenAt) return;
+    if (company.kind === "alone") return await this.#mergeAlone(newest, progress, head, signal);
+    await this.#mergeTogether(newest, progress, company, { head, first: window.first }, signal);
   }
 
   async #newestRound(): Promise<Round | null> {
@@ -80,85 +97,106 @@ export class MergeDuty implements Duty {
     return record !== null && record.seed !== null;
   }
 
-  async #merge(round: Round, progress: RoundProgress, head: ChainHead, signal: AbortSignal): Promise<MergeResult> {
-    const { ledger, store, logger } = this.#components;
-    const { topSubmissions } = this.#network.merge;
-    const best = bestOfEachGroup(round, await provisionalEvaluations(round.id, ledger), topSubmissions);
-    const current = await currentVersion(store);
-    // A crash between publishing and writing it down: the version of this round is there already.
-    const published = current.version > round.baseVersion ? await store.manifest(current.version) : null;
-    if (published?.cycle !== round.cycle && best.size === 0) return "nothing_to_merge";
-    const merged =
-      published?.cycle === round.cycle
-        ? { manifest: published, uids: uidsOf(best) }
-        : await this.#publish(round, best, progress, head, signal);
-    if (merged === null) return "non_finite";
-    const { version, digest } = merged.manifest;
-    await ledger.merges.record({ cycle: round.cycle, version, digest, groups: merged.uids });
-    logger.info("Inter-validator merging complete: 1/1 validators synced", {
-      round: round.id,
-      version,
-      groups: best.size,
-      digest: digest.slice(0, 12),
+  async #mergeAlone(round: Round, progress: RoundProgress, head: ChainHead, signal: AbortSignal): Promise<void> {
+    const { merge } = this.#options.network;
+    const plan = { ...(await this.#plan(round, progress)), block: head.number };
+    const ended = await mergeAlone(plan, { ...this.#components, merge }, signal);
+    const isPublished = ended.result === "published";
+    const members = isPublished ? [this.#self] : [];
+    await this.#note({
+      round,
+      block: head.number,
+      end: { result: ended.result, expected: [this.#self], members, synced: members, leftOut: [], agreed: null },
+      published: isPublished ? ended : null,
     });
-    return "published";
   }
 
-  async #publish(
+  /** Makes what we offer as soon as it can be made, and merges once the merge's time has begun. */
+  async #mergeTogether(
     round: Round,
-    best: ReadonlyMap<ExpertGroup, readonly Best[]>,
-    { submissions }: RoundProgress,
-    head: ChainHead,
+    progress: RoundProgress,
+    company: Together,
+    { head, first }: { readonly head: ChainHead; readonly first: BlockNumber },
     signal: AbortSignal,
-  ): Promise<Merged | null> {
-    const { store, logger } = this.#components;
-    const { merge } = this.#network;
-    const folder = join(store.layout.tmp, `merge-${round.cycle}`);
-    try {
-      const local = await writeLocalGradients({ round, best, submissions, folder }, { store, merge, logger }, signal);
-      if (local.size === 0) return null;
-      const gradients = new Map([...local].map(([group, { path }]) => [group, path]));
-      const manifest = await prepareMerge({ round, gradients, block: head.number }, { store, merge }, signal);
-      await store.makeCurrent(manifest.version);
-      return { manifest, uids: [...local].flatMap(([group, { uids }]) => uids.map((uid) => ({ group, uid }))) };
-    } catch (error) {
-      if (!(error instanceof CheckpointError) || error.code !== CheckpointErrorCode.MergeNonFinite) throw error;
-      logger.error("Merge left out: a value is not finite", { round: round.id }, error);
-      return null;
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+  ): Promise<void> {
+    const plan = await this.#plan(round, progress);
+    if (head.number < first) return await prepareOffer(plan, this.#components, this.#rules, signal);
+    const startedAt = await this.#startedAt(first, head);
+    if (startedAt === null) return;
+    const terms: TogetherPlan = { ...plan, ...this.#peersOf(company), block: first, startedAt };
+    const { result, manifest, own, members, synced, leftOut, agreed } = await mergeTogether(
+      terms,
+      this.#components,
+      this.#rules,
+      signal,
+    );
+    const taken = [...own].flatMap(([group, { uids }]) => uids.map((uid) => ({ group, uid })));
+    await this.#note({
+      round,
+      block: head.number,
+      end: { result, expected: expectedIn(company, this.#self), members, synced, leftOut, agreed },
+      published: manifest && { manifest, taken },
+    });
+    await this.#components.transport.forgetBefore(round.cycle + 1 - EXCHANGES_KEPT);
   }
 
-  async #end(round: Round, head: ChainHead, result: MergeResult): Promise<void> {
-    const { ledger, metrics, logger } = this.#components;
-    const { id: roundId, cycle } = round;
-    const block = head.number;
-    if (result === "given_up" || result === "non_finite") await ledger.steps.mark(cycle, NOT_AGREED_STEP, { block });
-    if (result !== "published") await ledger.events.append({ kind: `merge_${result}`, block, fields: { roundId } });
-    await ledger.steps.mark(cycle, MERGE_STEP, { block });
-    metrics.merges.inc({ result });
-    await this.#measureAgreement(cycle);
-    if (result === "nothing_to_merge")
-      logger.warn("Nothing to merge: no submission improved the model", { round: roundId });
-    if (result === "given_up") {
-      logger.warn("Merge given up: the next cycle's miners have their model already", { round: roundId });
-    }
+  /** By our own clock when the merge's first block was made: only what the chain says lies between, no local clock. */
+  async #startedAt(first: BlockNumber, head: ChainHead): Promise<number | null> {
+    const { chain } = this.#components;
+    const hash = await chain.blockHash(first);
+    if (hash === null) return null;
+    const [begun, newest] = await Promise.all([chain.blockTime(hash), chain.blockTime(head.hash)]);
+    return Date.now() - Math.max(0, newest - begun);
   }
 
-  async #measureAgreement(newestCycle: number): Promise<void> {
-    const { ledger, metrics } = this.#components;
-    const rate = await agreementRate(ledger, newestCycle);
-    if (rate !== null) metrics.agreementRate.set(rate);
+  async #plan(
+    round: Round,
+    { submissions }: RoundProgress,
+  ): Promise<Pick<TogetherPlan, "round" | "best" | "submissions">> {
+    const evaluations = await provisionalEvaluations(round.id, this.#components.ledger);
+    return {
+      round,
+      submissions,
+      best: bestOfEachGroup(round, evaluations, this.#options.network.merge.topSubmissions),
+    };
+  }
+
+  #peersOf({ others, own }: Together): Pick<TogetherPlan, "peers" | "shares"> {
+    if (this.#options.network.merge.stakeWeighted !== true) return { peers: others };
+    const all = [own, ...others.values()];
+    return {
+      peers: others,
+      shares: new Map(all.map(({ hotkey, stakeRao }) => [hotkey, Math.max(1, Number(stakeRao))])),
+    };
+  }
+
+  get #self(): string {
+    return this.#components.voice.hotkey;
+  }
+
+  get #rules(): TogetherRules {
+    const { netuid, network, timeoutMillis } = this.#options;
+    return { netuid, merge: network.merge, timeoutMillis, auditsPerReducer: AUDITS_PER_REDUCER };
+  }
+
+  async #leave(result: "given_up" | "not_expected", round: Round, head: ChainHead, company: Company): Promise<void> {
+    const end = {
+      result,
+      expected: expectedIn(company, this.#self),
+      members: [],
+      synced: [],
+      leftOut: [],
+      agreed: null,
+    };
+    await this.#note({ round, block: head.number, end, published: null });
+  }
+
+  async #note(merge: EndedMerge): Promise<void> {
+    await noteMergeEnd(merge, this.#components);
   }
 }
 
-/** A published version, and whose submissions its groups took. */
-interface Merged {
-  readonly manifest: ModelManifest;
-  readonly uids: MergeRecord["groups"];
-}
-
-function uidsOf(best: ReadonlyMap<ExpertGroup, readonly Best[]>): MergeRecord["groups"] {
-  return [...best].flatMap(([group, all]) => all.map(({ uid }) => ({ group, uid })));
+function expectedIn(company: Company, self: string): readonly string[] {
+  if (company.kind === "alone") return [self];
+  return company.kind === "not_expected" ? company.others : [self, ...company.others.keys()].sort();
 }

@@ -27,6 +27,8 @@ export interface TogetherPlan {
   readonly peers: ReadonlyMap<Hotkey, MergePeer>;
   /** When the time began to run, in milliseconds since 1970 by the chain's clock. */
   readonly startedAt: number;
+  /** What each counts in the mean, ourselves too; all alike when not given. */
+  readonly shares?: ReadonlyMap<Hotkey, number>;
 }
 
 export interface TogetherTools {
@@ -55,6 +57,27 @@ export interface TogetherEnd {
   /** Of them, who has the agreed version. */
   readonly synced: readonly Hotkey[];
   readonly leftOut: readonly LeftOut[];
+  /** What the members agreed on; null when they did not. */
+  readonly agreed: AgreedVersion | null;
+}
+
+/**
+ * Makes what we offer to a cycle's merge, once: {@link mergeTogether} finds it on disk. For when there is time before
+ * the merge begins.
+ */
+export async function prepareOffer(
+  plan: Pick<TogetherPlan, "round" | "best" | "submissions">,
+  tools: Pick<TogetherTools, "store" | "logger">,
+  rules: Pick<TogetherRules, "merge">,
+  signal: AbortSignal,
+): Promise<void> {
+  const baseVersion = await mergeBase(plan.round, tools.store);
+  const release = tools.store.pin(baseVersion);
+  try {
+    await offerOf(plan, tools, rules, baseVersion, signal);
+  } finally {
+    release();
+  }
 }
 
 /**
@@ -74,7 +97,7 @@ export async function mergeTogether(
   const release = store.pin(baseVersion);
   try {
     const folder = store.layout.exchangeFolder(plan.round.cycle);
-    const own = await ownContribution(folder, (files) => ownGradients(plan, tools, rules, baseVersion, files, signal));
+    const own = await offerOf(plan, tools, rules, baseVersion, signal);
     const exchange = await openExchange(plan, tools, rules, baseVersion, signal);
     const terms = sessionTerms(plan, tools, rules, { baseVersion, folder, own }, signal);
     const end = await new MergeSession({ exchange, transport, logger }, terms).run(signal);
@@ -87,6 +110,7 @@ export async function mergeTogether(
       members: end.kind === "given_up" ? [] : [...end.attempt.members.keys()],
       synced: exchange.synced,
       leftOut: exchange.leftOut,
+      agreed: end.kind === "given_up" ? null : end.version,
     };
   } finally {
     release();
@@ -94,7 +118,7 @@ export async function mergeTogether(
 }
 
 function sessionTerms(
-  { round: { cycle }, peers, startedAt, block }: TogetherPlan,
+  { round: { cycle }, peers, startedAt, block, shares }: TogetherPlan,
   { store, voice }: TogetherTools,
   { merge, timeoutMillis, auditsPerReducer }: TogetherRules,
   ground: { readonly baseVersion: ModelVersion; readonly folder: string; readonly own: OwnContribution },
@@ -109,6 +133,7 @@ function sessionTerms(
     startedAt,
     timeoutMillis,
     auditsPerReducer,
+    ...(shares !== undefined && { shares }),
     prepare: async (gradients, due) => {
       const manifest = await prepareMerge({ round: { cycle, baseVersion }, gradients, block }, { store, merge }, due);
       return await namesOf(manifest, store, due);
@@ -124,11 +149,22 @@ async function mergeBase({ cycle }: Round, store: CheckpointStore): Promise<Mode
   return manifest.cycle === cycle && manifest.parent !== null ? manifest.parent : current.version;
 }
 
+async function offerOf(
+  plan: Pick<TogetherPlan, "round" | "best" | "submissions">,
+  tools: Pick<TogetherTools, "store" | "logger">,
+  rules: Pick<TogetherRules, "merge">,
+  baseVersion: ModelVersion,
+  signal: AbortSignal,
+): Promise<OwnContribution> {
+  const folder = tools.store.layout.exchangeFolder(plan.round.cycle);
+  return await ownContribution(folder, (files) => ownGradients(plan, tools, rules, baseVersion, files, signal));
+}
+
 /** Measured against another version than the one that is merged from, submissions are worth nothing here. */
 async function ownGradients(
-  { round, best, submissions }: TogetherPlan,
-  { store, logger }: TogetherTools,
-  { merge }: TogetherRules,
+  { round, best, submissions }: Pick<TogetherPlan, "round" | "best" | "submissions">,
+  { store, logger }: Pick<TogetherTools, "store" | "logger">,
+  { merge }: Pick<TogetherRules, "merge">,
   baseVersion: ModelVersion,
   folder: string,
   signal: AbortSignal,

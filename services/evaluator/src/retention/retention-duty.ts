@@ -6,7 +6,7 @@ import type { RoundRecord } from "@assay/ledger/rounds";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { Duty } from "../cycle/duty.ts";
 import { unfinishedDownloads } from "../downloads/fetch-submission.ts";
-import { MERGE_STEP } from "../merging/merge-duty.ts";
+import { MERGE_STEP } from "../merging/note-merge-end.ts";
 
 const RETENTION_STEP = "retention";
 

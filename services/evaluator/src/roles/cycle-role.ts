@@ -15,6 +15,8 @@ import { type EvaluatorConfig, networkFile } from "../config.ts";
 import { CycleRunner } from "../cycle/cycle-runner.ts";
 import { createDownloadProcessor } from "../downloads/download-processor.ts";
 import { HeadPulse } from "../head-pulse.ts";
+import { HttpMergeTransport } from "../merging/exchange/http-merge-transport.ts";
+import { voiceOf } from "../merging/exchange/signer-voice.ts";
 import { ModelImport } from "../model-import.ts";
 import { ModelUpload } from "../object-store/model-upload.ts";
 import { JobBoard } from "../queue/job-board.ts";
@@ -46,9 +48,10 @@ export async function cycleRole(ground: Ground): Promise<Role> {
   const chain = createChain(ground, { signer, guard: gate }, silenceMillis);
   const store = new CheckpointStore({ logger }, { root: layout.root, keepVersions: config.max_checkpoints_cached });
   const inbox = new Inbox(layout.inbox);
+  const transport = createTransport(ground, chain, signer);
   const boards = createBoards(ground);
   const standing = { gate, waiting, silenceMillis };
-  const components: DutyComponents = { chain, signer, ledger, store, inbox, boards, ...standing };
+  const components: DutyComponents = { chain, signer, ledger, store, inbox, transport, boards, ...standing };
   const duties = createDuties(ground, components);
   const runner = new CycleRunner({ chain, duties, metrics: ground.metrics, logger });
   const pulse = new HeadPulse({ chain, clock: new SystemClock(), metrics: ground.metrics }, { silenceMillis });
@@ -114,6 +117,13 @@ function createChain(ground: Ground, signing: Signing, headSilenceMillis: number
 
 function addressesIn(list: string): readonly string[] {
   return list === "" ? [] : list.split(",").map((each) => each.trim());
+}
+
+/** Peers know us by what our hotkey signs, and fetch what we show from our own model server. */
+function createTransport({ config, layout }: Ground, chain: PolkadotChainClient, signer: Signer): HttpMergeTransport {
+  const head = () => chain.head();
+  const { allow_private_addresses: allowPrivateAddresses } = config.downloads;
+  return new HttpMergeTransport({ layout, voice: voiceOf(signer), head }, { allowPrivateAddresses });
 }
 
 function createBoards({ config, redis }: Ground): DutyComponents["boards"] {

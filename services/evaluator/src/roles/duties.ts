@@ -2,6 +2,7 @@ import type { ChainClient } from "@assay/chain/chain-client";
 import type { Signer } from "@assay/chain/hotkey";
 import type { Inbox } from "@assay/checkpoint/inbox/inbox";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
+import type { MergeTransport } from "@assay/core/merging/exchange/merge-transport";
 import type { Ledger } from "@assay/ledger/ledger";
 import { SystemClock } from "@assay/runtime/time/clock";
 import { CommitmentDuty } from "../commitments/commitment-duty.ts";
@@ -14,6 +15,7 @@ import { StatusLineDuty } from "../cycle/status-line-duty.ts";
 import { SubmissionDoor } from "../cycle/submission-door.ts";
 import { DownloadDuty } from "../downloads/download-duty.ts";
 import { EvaluationDuty } from "../evaluations/evaluation-duty.ts";
+import { voiceOf } from "../merging/exchange/signer-voice.ts";
 import { MergeDuty } from "../merging/merge-duty.ts";
 import type { JobBoard } from "../queue/job-board.ts";
 import { ReceiptCommitmentDuty } from "../receipts/receipt-commitment-duty.ts";
@@ -36,6 +38,7 @@ export interface DutyComponents {
   readonly ledger: Ledger;
   readonly store: CheckpointStore;
   readonly inbox: Inbox;
+  readonly transport: MergeTransport;
   readonly gate: SigningGate;
   readonly waiting: Waiting;
   /** Longest time between two blocks before the chain counts as silent. */
@@ -49,7 +52,7 @@ export interface DutyComponents {
 
 /** Everything the validator does, in the order of a cycle. */
 export function createDuties(ground: Ground, components: DutyComponents): Duty[] {
-  const { chain, signer, ledger, store, inbox, boards, gate, waiting, silenceMillis } = components;
+  const { chain, signer, ledger, store, inbox, transport, boards, gate, waiting, silenceMillis } = components;
   const { config, network, layout, metrics, logger } = ground;
   const { netuid, max_checkpoints_cached: keepVersions } = config;
   const door = new SubmissionDoor(ledger, network);
@@ -73,7 +76,10 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
       { ...rules, ...kept, code: VERSION },
     ),
     new ReceiptCommitmentDuty({ chain, ledger, maySign, metrics, logger }, { netuid, network }),
-    new MergeDuty({ ledger, store, inbox, metrics, logger }, network),
+    new MergeDuty(
+      { chain, voice: voiceOf(signer), transport, ledger, store, inbox, metrics, logger },
+      { netuid, network, timeoutMillis: mergeTimeoutMillis(ground) },
+    ),
     new CommitmentDuty({ chain, signer, ledger, maySign, metrics, logger }, { netuid, network }),
     new CommitmentRiskDuty({ chain, ledger, metrics, logger }, { netuid, network }),
     new WeightDuty(
@@ -87,4 +93,8 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
       { network, everyBlocks: config.status_every_blocks },
     ),
   ];
+}
+
+function mergeTimeoutMillis({ config, network }: Ground): number {
+  return 1000 * (network.merge.timeoutSeconds ?? config.consensus_timeout);
 }

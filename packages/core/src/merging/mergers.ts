@@ -1,0 +1,28 @@
+import type { ChainSnapshot, Neuron } from "../round/snapshot.ts";
+import type { Hotkey } from "../units.ts";
+import type { MergePeer } from "./exchange/merge-transport.ts";
+
+/** A validator that may merge, as the chain knew it at the round's snapshot. */
+export interface Merger extends MergePeer {
+  /** As {@link Neuron.stakeRao}. */
+  readonly stakeRao: bigint;
+}
+
+/**
+ * Everybody who may merge, in hotkey order: whoever has a permit and says on chain where its model server answers. The
+ * same for all validators, as all read it at the same block.
+ *
+ * @param validators where the network names them: nobody besides, permit and address still needed.
+ */
+export function mergersOf({ neurons }: Pick<ChainSnapshot, "neurons">, validators?: readonly Hotkey[]): Merger[] {
+  return neurons
+    .filter(({ hotkey, validatorPermit }) => validatorPermit && (validators?.includes(hotkey) ?? true))
+    .flatMap((neuron) => mergerOf(neuron) ?? [])
+    .sort((a, b) => (a.hotkey < b.hotkey ? -1 : 1));
+}
+
+function mergerOf({ hotkey, axon, stakeRao }: Neuron): Merger | null {
+  if (axon === null || axon.port === 0) return null;
+  const host = axon.ip.includes(":") ? `[${axon.ip}]` : axon.ip;
+  return { hotkey, url: `http://${host}:${axon.port}`, stakeRao };
+}
