@@ -77,7 +77,7 @@ test("an evaluator killed once in every phase of a cycle sets the weights that t
   const reports: CycleReport[] = [];
   const expected: Record<string, number>[] = [];
   const averages = new Map<number, number>();
-  const ledger = await Ledger.open({ path: subnet.ledgerPath }, { logger });
+  const ledger = await Ledger.open({ path: subnet.validator.ledgerPath }, { logger });
   onTestFinished(async () => await ledger.stop());
   const sources = { ledger, chain, parts, validatorUid: VALIDATOR_UID };
   for await (const report of followCycles(sources, { count: 2, network }, abort.signal)) {
@@ -101,8 +101,8 @@ test("an evaluator killed once in every phase of a cycle sets the weights that t
 async function killIn(phase: Phase, cycle: number): Promise<void> {
   const { firstBlock, lastBlock } = phaseWindow(cycle, phase, network.schedule);
   await blockReached(chain, firstBlock + Math.floor((lastBlock - firstBlock) / 6), abort.signal);
-  await subnet.killEvaluator();
-  await subnet.startEvaluator();
+  await subnet.validator.killEvaluator();
+  await subnet.validator.startEvaluator();
 }
 
 /** What an evaluation of the same submissions without any interruption gives for a cycle. */

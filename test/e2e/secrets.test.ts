@@ -93,9 +93,9 @@ test("an evaluator with an encrypted hotkey sets weights, and nothing that it wr
   expect((await weightsOfFirstCycle(subnet)).length).toBeGreaterThan(0);
 
   expect(await weightsDiff(subnet)).toMatchObject({ equal: true, intent: { state: "verified" } });
-  const children = await descendants(subnet.evaluatorPid);
+  const children = await descendants(subnet.validator.evaluatorPid);
   const environments = await Promise.all(children.map((pid) => readFile(`/proc/${pid}/environ`)));
-  await writeReport(subnet.evaluatorPid, reports);
+  await writeReport(subnet.validator.evaluatorPid, reports);
   await subnet.stop();
 
   const files = (await readdir(root, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
@@ -147,7 +147,7 @@ function secretsIn(bytes: Buffer): string[] {
 
 async function weightsOfFirstCycle(subnet: LocalSubnet) {
   const chain = subnet.createChainReader(logger);
-  const ledger = await Ledger.open({ path: subnet.ledgerPath }, { logger });
+  const ledger = await Ledger.open({ path: subnet.validator.ledgerPath }, { logger });
   await chain.start(AbortSignal.timeout(10_000));
   try {
     const sources = { ledger, chain, parts, validatorUid: VALIDATOR_UID };
@@ -162,7 +162,7 @@ async function weightsOfFirstCycle(subnet: LocalSubnet) {
 }
 
 /** What `assay weights diff` says beside the running evaluator. */
-async function weightsDiff({ chainUrl, ledgerPath }: LocalSubnet): Promise<unknown> {
+async function weightsDiff({ chainUrl, validator: { ledgerPath } }: LocalSubnet): Promise<unknown> {
   const main = fileURLToPath(new URL("../../packages/cli/src/main.ts", import.meta.url));
   const args = ["--conditions=source", main, "weights", "diff", "--hotkey", golden.address, "--json"];
   const { PATH } = process.env;

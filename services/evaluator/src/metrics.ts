@@ -141,6 +141,12 @@ export function createEvaluatorMetrics(registry: Registry) {
       labelNames: ["result"],
       registers,
     }),
+    mergeSeconds: new Histogram({
+      name: "evaluator_merge_seconds",
+      help: "Time that merges with other validators took, from their first block on",
+      buckets: [1, 2, 5, 10, 20, 30, 45, 60, 120],
+      registers,
+    }),
     leftOutOfMerges: new Counter({
       name: "evaluator_merge_left_out_total",
       help: "Validators that a merge went on without, by reason",

@@ -108,6 +108,6 @@ async function flushRedis({ subnet, signal }: FaultScene): Promise<void> {
 }
 
 async function killEvaluator({ subnet }: FaultScene): Promise<void> {
-  await subnet.killEvaluator();
-  await subnet.startEvaluator();
+  await subnet.validator.killEvaluator();
+  await subnet.validator.startEvaluator();
 }

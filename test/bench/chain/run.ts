@@ -49,7 +49,7 @@ export async function runChainBench(
     write(`Working in ${root}`);
     const logger = createMemoryLogger();
     const stage = await openChaosStage(root, options, { logger, stack, write });
-    const ledger = await Ledger.open({ path: stage.subnet.ledgerPath }, { logger });
+    const ledger = await Ledger.open({ path: stage.subnet.validator.ledgerPath }, { logger });
     stack.defer(() => ledger.stop());
     const result = await play({ stage, ledger, options, write });
     if (options.directory === null && isWell(result)) stack.defer(() => rm(root, { recursive: true, force: true }));

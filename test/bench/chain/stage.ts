@@ -88,5 +88,5 @@ export async function openChaosStage(
   const chain = subnet.createChainReader(logger);
   await chain.start(AbortSignal.timeout(60_000));
   stack.defer(() => chain.stop());
-  return { subnet, network, folders, proxies, chain, watch: new ValidatorWatch(subnet.evaluatorAdminUrl) };
+  return { subnet, network, folders, proxies, chain, watch: new ValidatorWatch(subnet.validator.evaluatorAdminUrl) };
 }

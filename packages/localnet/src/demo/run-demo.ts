@@ -65,7 +65,7 @@ async function* playCycles(
   signal: AbortSignal,
 ): AsyncGenerator<CycleReport> {
   const chain = subnet.createChainReader(logger);
-  const ledger = await Ledger.open({ path: subnet.ledgerPath }, { logger });
+  const ledger = await Ledger.open({ path: subnet.validator.ledgerPath }, { logger });
   try {
     await chain.start(signal);
     await subnet.run();

@@ -44,6 +44,8 @@ export interface MinerSettings {
   readonly chainEndpoint: string;
   readonly modelServerUrl: string;
   readonly authToken: string;
+  /** Model servers of other validators, which get the same submission; none when not given. */
+  readonly submitAlsoTo?: readonly { readonly modelServerUrl: string; readonly authToken: string }[] | undefined;
   /** Folder of this miner's files; created if missing. */
   readonly workDirectory: string;
   /** YAML file with the network's rules: the schedule and the number of expert groups. */
@@ -69,6 +71,7 @@ const settingsSchema: z.ZodType<MinerSettings> = z.strictObject({
   chainEndpoint: text,
   modelServerUrl: z.url(),
   authToken: text,
+  submitAlsoTo: z.array(z.strictObject({ modelServerUrl: z.url(), authToken: text })).optional(),
   workDirectory: text,
   networkFile: text,
   seed: natural,

@@ -196,10 +196,16 @@ export class Miner {
     if (isLate) await blockReached(chain, lastBlock + BLOCKS_LATE, signal);
     else await this.reached(cycle, "submission", signal);
     const closes = isLate ? lastBlock + BLOCKS_LATE_AT_MOST : lastBlock;
-    const { block, attempts } = await untilBlock(chain, closes, signal, (window) =>
-      submitFile({ heads: chain, signer, journal }, { ...this.config, isPatient: !isLate }, file, window),
+    const submitTo = async (server: Pick<MinerConfig, "modelServerUrl" | "authToken">) => {
+      const { block, attempts } = await untilBlock(chain, closes, signal, (window) =>
+        submitFile({ heads: chain, signer, journal }, { ...this.config, ...server, isPatient: !isLate }, file, window),
+      );
+      journal("submitted", { block, attempts, sha256: file.sha256, pull: file.url !== null });
+    };
+    const others = (this.config.submitAlsoTo ?? []).map((server) =>
+      this.attempt("submit_failed", signal, () => submitTo(server)),
     );
-    journal("submitted", { block, attempts, sha256: file.sha256, pull: file.url !== null });
+    await Promise.all([submitTo(this.config), ...others]);
   }
 
   private async commit(

@@ -32,7 +32,7 @@ export interface FaultProxy {
 }
 
 /** Starts a proxy on loopback. Any protocol over TCP passes, so also HTTP and WebSocket without encryption. */
-export async function openFaultProxy(target: string): Promise<FaultProxy> {
+export async function openFaultProxy(target: string, { host = "127.0.0.1" } = {}): Promise<FaultProxy> {
   const proxied = new URL(target);
   const links = new Set<Link>();
   let fault: Fault | null = null;
@@ -46,9 +46,9 @@ export async function openFaultProxy(target: string): Promise<FaultProxy> {
     links.add(link);
     client.on("close", () => links.delete(link));
   });
-  const port = await listen(server);
+  const port = await listen(server, host);
   return {
-    url: `${proxied.protocol}//127.0.0.1:${port}${proxied.pathname === "/" ? "" : proxied.pathname}`,
+    url: `${proxied.protocol}//${host}:${port}${proxied.pathname === "/" ? "" : proxied.pathname}`,
     get accepted() {
       return count.accepted;
     },
@@ -68,8 +68,8 @@ export async function openFaultProxy(target: string): Promise<FaultProxy> {
   };
 }
 
-async function listen(server: Server): Promise<number> {
-  server.listen(0, "127.0.0.1");
+async function listen(server: Server, host: string): Promise<number> {
+  server.listen(0, host);
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("The proxy has no port");

@@ -107,6 +107,7 @@ export class MergeDuty implements Duty {
       round,
       block: head.number,
       end: { result: ended.result, expected: [this.#self], members, synced: members, leftOut: [], agreed: null },
+      seconds: null,
       published: isPublished ? ended : null,
     });
   }
@@ -135,6 +136,7 @@ export class MergeDuty implements Duty {
       round,
       block: head.number,
       end: { result, expected: expectedIn(company, this.#self), members, synced, leftOut, agreed },
+      seconds: (Date.now() - startedAt) / 1000,
       published: manifest && { manifest, taken },
     });
     await this.#components.transport.forgetBefore(round.cycle + 1 - EXCHANGES_KEPT);
@@ -188,7 +190,7 @@ export class MergeDuty implements Duty {
       leftOut: [],
       agreed: null,
     };
-    await this.#note({ round, block: head.number, end, published: null });
+    await this.#note({ round, block: head.number, end, seconds: null, published: null });
   }
 
   async #note(merge: EndedMerge): Promise<void> {

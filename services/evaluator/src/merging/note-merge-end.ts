@@ -22,6 +22,8 @@ export interface EndedMerge {
   readonly round: Round;
   readonly block: BlockNumber;
   readonly end: Omit<MergeEndRecord, "cycle">;
+  /** From the merge's first block on; null for one without others. */
+  readonly seconds: number | null;
   readonly published: { readonly manifest: ModelManifest; readonly taken: MergeRecord["groups"] } | null;
 }
 
@@ -52,6 +54,7 @@ export async function noteMergeEnd(merge: EndedMerge, components: MergeEndCompon
   await ledger.mergeEnds.record({ cycle, ...end });
   await ledger.steps.mark(cycle, MERGE_STEP, { block });
   metrics.merges.inc({ result: end.result });
+  if (merge.seconds !== null) metrics.mergeSeconds.observe(merge.seconds);
   const cause = disagreementCause(end);
   if (cause !== null) metrics.disagreements.inc({ cause });
   await measureAgreement(components, cycle);
@@ -69,7 +72,7 @@ export async function measureAgreement(
 }
 
 async function notePublished(
-  { round, end }: EndedMerge,
+  { round, end, seconds }: EndedMerge,
   { manifest: { version, digest }, taken }: NonNullable<EndedMerge["published"]>,
   { ledger, logger }: MergeEndComponents,
 ): Promise<void> {
@@ -80,5 +83,6 @@ async function notePublished(
     version,
     groups: new Set(taken.map(({ group }) => group)).size,
     digest: digest.slice(0, 12),
+    ...(seconds !== null && { seconds: Math.round(seconds * 10) / 10 }),
   });
 }
