@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decodeIp, encodeIp } from "./ip-address.ts";
+import { decodeIp, encodeIp, isSameIp, isServableIp } from "./ip-address.ts";
 
 test.each([
   ["8.8.8.8", { type: 4, value: 134_744_072n }],
@@ -20,4 +20,30 @@ test("stored numbers become text again; unknown versions become nothing", () => 
   expect(decodeIp(4, 134_744_072n)).toBe("8.8.8.8");
   expect(decodeIp(6, 0x20010db8_0000_0000_0000_0000_0000_0007n)).toBe("2001:db8:0:0:0:0:0:7");
   expect(decodeIp(5, 1n)).toBeNull();
+});
+
+test.each([
+  ["203.0.113.7", true],
+  ["127.0.0.2", true],
+  ["2001:db8::7", true],
+  ["127.0.0.1", false],
+  ["255.255.255.255", false],
+  ["0.0.0.0", false],
+  ["::1", false],
+  ["0:0:0:0:0:0:0:1", false],
+  ["ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", false],
+  ["::", false],
+  ["validator.example", false],
+])("%s can be served: %s", (ip, servable) => {
+  expect(isServableIp(ip)).toBe(servable);
+});
+
+test.each([
+  ["2001:db8::7", "2001:DB8:0:0:0:0:0:7", true],
+  ["203.0.113.7", "203.0.113.7", true],
+  ["203.0.113.7", "203.0.113.8", false],
+  ["203.0.113.7", "::ffff:203.0.113.7", false],
+  ["validator.example", "validator.example", false],
+])("%s and %s are one address: %s", (one, other, same) => {
+  expect(isSameIp(one, other)).toBe(same);
 });

@@ -22,6 +22,27 @@ export function encodeIp(ip: string): StoredIp | null {
   return { type: 6, value: joinNumbers([...left, ...zeros, ...right], 16n) };
 }
 
+const BITS = { 4: 32n, 6: 128n } as const;
+/** 127.0.0.1 and ::1, of which the chain refuses each by its number; the rest of 127.0.0.0/8 it takes. */
+const LOOPBACK = { 4: 0x7f00_0001n, 6: 1n } as const;
+
+/**
+ * Whether `serve_axon` takes an address: all but 127.0.0.1, ::1 and the highest of each protocol. The unspecified one,
+ * which the chain takes too, is none at which anybody could be reached.
+ */
+export function isServableIp(ip: string): boolean {
+  const stored = encodeIp(ip);
+  if (stored === null) return false;
+  const { type, value } = stored;
+  return value !== 0n && value !== LOOPBACK[type] && value !== (1n << BITS[type]) - 1n;
+}
+
+/** Whether two texts name one address, however they are written. */
+export function isSameIp(one: string, other: string): boolean {
+  const [a, b] = [encodeIp(one), encodeIp(other)];
+  return a !== null && b !== null && a.type === b.type && a.value === b.value;
+}
+
 /** Writes a stored address as text; IPv6 in full, without `::`. Returns null for another protocol version. */
 export function decodeIp(type: number, value: bigint): string | null {
   if (type === 4) return splitNumber(value, 4, 8n).join(".");

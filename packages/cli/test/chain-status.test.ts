@@ -34,6 +34,7 @@ test("tells of the endpoint, the subnet's rules and our neuron", async () => {
       hyperparameters: expect.objectContaining({ tempo: 360, weightsRateLimit: 100, stakeThresholdRao: "0" }),
     },
     neuron: expect.objectContaining({ hotkey: hotkeys[0], uid: 0, validatorPermit: true, lastUpdate: 0 }),
+    axon: { served: null, configured: null },
     problems: [],
   });
 });
@@ -47,6 +48,27 @@ test("for people, about another hotkey and without a wallet", async () => {
   expect(out).toContain("  neurons              4, 1 of them with permit\n");
   expect(out).toContain("  last update  never\n");
   expect(out).toContain("CHAIN_NO_PERMIT: The hotkey has no validator permit | netuid: 2");
+});
+
+test("the axon that the chain holds stands beside the configured one", async () => {
+  const { env, chain, hotkeys } = await validatorStage();
+  const axon = { block: 1, version: 1, ip: 3_405_803_783, port: 8091, ipType: 4, protocol: 4 };
+  chain.writeStorage("SubtensorModule", "Axons", [2, hotkeys[0]], { ...axon, placeholder1: 0, placeholder2: 0 });
+  chain.buildBlock();
+  const served = { ip: "203.0.113.7", port: 8091 };
+
+  const configured = { ...env, AXON_EXTERNAL_IP: "2001:db8::7" };
+  expect((await status(configured)).report.axon).toEqual({ served, configured: { ip: "2001:db8::7", port: 8080 } });
+  const lines = [];
+  for (const given of [env, configured, { ...env, AXON_EXTERNAL_IP: "203.0.113.7", SERVER_PORT: "8091" }]) {
+    const { out } = await assayIn(given, "chain", "status");
+    lines.push(/ {2}axon .*/.exec(out)?.[0]);
+  }
+  expect(lines).toEqual([
+    "  axon         203.0.113.7:8091",
+    "  axon         203.0.113.7:8091, configured: [2001:db8::7]:8080",
+    "  axon         203.0.113.7:8091",
+  ]);
 });
 
 test("without any wallet the rest is told, and the answer is yes", async () => {

@@ -24,7 +24,13 @@ test("options win over the environment, that over the file, whose other keys are
     "role: cycle\nnetuid: 7\nwallet:\n  name: from-file\n  hotkey: from-file\nchain_endpoint: ws://one, ws://two\n",
   );
   const options = new CommandOptions({ path: folder, "wallet-hotkey": "given" });
-  const env = { WALLET_NAME: "from-environment", WALLET_HOTKEY: "not-this", CHECKPOINT_CACHE_DIR: "/cache" };
+  const env = {
+    WALLET_NAME: "from-environment",
+    WALLET_HOTKEY: "not-this",
+    AXON_EXTERNAL_IP: "2001:db8::7",
+    SERVER_PORT: "8000",
+    CHECKPOINT_CACHE_DIR: "/cache",
+  };
 
   expect(operatorOf(options, env)).toEqual({
     endpoints: ["ws://one", "ws://two"],
@@ -38,6 +44,7 @@ test("options win over the environment, that over the file, whose other keys are
     hotkeyName: "given",
     hotkeyPassword: "",
     hotkeyUri: "",
+    axon: { ip: "2001:db8::7", port: 8000 },
     ledgerPath: "/cache/ledger.sqlite",
   });
 });

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { isConfigError } from "@assay/runtime/config/config-error";
 import { loadConfig } from "@assay/runtime/config/load";
 import { describe, expect, test } from "vitest";
-import { checkEvaluatorConfig, evaluatorSchema, networkFile } from "./config.ts";
+import { axonOf, checkEvaluatorConfig, evaluatorSchema, networkFile } from "./config.ts";
 
 function load(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   return loadConfig({ service: "evaluator", schema: evaluatorSchema, args, env, check: checkEvaluatorConfig });
@@ -49,6 +49,14 @@ describe("a value out of its bounds is refused", () => {
       "--chain-archive-endpoint=wss://a,b",
       "chain_archive_endpoint must be ws:// or wss:// addresses, separated by commas",
     ],
+    [
+      "--axon-external-ip=127.0.0.1",
+      "axon.external_ip must be an IPv4 or IPv6 address that others can reach; the chain refuses 127.0.0.1 and ::1",
+    ],
+    [
+      "--axon-external-ip=validator.example",
+      "axon.external_ip must be an IPv4 or IPv6 address that others can reach; the chain refuses 127.0.0.1 and ::1",
+    ],
   ])("%s", (arg, problem) => {
     expect(problemsOf([arg])).toEqual([problem]);
   });
@@ -68,6 +76,31 @@ describe("a value out of its bounds is refused", () => {
       "redis_url must begin with redis://, rediss:// or unix://",
       "queue_lock_seconds must be at least 1",
     ]);
+  });
+});
+
+describe("the axon", () => {
+  const axonWith = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+    axonOf(load(args, env).values);
+
+  test("is none unless an address is given", () => {
+    expect(axonWith([])).toBe(null);
+  });
+
+  test("has the model server's port unless it has its own", () => {
+    expect(axonWith(["--axon-external-ip=203.0.113.7", "--server-port=8000"])).toEqual({
+      ip: "203.0.113.7",
+      port: 8000,
+    });
+    const env = { AXON_EXTERNAL_IP: "2001:db8::7", AXON_EXTERNAL_PORT: "443" };
+    expect(axonWith([], env)).toEqual({ ip: "2001:db8::7", port: 443 });
+  });
+
+  test("needs a port of its own where the model server picks one", () => {
+    expect(problemsOf(["--axon-external-ip=203.0.113.7"], { SERVER_PORT: "0" })).toEqual([
+      "axon.external_port must be set where server_port is 0",
+    ]);
+    expect(problemsOf([], { SERVER_PORT: "0" })).toEqual([]);
   });
 });
 

@@ -1,5 +1,8 @@
 import { fileURLToPath } from "node:url";
+import { configuredAxon } from "@assay/chain/axon";
+import { isServableIp } from "@assay/chain/ip-address";
 import { objectStoreProblems, objectStoreSchema } from "@assay/checkpoint/object-store/object-store-options";
+import type { Axon } from "@assay/core/round/snapshot";
 import { parseDevices } from "@assay/evaluation/devices/device";
 import type { ConfigProblem } from "@assay/runtime/config/config-error";
 import type { ConfigSchema, ConfigValues } from "@assay/runtime/config/schema";
@@ -163,10 +166,26 @@ export const evaluatorSchema = {
     env: "SERVER_HOST",
   },
   server_port: {
-    doc: "Port the model server listens on; used by the model server.",
+    doc: "Port the model server listens on; used by the model server, and by `axon`.",
     format: "port",
     default: 8080,
     env: "SERVER_PORT",
+  },
+  axon: {
+    external_ip: {
+      doc: "IPv4 or IPv6 address at which miners and peer validators reach the model server, kept on chain as our axon. Empty: none is put there, and what is there stays.",
+      format: String,
+      default: "",
+      env: "AXON_EXTERNAL_IP",
+      arg: "axon-external-ip",
+    },
+    external_port: {
+      doc: "Port at that address. 0: `server_port`.",
+      format: "port",
+      default: 0,
+      env: "AXON_EXTERNAL_PORT",
+      arg: "axon-external-port",
+    },
   },
   eval_dataset_path: {
     doc: "Held-out text: a JSONL file with a `text` field for all groups, or a folder with `group-<n>.jsonl`.",
@@ -346,6 +365,11 @@ export function networkFile(nameOrPath: string): string {
   return /^[\w-]+$/.test(nameOrPath) ? `${NETWORKS}${nameOrPath}.yaml` : nameOrPath;
 }
 
+/** Where others are to find the model server; null where nothing is to be put on chain. */
+export function axonOf({ axon, server_port: serverPort }: EvaluatorConfig): Axon | null {
+  return configuredAxon({ ip: axon.external_ip, port: axon.external_port }, serverPort);
+}
+
 /** Bounds that a format alone does not state. */
 export function checkEvaluatorConfig(config: EvaluatorConfig): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = [];
@@ -368,7 +392,7 @@ export function checkEvaluatorConfig(config: EvaluatorConfig): readonly ConfigPr
   if (!isAddress(config.redis_url, ["redis:", "rediss:", "unix:"])) {
     problems.push({ path: "redis_url", message: "must begin with redis://, rediss:// or unix://" });
   }
-  problems.push(...deviceProblems(config));
+  problems.push(...deviceProblems(config), ...axonProblems(config));
   const uploads = config.object_store.bucket !== "" && config.role !== "worker";
   if (uploads) problems.push(...objectStoreProblems(config.object_store));
   for (const [path, value] of atLeastOne(config)) {
@@ -378,6 +402,18 @@ export function checkEvaluatorConfig(config: EvaluatorConfig): readonly ConfigPr
 }
 
 const MAX_NETUID = 65_535;
+
+function axonProblems(config: EvaluatorConfig): readonly ConfigProblem[] {
+  const axon = axonOf(config);
+  if (axon === null) return [];
+  const problems: ConfigProblem[] = [];
+  if (!isServableIp(axon.ip)) {
+    const message = "must be an IPv4 or IPv6 address that others can reach; the chain refuses 127.0.0.1 and ::1";
+    problems.push({ path: "axon.external_ip", message });
+  }
+  if (axon.port === 0) problems.push({ path: "axon.external_port", message: "must be set where server_port is 0" });
+  return problems;
+}
 
 function deviceProblems({
   evaluation: { device, backend_command: command },

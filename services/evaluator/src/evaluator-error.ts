@@ -12,6 +12,8 @@ export const EvaluatorErrorCode = {
   WeightsNotVerified: "EVALUATOR_WEIGHTS_NOT_VERIFIED",
   /** The commitment on chain is not the one we sent. */
   CommitmentNotVerified: "EVALUATOR_COMMITMENT_NOT_VERIFIED",
+  /** The axon on chain is not the one we sent. */
+  AxonNotVerified: "EVALUATOR_AXON_NOT_VERIFIED",
 } as const;
 export type EvaluatorErrorCode = (typeof EvaluatorErrorCode)[keyof typeof EvaluatorErrorCode];
 

@@ -195,6 +195,12 @@ export function createEvaluatorMetrics(registry: Registry) {
       help: "1 while the open phase of one of our commitments ends soon and the commitment is not final, else 0",
       registers,
     }),
+    axonCalls: new Counter({
+      name: "evaluator_axon_calls_total",
+      help: "Calls that put our axon on chain, by result: served (read back) or rate_limited (asked again later)",
+      labelNames: ["result"],
+      registers,
+    }),
     setWeights: new Counter({
       name: "chain_set_weights_total",
       help: "Weight intents that ended, by result",

@@ -16,6 +16,7 @@ export async function startCycle(
   { folder, layout, network }: Pick<Stage, "folder" | "layout" | "network">,
   chain: DevChain,
   queues: Queues,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<CycleProcess> {
   await writeFile(join(folder, "network.yaml"), JSON.stringify(network));
   const cycle = startProcess({
@@ -33,7 +34,13 @@ export async function startCycle(
       "--doppelganger-blocks=2",
     ],
     cwd: folder,
-    env: { REDIS_URL: queues.url, QUEUE_PREFIX: queues.prefix, HOTKEY_URI: "//Validator//0", STATUS_EVERY_BLOCKS: "2" },
+    env: {
+      REDIS_URL: queues.url,
+      QUEUE_PREFIX: queues.prefix,
+      HOTKEY_URI: "//Validator//0",
+      STATUS_EVERY_BLOCKS: "2",
+      ...env,
+    },
   });
   const url = /url: (\S+)/.exec(await cycle.line(/Admin server listening/))?.[1] ?? "";
   return { ...cycle, url };

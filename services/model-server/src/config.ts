@@ -28,6 +28,10 @@ export const modelServerSchema = {
   eval_batch_size: { doc: EVALUATORS, format: "nat", default: 8 },
   score_ema_alpha: { doc: EVALUATORS, format: Number, default: 0.9 },
   consensus_timeout: { doc: EVALUATORS, format: "nat", default: 60 },
+  axon: {
+    external_ip: { doc: EVALUATORS, format: String, default: "" },
+    external_port: { doc: EVALUATORS, format: "port", default: 0 },
+  },
   max_checkpoints_cached: { doc: EVALUATORS, format: "nat", default: 50 },
   auth_token: {
     doc: "Bearer token of every endpoint but health. From the environment only; nothing starts without it.",

@@ -1,8 +1,8 @@
 import { ChainErrorCode } from "@assay/chain/chain-error";
 import type { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
-import type { Hotkey, Netuid } from "@assay/core/units";
+import type { Hotkey } from "@assay/core/units";
 import type { CommandContext, CommandInput, CommandResult } from "../command.ts";
-import { operatorOf } from "../operator/operator-options.ts";
+import { type Operator, operatorOf } from "../operator/operator-options.ts";
 import { ownHotkey } from "../operator/own-hotkey.ts";
 import { ownNeuron, requirePermit } from "../operator/own-neuron.ts";
 import { type Problem, problemOf } from "../operator/problem.ts";
@@ -10,7 +10,7 @@ import { askEndpoint, type EndpointStatus } from "./endpoint-status.ts";
 import { renderStatus } from "./render-status.ts";
 import type { ChainStatus } from "./status-report.ts";
 
-type SubnetAnswer = Pick<ChainStatus, "subnet" | "neuron" | "problems">;
+type SubnetAnswer = Pick<ChainStatus, "subnet" | "neuron" | "axon" | "problems">;
 
 export async function chainStatus(
   { options }: CommandInput,
@@ -22,13 +22,12 @@ export async function chainStatus(
   progress(`Asking ${operator.endpoints.length} endpoint(s)`);
   const answers = await Promise.all(
     operator.endpoints.map((each) =>
-      askEndpoint(each, operator.connectMillis, signal, (chain) => askSubnet(chain, operator.netuid, hotkey)),
+      askEndpoint(each, operator.connectMillis, signal, (chain) => askSubnet(chain, operator, hotkey)),
     ),
   );
   const endpoints = answers.map(({ status }) => status);
   const told = answers.map(({ answer }) => answer).filter((answer) => answer !== null);
-  const subnet = told.find((answer) => answer.subnet !== null) ??
-    told[0] ?? { subnet: null, neuron: null, problems: [] };
+  const subnet = told.find((answer) => answer.subnet !== null) ?? told[0] ?? { ...NOTHING, problems: [] };
   const problems = [
     ...endpoints.flatMap(({ problem }) => (problem === null ? [] : [problem])),
     ...differentChains(endpoints),
@@ -45,19 +44,27 @@ function withoutWallet(error: unknown, isNamed: boolean): null {
   return null;
 }
 
-async function askSubnet(chain: PolkadotChainClient, netuid: Netuid, hotkey: Hotkey | null): Promise<SubnetAnswer> {
+const NOTHING = { subnet: null, neuron: null, axon: null } as const;
+
+async function askSubnet(
+  chain: PolkadotChainClient,
+  { netuid, axon: configured }: Operator,
+  hotkey: Hotkey | null,
+): Promise<SubnetAnswer> {
   try {
     const snapshot = await chain.snapshot(netuid, chain.head().hash);
     const { block, neurons, hyperparameters } = snapshot;
     const permits = neurons.filter(({ validatorPermit }) => validatorPermit).length;
+    const found = neurons.find((each) => each.hotkey === hotkey);
     const neuron = hotkey === null ? null : ownNeuron(snapshot, hotkey);
     return {
       subnet: { netuid, block, neurons: neurons.length, permits, hyperparameters },
       neuron,
+      axon: found === undefined ? null : { served: found.axon, configured },
       problems: neuron === null ? [] : requirePermit(neuron),
     };
   } catch (error) {
-    return { subnet: null, neuron: null, problems: [problemOf(error)] };
+    return { ...NOTHING, problems: [problemOf(error)] };
   }
 }
 

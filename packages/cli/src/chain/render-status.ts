@@ -1,9 +1,11 @@
+import { isSameAxon } from "@assay/chain/axon";
+import type { Axon } from "@assay/core/round/snapshot";
 import { problemLine } from "../operator/problem.ts";
 import { readableTao, table } from "../readable.ts";
 import type { ChainStatus } from "./status-report.ts";
 
 /** The status for people. */
-export function renderStatus({ endpoints, subnet, neuron, problems }: ChainStatus): string {
+export function renderStatus({ endpoints, subnet, neuron, axon, problems }: ChainStatus): string {
   const endpointRows = endpoints.map(({ endpoint, runtime, head, finalized, lag }) => [
     endpoint,
     runtime === null ? "no answer" : `${runtime.specName} ${runtime.specVersion}`,
@@ -14,7 +16,7 @@ export function renderStatus({ endpoints, subnet, neuron, problems }: ChainStatu
   const sections = [
     `Endpoints:\n${table([["endpoint", "runtime", "head", "final", "lag"], ...endpointRows])}`,
     ...(subnet === null ? [] : [`Subnet ${subnet.netuid} at block ${subnet.block}:\n${table(subnetRows(subnet))}`]),
-    ...(neuron === null ? [] : [`Our neuron:\n${table(neuronRows(neuron))}`]),
+    ...(neuron === null ? [] : [`Our neuron:\n${table([...neuronRows(neuron), ...axonRows(axon)])}`]),
     ...problems.map((problem) => `${problemLine(problem)}\n`),
   ];
   return sections.join("\n");
@@ -45,6 +47,18 @@ function neuronRows({ hotkey, block, uid, coldkey, validatorPermit, stakeRao, la
     ["stake", readableTao(stakeRao ?? 0n)],
     ["last update", update],
   ];
+}
+
+function axonRows(axon: ChainStatus["axon"]) {
+  if (axon === null) return [];
+  const { served, configured } = axon;
+  const said = served === null ? "none" : axonText(served);
+  const isOther = configured !== null && !isSameAxon(served, configured);
+  return [["axon", isOther ? `${said}, configured: ${axonText(configured)}` : said]];
+}
+
+function axonText({ ip, port }: Axon): string {
+  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
 type NeuronRow = NonNullable<ChainStatus["neuron"]>;

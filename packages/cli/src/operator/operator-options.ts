@@ -1,4 +1,6 @@
 import { join, resolve } from "node:path";
+import { configuredAxon } from "@assay/chain/axon";
+import type { Axon } from "@assay/core/round/snapshot";
 import { schemaLeaves } from "@assay/runtime/config/schema";
 import type { Environment } from "@assay/runtime/config/sources";
 import type { OptionRule } from "../command.ts";
@@ -23,6 +25,8 @@ export interface Operator {
   readonly hotkeyPassword: string;
   /** Empty when there is none. */
   readonly hotkeyUri: string;
+  /** Where the model server is to be found; null when nobody says. */
+  readonly axon: Axon | null;
   readonly checkpointRoot: string;
   readonly ledgerPath: string;
 }
@@ -90,6 +94,10 @@ function valuesOf(value: (path: string) => unknown): Omit<Operator, "namesChain"
     hotkeyName: text("wallet.hotkey"),
     hotkeyPassword: text("wallet.hotkey_password"),
     hotkeyUri: text("wallet.hotkey_uri"),
+    axon: configuredAxon(
+      { ip: text("axon.external_ip"), port: Number(value("axon.external_port")) },
+      Number(value("server_port")),
+    ),
     checkpointRoot,
     ledgerPath: ledgerPath === "" ? join(checkpointRoot, "ledger.sqlite") : resolve(ledgerPath),
   };

@@ -53,6 +53,23 @@ export const operatorSchema: ConfigSchema = {
       environmentOnly: true,
     },
   },
+  server_port: { doc: "port of the model server", format: "port", default: 8080, env: "SERVER_PORT" },
+  axon: {
+    external_ip: {
+      doc: "address at which others are to find the model server",
+      format: String,
+      default: "",
+      env: "AXON_EXTERNAL_IP",
+      arg: "axon-external-ip",
+    },
+    external_port: {
+      doc: "port at that address; 0 for the model server's",
+      format: "port",
+      default: 0,
+      env: "AXON_EXTERNAL_PORT",
+      arg: "axon-external-port",
+    },
+  },
   checkpoint_cache_dir: {
     doc: "checkpoint directory; the ledger is in it unless told otherwise",
     format: String,

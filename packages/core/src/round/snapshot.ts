@@ -1,5 +1,11 @@
 import type { BlockHash, BlockNumber, Hotkey, Netuid, Uid } from "../units.ts";
 
+/** Where a neuron can be reached: an IPv4 or IPv6 address in text form. */
+export interface Axon {
+  readonly ip: string;
+  readonly port: number;
+}
+
 /** One registered neuron as the chain knew it at the snapshot's block. */
 export interface Neuron {
   readonly uid: Uid;
@@ -14,7 +20,7 @@ export interface Neuron {
   /** Block of the neuron's last weights or registration; 0 when it never set any. */
   readonly lastUpdate: BlockNumber;
   /** Where the neuron says it can be reached; null when it never served an axon. */
-  readonly axon: { readonly ip: string; readonly port: number } | null;
+  readonly axon: Axon | null;
 }
 
 /** The subnet's rules that a validator needs, as stored on chain. */

@@ -1,5 +1,6 @@
 import type { ChainCall, ServeAxonCall, SetCommitmentCall } from "@assay/chain/chain-client";
 import type { ChainError } from "@assay/chain/chain-error";
+import { isServableIp } from "@assay/chain/ip-address";
 import { commitHash, commitTimelocked, revealHashed } from "./fake-hidden-weights.ts";
 import { type Execution, type FakeSubnet, neuronOf, refuse, replace } from "./fake-subnet.ts";
 import { setWeights } from "./fake-weights.ts";
@@ -37,7 +38,7 @@ function setCommitment(
 function serveAxon(subnet: FakeSubnet, { signer, call }: Execution<ServeAxonCall>): FakeSubnet | ChainError {
   const neuron = neuronOf(subnet, signer);
   if (neuron === undefined) return refuse("HotKeyNotRegisteredInNetwork");
-  if (/^(127\.|::1$)/.test(call.ip)) return refuse("InvalidIpAddress");
+  if (!isServableIp(call.ip)) return refuse("InvalidIpAddress");
   if (call.port === 0) return refuse("InvalidPort");
   const axon = { ip: call.ip, port: call.port };
   return { ...subnet, neurons: replace(subnet.neurons, { ...neuron, axon }) };

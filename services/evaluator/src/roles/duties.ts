@@ -5,8 +5,10 @@ import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import type { MergeTransport } from "@assay/core/merging/exchange/merge-transport";
 import type { Ledger } from "@assay/ledger/ledger";
 import { SystemClock } from "@assay/runtime/time/clock";
+import { AxonDuty } from "../axon/axon-duty.ts";
 import { CommitmentDuty } from "../commitments/commitment-duty.ts";
 import { CommitmentRiskDuty } from "../commitments/commitment-risk-duty.ts";
+import { axonOf } from "../config.ts";
 import { ChainViewDuty } from "../cycle/chain-view-duty.ts";
 import type { Duty } from "../cycle/duty.ts";
 import { PhaseLogDuty } from "../cycle/phase-log-duty.ts";
@@ -64,6 +66,7 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
   return [
     new HotkeyWatch({ chain, ledger, gate, waiting, metrics, logger }, { netuid, blocks: config.doppelganger.blocks }),
     new StandingDuty({ chain, waiting, logger }, { netuid }),
+    new AxonDuty({ chain, maySign, metrics, logger }, { netuid, axon: axonOf(config) }),
     new ChainViewDuty({ chain, ledger, layout, sessionKeys, clock: new SystemClock() }, { netuid, network }),
     new PhaseLogDuty({ metrics, logger }, network),
     door,
