@@ -14,7 +14,7 @@ import { EvaluatorError, EvaluatorErrorCode } from "../evaluator-error.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
 
 /** Under this a cycle's root is marked as committed. */
-const RECEIPTS_COMMITTED_STEP = "receiptsCommitted";
+export const RECEIPTS_COMMITTED_STEP = "receiptsCommitted";
 
 /** In these phases the chain holds what others read at the phase's end: the root goes along in the second, or waits. */
 const OTHERS_READ = ["validatorCommit1", "validatorCommit2"];

@@ -1,5 +1,6 @@
 import type { ChainHead } from "@assay/chain/chain-client";
 import { weightObstacleOf } from "@assay/chain/weight-obstacle";
+import type { Epoch } from "@assay/chain/weight-rules";
 import { weightIntentId } from "@assay/core/jobs/catalog";
 import { weightPolicyOf } from "@assay/core/network";
 import type { BlockNumber, Netuid, RoundId } from "@assay/core/units";
@@ -7,6 +8,7 @@ import type { NoWeights, PayingNetwork, PlannedWeights } from "@assay/core/weigh
 import { isUpdatedSince, LEAST_WINDOW_BLOCKS, weightWindow } from "@assay/core/weights/window";
 import type { WeightPlan } from "@assay/ledger/weight-intent";
 import { planWeightsAt } from "./plan-weights.ts";
+import { ReceiptsFirst } from "./receipts-first.ts";
 import type { WeightComponents, WeightOptions } from "./weight-components.ts";
 import { isRetried } from "./weight-endings.ts";
 import { WeightGate } from "./weight-gate.ts";
@@ -28,6 +30,7 @@ export class WindowPlanner {
   readonly #components: WeightComponents;
   readonly #options: WindowPlannerOptions;
   readonly #gate: WeightGate;
+  readonly #receiptsFirst: ReceiptsFirst;
   /** What keeps windows from being seen at all, as last reported. */
   #blocked: string | null = null;
   /** Tempo of which was said that there is nothing to set. */
@@ -37,17 +40,21 @@ export class WindowPlanner {
     this.#components = components;
     this.#options = options;
     this.#gate = new WeightGate(components, options);
+    this.#receiptsFirst = new ReceiptsFirst(components);
   }
 
   async look(head: ChainHead): Promise<void> {
     const roundId = await this.#newestRound();
     if (roundId === null) return;
-    const tempo = await this.#openTempo(head);
-    if (tempo === null) return;
+    const epoch = await this.#openEpoch(head);
+    if (epoch === null) return;
+    const { index: tempo } = epoch;
     const attempt = await this.#attempt(tempo);
     if (attempt === null) return;
     const view = await readWeightView(this.#components.chain, this.#options.netuid);
-    if (view.rules.epoch.index === tempo && (await this.#isOpen(view))) await this.#plan(roundId, attempt, view);
+    if (view.rules.epoch.index !== tempo || !(await this.#isOpen(view))) return;
+    if (await this.#receiptsFirst.isAwaited(tempo, head.number, epoch.nextBlock - head.number)) return;
+    await this.#plan(roundId, attempt, view);
   }
 
   /** The newest closed round; where the network has a fallback also an open one, as none may ever close. */
@@ -60,11 +67,11 @@ export class WindowPlanner {
   }
 
   /** The epoch of the newest block; null when too little of it is left, or nothing is to be learnt of it. */
-  async #openTempo({ number: block, hash }: ChainHead): Promise<number | null> {
+  async #openEpoch({ number: block, hash }: ChainHead): Promise<Epoch | null> {
     try {
       const { epoch } = await this.#components.chain.weightRules(this.#options.netuid, hash);
       this.#blocked = null;
-      return epoch.nextBlock - block > LEAST_WINDOW_BLOCKS ? epoch.index : null;
+      return epoch.nextBlock - block > LEAST_WINDOW_BLOCKS ? epoch : null;
     } catch (error) {
       const obstacle = weightObstacleOf(error);
       if (obstacle === null) throw error;
