@@ -8,7 +8,7 @@ export type Launch = (
   more?: { readonly args?: readonly string[]; readonly onLine?: (line: string) => void },
 ) => LocalProcess;
 
-export const READY_DEADLINE_MILLIS = 60_000;
+export const READY_DEADLINE_MILLIS = 180_000;
 const READY_POLL_MILLIS = 100;
 
 /** Resolves once an HTTP server says that all is well. */

@@ -32,7 +32,10 @@ export interface FaultProxy {
 }
 
 /** Starts a proxy on loopback. Any protocol over TCP passes, so also HTTP and WebSocket without encryption. */
-export async function openFaultProxy(target: string, { host = "127.0.0.1" } = {}): Promise<FaultProxy> {
+export async function openFaultProxy(
+  target: string,
+  { host = "127.0.0.1" }: { readonly host?: string } = {},
+): Promise<FaultProxy> {
   const proxied = new URL(target);
   const links = new Set<Link>();
   let fault: Fault | null = null;

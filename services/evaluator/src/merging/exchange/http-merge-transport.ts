@@ -47,8 +47,10 @@ const MOST_STATEMENT_BYTES = 16 << 20;
 /** Longest silence of a peer within one answer. */
 const STALL_MILLIS = 5_000;
 /** Requests for one chunk that brought nothing, of which the peer may be innocent. */
-const ATTEMPTS = 3;
+const ATTEMPTS = 5;
 const RETRY_MILLIS = 100;
+/** A peer whose newest block is older than ours refuses what was signed in the future: we sign for one that it has. */
+const BLOCKS_BEHIND = 5;
 
 /**
  * Shows by files that our own model server serves, and looks at those of the peers' servers with signed requests.
@@ -180,7 +182,7 @@ export class HttpMergeTransport implements MergeTransport, Disposable {
   #signed(path: string, target: Hotkey): Readonly<Record<string, string>> {
     const { voice, head } = this.#components;
     const { hotkey } = voice;
-    const [blockNumber, nonce] = [head().number, randomUUID()];
+    const [blockNumber, nonce] = [Math.max(0, head().number - BLOCKS_BEHIND), randomUUID()];
     const bodySha256 = sha256Hex(new Uint8Array());
     const message = requestMessageBytes({ method: "GET", path, bodySha256, hotkey, blockNumber, nonce, target });
     return {
@@ -220,7 +222,8 @@ function parseStatements(bytes: Uint8Array): readonly Envelope[] | null {
 /** The chunk in an answer, what is wrong with it, or that asking again may help. */
 async function take({ response, stream }: OpenedResponse, wanted: WantedChunk): Promise<FetchedChunk | "again"> {
   const { statusCode, headers } = response;
-  if (isPassingStatus(statusCode)) return "again";
+  // Also what is refused or not known: a peer may be a block behind, or about to offer it.
+  if (statusCode === 403 || statusCode === 404 || isPassingStatus(statusCode)) return "again";
   if (statusCode !== 200) return failed("unreachable");
   const most = "exactly" in wanted.bytes ? wanted.bytes.exactly : wanted.bytes.atMost;
   const told = Number(headers["content-length"] ?? Number.NaN);

@@ -9,7 +9,13 @@ import type { ExpertGroup, Hotkey } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { GradientFile } from "../local-gradients.ts";
 import { Contributions } from "./contributions.ts";
-import { type ChunkDigests, gatherAverages, partsOfWrongAverage } from "./gather-averages.ts";
+import {
+  type ChunkDigests,
+  type Gathered,
+  type GatherRequest,
+  gatherAverages,
+  partsOfWrongAverage,
+} from "./gather-averages.ts";
 import { writeChunkTable } from "./offered-table.ts";
 import { type Reduced, reduceChunks, rereadReduced } from "./reduce-chunks.ts";
 
@@ -52,6 +58,8 @@ type GatherStep = Extract<ExchangeStep, { readonly kind: "gathering" }>;
 
 /** Shares of the timeout: how often we look at the others, and how long one look may take. */
 const LOOKS = 200;
+/** More often than this is only work: a look is a signed request. */
+const LEAST_PAUSE_MILLIS = 100;
 const LOOK_PATIENCE = 20;
 /** … and how long one chunk that others have too. */
 const CHUNK_PATIENCE = 15;
@@ -109,7 +117,7 @@ export class MergeSession {
       shown = text;
       if (step.kind === "given_up") return { kind: "given_up", reason: step.reason };
       if (step.kind === "agreed") return await this.#conclude(step.attempt, signal);
-      await sleep(this.#terms.timeoutMillis / LOOKS, undefined, { signal });
+      await sleep(this.#pauseMillis, undefined, { signal });
     }
   }
 
@@ -123,6 +131,10 @@ export class MergeSession {
         return { version, momentum };
     }
     return null;
+  }
+
+  get #pauseMillis(): number {
+    return Math.max(LEAST_PAUSE_MILLIS, this.#terms.timeoutMillis / LOOKS);
   }
 
   #share(): number {
@@ -140,7 +152,7 @@ export class MergeSession {
         logger.warn("A validator hands on what nobody signed", { cycle, hotkey: peer.hotkey });
         return;
       }
-      await sleep(timeoutMillis / LOOKS, undefined, { signal }).catch(() => undefined);
+      await sleep(this.#pauseMillis, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -211,7 +223,7 @@ export class MergeSession {
     if (own === null || exchange.spoken !== null) return;
     const contributions = this.#contributionsOf(attempt);
     const averaged = join(folder, "averaged");
-    const gathered = await gatherAverages(
+    const gathered = await this.#gatherAll(
       {
         cycle,
         self,
@@ -233,6 +245,15 @@ export class MergeSession {
     if (exchange.step !== step) return;
     if (this.#prepared !== null) exchange.finished(this.#prepared);
     else if (gathered.kind === "wrong") exchange.finished({ objections: gathered.objections });
+  }
+
+  /** Again and again while something is nowhere to be had: members get what they offer one after the other. */
+  async #gatherAll(request: GatherRequest, due: AbortSignal): Promise<Gathered> {
+    for (;;) {
+      const gathered = await gatherAverages(request, due);
+      if (gathered.kind !== "missing" || due.aborted) return gathered;
+      await sleep(this.#pauseMillis, undefined, { signal: due });
+    }
   }
 
   async #conclude(attempt: Attempt, signal: AbortSignal): Promise<MergeEnd> {
