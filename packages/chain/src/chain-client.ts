@@ -146,6 +146,8 @@ export interface ChainClient extends Startable {
   commitments(netuid: Netuid, at: BlockHash): Promise<readonly ChainCommitment[]>;
   /** A neuron's weights as stored, sorted by uid; at the head when no block is given. Empty when it never set any. */
   weights(netuid: Netuid, uid: Uid, at?: BlockHash): Promise<readonly (readonly [Uid, number])[]>;
+  /** The weights of every neuron that ever set any, by uid, each as {@link weights} gives them, at one block. */
+  allWeights(netuid: Netuid, at: BlockHash): Promise<ReadonlyMap<Uid, readonly (readonly [Uid, number])[]>>;
   /**
    * How and when the subnet takes weights, at one block.
    *

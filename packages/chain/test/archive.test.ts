@@ -47,6 +47,9 @@ test("state that a light node has dropped is read from the archive list, at the 
   expect([snapshot.hash, snapshot.hyperparameters.tempo]).toEqual([old, 360]);
   expect(await client.commitments(2, old)).toEqual([]);
   expect(await client.weights(2, 0, old)).toEqual([]);
+  expect(await client.allWeights(2, old)).toEqual(new Map());
+  expect(await client.weightRules(2, old)).toMatchObject({ block: 1, epoch: { blocks: 360 } });
+  expect(await client.pendingCommits(2, snapshot.neurons[0]?.hotkey ?? "", old)).toEqual([]);
   expect(logger.lines().filter((line) => line.includes("list: archive"))).toEqual([
     expect.stringContaining(`[INFO] Connected to the chain | endpoint: ${new URL(chain.url).host}`),
   ]);

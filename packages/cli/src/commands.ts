@@ -1,3 +1,4 @@
+import { auditCommand } from "./audit/audit-command.ts";
 import { chainStatusCommand } from "./chain/status-command.ts";
 import type { CommandGroup } from "./command.ts";
 import { inspectCommand } from "./model/inspect-command.ts";
@@ -18,6 +19,7 @@ export const COMMANDS: CommandGroup = {
     wallet: { summary: "Keys on disk.", commands: { check: walletCheckCommand } },
     chain: { summary: "The chain and our place on it.", commands: { status: chainStatusCommand } },
     weights: weightsCommands,
+    audit: auditCommand,
     verify: verifyCommand,
     store: { summary: "The object store of the model's files.", commands: { check: storeCheckCommand } },
   },

@@ -34,6 +34,7 @@ test("options win over the environment, that over the file, whose other keys are
 
   expect(operatorOf(options, env)).toEqual({
     endpoints: ["ws://one", "ws://two"],
+    archiveEndpoints: [],
     namesChain: true,
     checkpointRoot: "/cache",
     connectMillis: 20_000,

@@ -21,7 +21,7 @@ import { HeadFollower } from "./heads.ts";
 import { readExtrinsicHashes, readHotkeyTrace } from "./hotkey-trace.ts";
 import { unsupportedRuntime } from "./runtime-support.ts";
 import type { ChainSession } from "./session.ts";
-import { readSnapshot, readWeights } from "./snapshot.ts";
+import { readAllWeights, readSnapshot, readWeights } from "./snapshot.ts";
 import { StateReads } from "./state-reads.ts";
 import { numberOf, storageAt } from "./storage.ts";
 import { ExtrinsicSubmitter } from "./submitter.ts";
@@ -162,12 +162,16 @@ export class PolkadotChainClient implements ChainClient {
     return await this.#reads.run((session) => readWeights(session, { netuid, uid, at: hash }));
   }
 
+  async allWeights(netuid: Netuid, at: BlockHash): Promise<ReadonlyMap<Uid, readonly (readonly [Uid, number])[]>> {
+    return await this.#reads.run((session) => readAllWeights(session, netuid, at));
+  }
+
   async weightRules(netuid: Netuid, at: BlockHash): Promise<WeightRules> {
-    return await readWeightRules(await this.#connection.session(), netuid, at);
+    return await this.#reads.run((session) => readWeightRules(session, netuid, at));
   }
 
   async pendingCommits(netuid: Netuid, hotkey: Hotkey, at: BlockHash): Promise<readonly string[]> {
-    return await readPendingCommits(await this.#connection.session(), { netuid, hotkey, at });
+    return await this.#reads.run((session) => readPendingCommits(session, { netuid, hotkey, at }));
   }
 
   async hotkeyTrace(netuid: Netuid, hotkey: Hotkey, at: BlockHash): Promise<HotkeyTrace> {

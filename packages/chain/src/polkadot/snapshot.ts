@@ -1,5 +1,6 @@
 import type { ChainSnapshot } from "@assay/core/round/snapshot";
 import type { BlockHash, Netuid, Uid } from "@assay/core/units";
+import type { Codec } from "@polkadot/types/types";
 import { readCommitments } from "./commitments.ts";
 import { readMetagraph } from "./metagraph.ts";
 import type { ChainSession } from "./session.ts";
@@ -33,7 +34,22 @@ export async function readWeights(
   { netuid, uid, at }: { readonly netuid: Netuid; readonly uid: Uid; readonly at: BlockHash },
 ): Promise<readonly (readonly [Uid, number])[]> {
   const storage = await storageAt(session, at);
-  const stored = await storage.item(PALLET, "weights")(netuid, uid);
+  return pairsOf(await storage.item(PALLET, "weights")(netuid, uid));
+}
+
+/** The weights of all neurons as stored at one block, by uid. */
+export async function readAllWeights(
+  session: ChainSession,
+  netuid: Netuid,
+  at: BlockHash,
+): Promise<ReadonlyMap<Uid, readonly (readonly [Uid, number])[]>> {
+  const storage = await storageAt(session, at);
+  const stored = await storage.item(PALLET, "weights").entries(netuid);
+  const rows = stored.map(([key, pairs]) => [numberOf(argument(key.args, 1)), pairsOf(pairs)] as const);
+  return new Map(rows.sort(([a], [b]) => a - b));
+}
+
+function pairsOf(stored: Codec): readonly (readonly [Uid, number])[] {
   return listOf(stored)
     .map((pair) => {
       const [target, weight] = listOf(pair);

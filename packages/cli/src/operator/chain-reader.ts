@@ -5,18 +5,20 @@ import type { Operator } from "./operator-options.ts";
 
 const CLIENT_OPTIONS = { requestDeadlineMillis: 15_000, headSilenceMillis: 120_000 } as const;
 
+type ChainAddresses = Pick<Operator, "endpoints" | "connectMillis"> & Partial<Pick<Operator, "archiveEndpoints">>;
+
 /**
  * Reads from the chain with a client that cannot sign, and hangs up.
  *
  * @throws ChainError `CHAIN_DISCONNECTED` when none of the endpoints answers in time.
  */
 export async function withChain<T>(
-  { endpoints, connectMillis }: Pick<Operator, "endpoints" | "connectMillis">,
+  { endpoints, archiveEndpoints = [], connectMillis }: ChainAddresses,
   signal: AbortSignal,
   read: (chain: PolkadotChainClient) => Promise<T>,
 ): Promise<T> {
   const logger = createMemoryLogger("assay");
-  const chain = new PolkadotChainClient({ logger, signer: null }, { ...CLIENT_OPTIONS, endpoints });
+  const chain = new PolkadotChainClient({ logger, signer: null }, { ...CLIENT_OPTIONS, endpoints, archiveEndpoints });
   try {
     await chain.start(AbortSignal.any([signal, AbortSignal.timeout(connectMillis)])).catch((cause: unknown) => {
       signal.throwIfAborted();

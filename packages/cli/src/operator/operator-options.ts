@@ -11,6 +11,8 @@ import { PATH_OPTION, settledValues } from "./settled-values.ts";
 /** A validator, as its operator configured it. */
 export interface Operator {
   readonly endpoints: readonly string[];
+  /** Nodes with the state of all blocks; mostly none. */
+  readonly archiveEndpoints: readonly string[];
   /** Whether anybody named an endpoint; otherwise it is the main network's public one. */
   readonly namesChain: boolean;
   /** How long to wait for an endpoint to answer at all. */
@@ -36,7 +38,7 @@ const LEAVES = schemaLeaves(operatorSchema);
 /** Options of the chain: which, and which subnet. */
 export const CHAIN_OPTIONS: Readonly<Record<string, OptionRule>> = {
   ...PATH_OPTION,
-  ...optionsOf("chain_endpoint", "netuid"),
+  ...optionsOf("chain_endpoint", "chain_archive_endpoint", "netuid"),
   timeout: { value: "SECONDS", doc: "how long to wait for the chain to answer (20)" },
 };
 export const WALLET_OPTIONS: Readonly<Record<string, OptionRule>> = optionsOf(
@@ -82,11 +84,11 @@ const CONNECT_SECONDS = 20;
 function valuesOf(value: (path: string) => unknown): Omit<Operator, "namesChain" | "connectMillis"> {
   const text = (path: string) => String(value(path));
   const ledgerPath = text("ledger_path");
+  const archives = text("chain_archive_endpoint");
   const checkpointRoot = resolve(text("checkpoint_cache_dir"));
   return {
-    endpoints: text("chain_endpoint")
-      .split(",")
-      .map((each) => each.trim()),
+    endpoints: addressesIn(text("chain_endpoint")),
+    archiveEndpoints: archives === "" ? [] : addressesIn(archives),
     netuid: Number(value("netuid")),
     network: text("network"),
     walletPath: text("wallet.path"),
@@ -101,6 +103,10 @@ function valuesOf(value: (path: string) => unknown): Omit<Operator, "namesChain"
     checkpointRoot,
     ledgerPath: ledgerPath === "" ? join(checkpointRoot, "ledger.sqlite") : resolve(ledgerPath),
   };
+}
+
+function addressesIn(list: string): readonly string[] {
+  return list.split(",").map((each) => each.trim());
 }
 
 function optionsOf(...paths: readonly string[]): Readonly<Record<string, OptionRule>> {

@@ -12,6 +12,13 @@ export const operatorSchema: ConfigSchema = {
     env: "CHAIN_ENDPOINT",
     arg: "chain-endpoint",
   },
+  chain_archive_endpoint: {
+    doc: "archive nodes, for blocks whose state the others have dropped",
+    format: String,
+    default: "",
+    env: "CHAIN_ARCHIVE_ENDPOINT",
+    arg: "chain-archive-endpoint",
+  },
   netuid: { doc: "number of the subnet", format: "nat", default: 42, env: "NETUID", arg: "netuid" },
   network: {
     doc: "rules of the network: a name in config/networks or such a file",

@@ -3,10 +3,10 @@ import { parseCommitment } from "@assay/core/commitment/payload";
 import { type Bundle, committedRoot } from "@assay/core/receipts/bundle";
 import { type Finding, Findings } from "@assay/core/receipts/finding";
 import type { BlockHash } from "@assay/core/units";
-import { usageError } from "../cli-error.ts";
 import type { CommandContext } from "../command.ts";
 import type { CommandOptions } from "../command-options.ts";
 import { withChain } from "../operator/chain-reader.ts";
+import { finalBlock } from "../operator/final-block.ts";
 import { operatorOf } from "../operator/operator-options.ts";
 
 /** Compares a bundle's root and weights with what the chain holds of its validator. */
@@ -18,18 +18,11 @@ export async function compareWithChain(
   const block = options.wholeNumber("block", { minimum: 0 });
   return await withChain(operatorOf(options, env), signal, async (chain) => {
     const findings = new Findings();
-    const at = await blockHash(chain, block);
+    const { hash: at } = block === null ? chain.finalizedHead() : await finalBlock(chain, block);
     await compareRoot(bundle, chain, at, findings);
     await compareWeights(bundle, chain, at, findings);
     return findings.all;
   });
-}
-
-async function blockHash(chain: ChainClient, block: number | null): Promise<BlockHash> {
-  if (block === null) return chain.finalizedHead().hash;
-  const hash = await chain.finalizedBlockHash(block);
-  if (hash === null) throw usageError(`Block ${block} is not final`);
-  return hash;
 }
 
 async function compareRoot({ header, root }: Bundle, chain: ChainClient, at: BlockHash, findings: Findings) {

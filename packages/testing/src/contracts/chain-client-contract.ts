@@ -177,6 +177,10 @@ export function chainClientContract(
       ]);
       expect(await validator.weights(NETUID, 0)).toHaveLength(3);
       expect(await validator.weights(NETUID, 0, before.hash)).toEqual([]);
+      expect(await validator.allWeights(NETUID, blockHash)).toEqual(
+        new Map([[0, await validator.weights(NETUID, 0, blockHash)]]),
+      );
+      expect(await validator.allWeights(NETUID, before.hash)).toEqual(new Map());
       expect((await validator.snapshot(NETUID, blockHash)).neurons[0]?.lastUpdate).toBe(block);
       expect((await validator.snapshot(NETUID, before.hash)).neurons[0]?.lastUpdate).toBe(0);
     });

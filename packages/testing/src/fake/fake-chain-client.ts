@@ -113,6 +113,11 @@ export class FakeChainClient implements ChainClient {
     return netuid === subnet.netuid ? (subnet.weights.get(uid) ?? []) : [];
   }
 
+  async allWeights(netuid: Netuid, at: BlockHash): Promise<ReadonlyMap<Uid, readonly (readonly [Uid, number])[]>> {
+    const { subnet } = this.#connected().subnetAt(at);
+    return netuid === subnet.netuid ? new Map([...subnet.weights].sort(([a], [b]) => a - b)) : new Map();
+  }
+
   async weightRules(netuid: Netuid, at: BlockHash): Promise<WeightRules> {
     return this.#connected().weightRulesAt(at, netuid);
   }
