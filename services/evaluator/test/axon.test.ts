@@ -1,6 +1,4 @@
 import { loadHotkey } from "@assay/chain/hotkey";
-import { PolkadotChainClient } from "@assay/chain/polkadot/polkadot-chain-client";
-import type { SigningGuard } from "@assay/chain/signing-guard";
 import type { Axon } from "@assay/core/round/snapshot";
 import { type DevChain, type DevChainOptions, startDevChain } from "@assay/localnet/chain/dev-chain";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
@@ -9,14 +7,14 @@ import { expect, onTestFinished, test } from "vitest";
 import { AxonDuty } from "../src/axon/axon-duty.ts";
 import { CycleRunner } from "../src/cycle/cycle-runner.ts";
 import { createEvaluatorMetrics } from "../src/metrics.ts";
+import { build, openHost, VALIDATOR } from "./chain-hosts.ts";
 import { startCycle } from "./cycle-process.ts";
 import { eventually, openQueues, useRedis } from "./queues.ts";
 import { metric, NETUID, openStage } from "./stage.ts";
-import { openOtherLedger, openSigner, type WatchedSigner } from "./watched-signer.ts";
+import type { WatchedSigner } from "./watched-signer.ts";
 
 useRedis();
 
-const VALIDATOR = "//Validator//0";
 const SUBNET = "SubtensorModule";
 const OURS = { ip: "203.0.113.7", port: 8091 };
 const { address: hotkey } = await loadHotkey({ uri: VALIDATOR });
@@ -26,19 +24,6 @@ async function startChain(options: Partial<DevChainOptions> = {}): Promise<DevCh
   const chain = await startDevChain({ netuid: NETUID, neurons, manual: true, ...options });
   onTestFinished(() => chain.close());
   return chain;
-}
-
-/** A process with the validator's key that watches the chain and has not signed anything yet. */
-async function openHost(chain: DevChain, blocks = 2): Promise<WatchedSigner> {
-  const openClient = async (guard: SigningGuard) => {
-    const client = new PolkadotChainClient(
-      { logger: createMemoryLogger(), signer: await loadHotkey({ uri: VALIDATOR }), guard },
-      { endpoints: [chain.url], requestDeadlineMillis: 5_000, headSilenceMillis: 60_000 },
-    );
-    await client.start(AbortSignal.timeout(10_000));
-    return client;
-  };
-  return await openSigner({ ledger: await openOtherLedger(), blocks, openClient });
 }
 
 /** Runs the duty on every block of a host's chain, as the service does. */
@@ -54,17 +39,6 @@ async function serve(
   await runner.start();
   onTestFinished(() => runner.stop());
   return { logger, registry };
-}
-
-/** Builds blocks, and has every host look at each once it knows it as final. */
-async function build(chain: DevChain, count: number, hosts: readonly WatchedSigner[]): Promise<void> {
-  for (let built = 0; built < count; built += 1) {
-    chain.buildBlock();
-    for (const host of hosts) {
-      await eventually(() => expect(host.client.finalizedHead().number).toBe(chain.finalized.number));
-      await host.look();
-    }
-  }
 }
 
 /** What the chain's storage holds for the validator at its newest block. */
@@ -90,7 +64,7 @@ test.each([
   ["2001:db8::7", { ip: "0x20010db8000000000000000000000007", ipType: 6 }],
 ])("%s is put on chain once, read back, and left alone while it is there", async (ip, written) => {
   const chain = await startChain();
-  const host = await openHost(chain);
+  const host = await openHost(chain, 2);
   const { logger, registry } = await serve(host, { ip, port: 8091 });
   await served(chain, host, 1, registry);
   await build(chain, 30, [host]);
@@ -104,7 +78,7 @@ test.each([
 
 test("without an address nothing is signed, which is said once", async () => {
   const chain = await startChain();
-  const host = await openHost(chain);
+  const host = await openHost(chain, 2);
   const { logger } = await serve(host, null);
   await build(chain, 20, [host]);
   expect(logger.lines()).toEqual([
@@ -131,7 +105,7 @@ test("nothing is signed while the key is watched, and without a slot; it follows
 
 test("an axon that a new registration removed, and one that reads differently, are mended", async () => {
   const chain = await startChain({ hyperparameters: { servingRateLimit: 0 } });
-  const host = await openHost(chain);
+  const host = await openHost(chain, 2);
   const { registry } = await serve(host, OURS);
   await served(chain, host, 1, registry);
   chain.deregister(hotkey);
@@ -154,7 +128,7 @@ test.each([
   const other = { block: 2, version: 1, ip: 1, port: 80, ipType: 4, protocol: 4, placeholder1: 0, placeholder2: 0 };
   chain.writeStorage(SUBNET, "Axons", [NETUID, hotkey], other);
   chain.buildBlock();
-  const host = await openHost(chain);
+  const host = await openHost(chain, 2);
   const { logger, registry } = await serve(host, OURS);
   await served(chain, host, 1, registry);
   const { block = 0 } = stored(chain) ?? {};
@@ -173,7 +147,7 @@ test.each([
 
 test("one that a killed process left in a block is not sent again before it is final", async () => {
   const chain = await startChain({ finalityLag: 12 });
-  const host = await openHost(chain);
+  const host = await openHost(chain, 2);
   await build(chain, 16, [host]);
   expect(host.gate.state).toBe("open");
   const ours = { block: 17, version: 1, ip: 3_405_803_783, port: 8091, ipType: 4, protocol: 4 };
@@ -186,7 +160,7 @@ test("one that a killed process left in a block is not sent again before it is f
 
 test("our own call is known to the watch; an axon served by another process locks the key and is left", async () => {
   const chain = await startChain({ hyperparameters: { servingRateLimit: 0 } });
-  const [first, second] = [await openHost(chain), await openHost(chain)] as const;
+  const [first, second] = [await openHost(chain, 2), await openHost(chain, 2)] as const;
   const { registry } = await serve(first, OURS);
   await served(chain, first, 1, registry);
   await build(chain, 4, [first]);
