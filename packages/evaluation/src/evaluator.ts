@@ -7,9 +7,11 @@ import type { Device } from "./devices/device.ts";
 /** What is measured: one group's tensors put in place of the base model's. */
 export interface EvaluationRequest {
   readonly base: {
-    /** Absolute path of the version's folder; its content never changes. */
+    /** Absolute path of the version's folder; nothing of it changes while it is measured against. */
     readonly directory: string;
     readonly version: ModelVersion;
+    /** Names what the folder holds: between rounds another version of this number can take its place. */
+    readonly content?: string;
   };
   readonly group: ExpertGroup;
   readonly submission: {

@@ -2,6 +2,7 @@ import type { BatchLoss, ChosenText } from "@assay/core/scoring/outcome";
 import type { Stage } from "@assay/core/scoring/sequential/stages";
 import type { NatsPerToken } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
+import { baseKey } from "./base-key.ts";
 import { EvaluationError, EvaluationErrorCode } from "./evaluation-error.ts";
 import type { EvaluationRequest, EvaluatorOptions, Measurement } from "./evaluator.ts";
 import type { BatchSet, LossBackend } from "./loss-backend.ts";
@@ -25,7 +26,7 @@ export class Measurer {
   readonly #turns = new Turns();
   /** The base's losses of the current version, by group and batches. */
   readonly #before = new Map<string, readonly number[]>();
-  #directory: string | null = null;
+  #baseKey: string | null = null;
 
   /** @param logger is told about reading text, at debug; nobody is unless given. */
   constructor(backend: LossBackend, options: MeasurerOptions, logger: Pick<Logger, "debug"> = { debug: () => {} }) {
@@ -77,8 +78,8 @@ export class Measurer {
     batches: BatchSet,
     signal: AbortSignal,
   ): Promise<readonly number[]> {
-    if (this.#directory !== base.directory) this.#before.clear();
-    this.#directory = base.directory;
+    if (this.#baseKey !== baseKey(base)) this.#before.clear();
+    this.#baseKey = baseKey(base);
     const key = `${group} ${batches.key}`;
     const known = this.#before.get(key);
     if (known !== undefined) return known;

@@ -10,6 +10,7 @@ import {
   TINY_CONFIG,
   type TinyTensor,
   writeSubmission,
+  writeTinyModel,
   writeVersion,
 } from "@assay/testing/model/tiny-model";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -108,6 +109,26 @@ describe("the layer-wise engine", () => {
     const expected = await lossInOnePiece(config, tensors, await batchesOf(version));
     expect(expected).toBeGreaterThan(5);
     expect(Math.abs(expectMeasured(measurement).lossBefore - expected)).toBeLessThan(1e-5);
+  });
+
+  test("measures against what the folder holds now, when another content is named", async () => {
+    const folder = join(directory, "replaced");
+    const files = { groups: 2, group: 0, tensors: randomTensors({ seed: 9 }) };
+    const submission = await writeSubmission(`${folder}.safetensors`, files);
+    const measurer = new Measurer(new Engine({ ...options, groups: 2 }), options);
+    const lossBefore = async (seed: number, by: Measurer): Promise<number> => {
+      await writeTinyModel(folder, { seed });
+      const base = { directory: folder, version: 1, content: `seed ${seed}` };
+      const { measurement } = await by.evaluate({ base, group: 0, submission, seed: "5eed" }, NEVER);
+      return expectMeasured(measurement).lossBefore;
+    };
+    const first = await lossBefore(3, measurer);
+    const second = await lossBefore(4, measurer);
+    await measurer.release();
+    const fresh = new Measurer(new Engine({ ...options, groups: 2 }), options);
+    expect(second).toBe(await lossBefore(4, fresh));
+    expect(second).not.toBe(first);
+    await fresh.release();
   });
 
   test.each(["BF16", "F16"] as const)("weights in %s are the float32 values they stand for", async (dtype) => {

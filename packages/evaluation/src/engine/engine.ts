@@ -2,6 +2,7 @@ import type { ExpertGroups } from "@assay/checkpoint/model/expert-groups";
 import { type GroupLayout, type ModelSource, openModelSource, openSlice } from "@assay/checkpoint/model/model-source";
 import type { TensorPlace } from "@assay/checkpoint/safetensors/tensor-place";
 import type { ExpertGroup } from "@assay/core/units";
+import { baseKey } from "../base-key.ts";
 import { CPU, deviceName } from "../devices/device.ts";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { EvaluationRequest, EvaluatorOptions } from "../evaluator.ts";
@@ -30,6 +31,7 @@ export interface EngineOptions
 
 /** A version opened and what runs it. */
 interface Base {
+  readonly key: string;
   readonly directory: string;
   readonly groups: ReadonlyMap<ExpertGroup, GroupLayout>;
   readonly config: ModelConfig;
@@ -89,7 +91,7 @@ export class Engine implements LossBackend {
 
   /** The signal is looked at between runs of native code. */
   async losses({ base, group, submission, batches }: LossRequest, signal: AbortSignal): Promise<readonly number[]> {
-    const loaded = await this.#baseAt(base.directory, signal);
+    const loaded = await this.#baseAt(base, signal);
     const layout = groupLayout(loaded, group);
     const chunks = this.#chunksOf(loaded, batches);
     const trunk = await this.#trunk(loaded, group, batches.key, chunks, signal);
@@ -106,7 +108,7 @@ export class Engine implements LossBackend {
     const loaded = this.#base;
     const layout = loaded?.groups.get(group);
     const key = submissionKey(submission);
-    if (loaded?.directory !== base.directory || layout === undefined || this.#prepared?.key === key) return;
+    if (loaded?.key !== baseKey(base) || layout === undefined || this.#prepared?.key === key) return;
     const abandoned = this.#prepared;
     const reader = this.#openSubmission(loaded, layout, submission).then((opened) => {
       opened.prefetch(loaded.forward.firstRouted);
@@ -124,16 +126,17 @@ export class Engine implements LossBackend {
     this.#sessions = null;
   }
 
-  async #baseAt(directory: string, signal: AbortSignal): Promise<Base> {
-    if (this.#base?.directory === directory) return this.#base;
+  async #baseAt(wanted: EvaluationRequest["base"], signal: AbortSignal): Promise<Base> {
+    const key = baseKey(wanted);
+    if (this.#base?.key === key) return this.#base;
     await this.#forgetBase();
     const { groups } = this.#options;
-    const source = await openModelSource(directory, groups === undefined ? {} : { groups });
-    this.#base = await this.#load(source, signal);
+    const source = await openModelSource(wanted.directory, groups === undefined ? {} : { groups });
+    this.#base = { key, ...(await this.#load(source, signal)) };
     return this.#base;
   }
 
-  async #load(source: ModelSource, signal: AbortSignal): Promise<Base> {
+  async #load(source: ModelSource, signal: AbortSignal): Promise<Omit<Base, "key">> {
     const config = parseModelConfig(source.config);
     const layout = expertTensorLayout(config, firstExpert(source));
     const description = describeModel(config, layout);

@@ -45,7 +45,7 @@ async function lossRequest({ model, group, submission, batches }: LossesLine): P
     throw new EvaluationError(EvaluationErrorCode.BackendProtocol, "Batches cannot be read", { cause });
   });
   return {
-    base: { directory: model.directory, version: model.version },
+    base: { directory: model.directory, version: model.version, content: model.manifest },
     group,
     submission,
     batches: { key: `${path} ${sequences.join()}`, batches: batchesOf(rows) },

@@ -1,6 +1,7 @@
 import { AppError } from "@assay/core/app-error";
 import type { NatsPerToken } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
+import { baseKey } from "../base-key.ts";
 import { CPU, type Device, deviceName } from "../devices/device.ts";
 import { EvaluationError, EvaluationErrorCode } from "../evaluation-error.ts";
 import type { EvaluationRequest } from "../evaluator.ts";
@@ -19,7 +20,7 @@ export interface StdioBackendOptions {
 }
 
 interface DescribedVersion {
-  readonly directory: string;
+  readonly key: string;
   readonly manifest: Manifest;
   readonly path: string;
 }
@@ -138,10 +139,11 @@ export class StdioBackend implements LossBackend {
     });
   }
 
-  async #describe({ directory }: EvaluationRequest["base"]): Promise<DescribedVersion> {
-    if (this.#version?.directory === directory) return this.#version;
-    const manifest = await describeVersion(directory);
-    this.#version = { directory, manifest, path: await (await this.#files()).manifest(manifest) };
+  async #describe(base: EvaluationRequest["base"]): Promise<DescribedVersion> {
+    const key = baseKey(base);
+    if (this.#version?.key === key) return this.#version;
+    const manifest = await describeVersion(base.directory);
+    this.#version = { key, manifest, path: await (await this.#files()).manifest(manifest) };
     return this.#version;
   }
 

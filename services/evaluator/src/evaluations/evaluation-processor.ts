@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { CheckpointLayout } from "@assay/checkpoint/layout";
+import { readManifest } from "@assay/checkpoint/store/manifest";
 import type { EvaluationOutcome } from "@assay/core/scoring/outcome";
 import { scoreOf } from "@assay/core/scoring/score";
 import type { BlockNumber } from "@assay/core/units";
@@ -36,9 +37,11 @@ export function createEvaluationProcessor(components: EvaluationProcessorCompone
     const began = () => {
       stopTimer = metrics.evaluationSeconds.startTimer();
     };
+    const content = (await readManifest(layout, job.baseVersion))?.digest;
+    const base = { directory: layout.version(job.baseVersion), version: job.baseVersion };
     const measured = await evaluator.evaluate(
       {
-        base: { directory: layout.version(job.baseVersion), version: job.baseVersion },
+        base: { ...base, ...(content !== undefined && { content }) },
         group: job.group,
         submission: { path: join(layout.root, job.submissionPath), sha256: job.submissionSha256 },
         seed: job.seed,
