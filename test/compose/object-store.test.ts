@@ -143,7 +143,7 @@ describe.skipIf(problem !== null)("Ceph's S3 gateway on RADOS", () => {
     test("our own client follows, and goes on where it was cut", async () => {
       const path = join(model.layout.root, "downloaded.safetensors");
       const url = `${model.url}/model/partial`;
-      const headers = { authorization: `Bearer ${TOKEN}`, ...alice };
+      const headers = () => ({ authorization: `Bearer ${TOKEN}`, ...alice });
       const options = { stallMillis: 5_000, deadlineMillis: 30_000, attempts: 30, retryMillis: 10 };
       const request = { url, path, headers, maxBytes: 100_000_000, expectedSha256: file.sha256 };
 

@@ -8,6 +8,8 @@ import { gzipSync } from "node:zlib";
 import { type ChunkedFile, type ChunkList, merkleRoot } from "@assay/core/chunk-list";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ChunkClient, type ChunkClientOptions } from "../src/download/chunk-client.ts";
+import { ComposedFile } from "../src/store/composed-file.ts";
+import { type FileStamp, stampOf } from "../src/store/imported-model.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 const CHUNK = 10_000;
@@ -116,6 +118,20 @@ describe("an honest server", () => {
     const result = await client.fetch({ ...wanted, older: [join(folder, "missing"), join(folder, "older")] }, NEVER);
     expect(result).toEqual({ fetchedBytes: 20_000, reusedBytes: 27_123 });
     expect(requests).toEqual(file.chunks.slice(0, 2));
+    expect(await readFile(wanted.path)).toEqual(CONTENT);
+  });
+
+  test("takes them from a file too that lies on no disk as a whole, and says what it fetched", async () => {
+    const { client, wanted, file, folder, requests } = await serve(honest);
+    await writeFile(join(folder, "tensors"), CONTENT.subarray(20_000));
+    const path = join(folder, "tensors");
+    const stamp = (await stampOf(path)) as FileStamp;
+    const parts = [new Uint8Array(CHUNK), { path, offset: 0, length: CONTENT.length - 20_000 }];
+    const older = [new ComposedFile(parts, new Map([[path, stamp]]))];
+    const fetched: number[] = [];
+    const result = await client.fetch({ ...wanted, older, onFetched: (bytes) => fetched.push(bytes) }, NEVER);
+    expect(result).toEqual({ fetchedBytes: 20_000, reusedBytes: 27_123 });
+    expect([requests, fetched]).toEqual([file.chunks.slice(0, 2), [10_000, 10_000]]);
     expect(await readFile(wanted.path)).toEqual(CONTENT);
   });
 

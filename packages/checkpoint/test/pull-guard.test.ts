@@ -35,7 +35,10 @@ describe("a redirect", () => {
     const { seen, wanted } = await serve((_n, _incoming, response) => {
       response.writeHead(302, { location: other.url.replace("127.0.0.1", "localhost") }).end();
     });
-    const authorized = { ...wanted, headers: { Authorization: "Bearer secret", Cookie: "secret", "X-Hotkey": "5F" } };
+    const authorized = {
+      ...wanted,
+      headers: () => ({ Authorization: "Bearer secret", Cookie: "secret", "X-Hotkey": "5F" }),
+    };
     const resolve = async () => [{ address: "127.0.0.1", family: 4 } as const];
     expect(await downloadFile(authorized, { ...options, resolve })).toMatchObject({ kind: "downloaded" });
     expect(seen[0]?.headers).toMatch(/"authorization":"Bearer secret".*"x-hotkey":"5F"/);
@@ -46,7 +49,7 @@ describe("a redirect", () => {
     const { seen, wanted } = await serve((n, incoming, response) =>
       n === 1 ? void response.writeHead(307, { location: "/b" }).end() : sendFile(incoming, response),
     );
-    const authorized = { ...wanted, headers: { authorization: "Bearer secret" } };
+    const authorized = { ...wanted, headers: () => ({ authorization: "Bearer secret" }) };
     expect(await downloadFile(authorized, options)).toMatchObject({ kind: "downloaded" });
     expect(seen[1]?.authorization).toBe("Bearer secret");
   });

@@ -7,6 +7,7 @@ import { type ChunkedFile, type ChunkList, parseChunkList } from "@assay/core/ch
 import { backoffMillis } from "@assay/runtime/time/retry";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { ensureFreeSpace } from "../disk-space.ts";
+import type { ComposedFile } from "../store/composed-file.ts";
 import { ChunkFile } from "./chunk-file.ts";
 import type { DownloadOptions } from "./download-file.ts";
 import { type ChunkResult, fetchChunk } from "./fetch-chunk.ts";
@@ -28,8 +29,10 @@ export interface ChunkedDownload {
   readonly path: string;
   readonly file: ChunkedFile;
   readonly chunkBytes: number;
-  /** Files that may have some of the chunks: the same file of an older version. Missing ones are passed over. */
-  readonly older?: readonly string[];
+  /** What may have some of the chunks: the same file of another version. Files that are missing are passed over. */
+  readonly older?: readonly (string | ComposedFile)[];
+  /** Called with the bytes of each chunk that was fetched. */
+  readonly onFetched?: (bytes: number) => void;
 }
 
 /** Bytes of the file by where they came from. */
@@ -115,12 +118,13 @@ export class ChunkClient implements Disposable {
     }
   }
 
-  async #assemble({ path, file, chunkBytes, older = [] }: ChunkedDownload, signal: AbortSignal) {
+  async #assemble(wanted: ChunkedDownload, signal: AbortSignal) {
+    const { path, file, chunkBytes, older = [] } = wanted;
     const target = await ChunkFile.open(path, file, chunkBytes);
     try {
       let missing = await target.missing(signal);
       for (const each of older) missing = missing.length === 0 ? missing : await target.copyFrom(each, missing, signal);
-      await this.#fetchAll(target, file, missing, signal);
+      await this.#fetchAll(target, wanted, missing, signal);
       if (!(await target.finish(signal))) {
         throw refused("The chunks do not make up the file that the manifest names", { retryable: true });
       }
@@ -132,7 +136,12 @@ export class ChunkClient implements Disposable {
   }
 
   /** Several at a time; the first that fails ends the others. */
-  async #fetchAll(target: ChunkFile, file: ChunkedFile, missing: readonly number[], signal: AbortSignal) {
+  async #fetchAll(
+    target: ChunkFile,
+    { file, onFetched }: ChunkedDownload,
+    missing: readonly number[],
+    signal: AbortSignal,
+  ) {
     const failing = new AbortController();
     const ending = AbortSignal.any([signal, failing.signal]);
     const queue = missing.values();
@@ -143,6 +152,7 @@ export class ChunkClient implements Disposable {
         const chunk = memory.subarray(0, target.bytesOf(index));
         await this.#fetchOne(file.chunks[index] ?? "", chunk, ending);
         await target.write(index, chunk);
+        onFetched?.(chunk.length);
       }
     };
     const workers = Array.from({ length: Math.min(this.#options.parallel, missing.length) }, () =>

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import type { ChunkedFile } from "@assay/core/chunk-list";
 import type { Sha256Hex } from "@assay/core/units";
 import { isSystemError, syncFolder, withFile } from "../atomic-write.ts";
+import type { ComposedFile } from "../store/composed-file.ts";
 
 /**
  * `<path>.part`: a file that is put together from chunks in any order.
@@ -48,7 +49,7 @@ export class ChunkFile {
   /** Numbers of the chunks that are not in their place yet. */
   async missing(signal: AbortSignal): Promise<readonly number[]> {
     const missing: number[] = [];
-    for await (const { index, sha256 } of chunksIn(this.#file, this.#wanted.bytes, this.#chunkBytes, signal)) {
+    for await (const { index, sha256 } of hashed(this.#pieces(signal))) {
       if (sha256 !== this.#wanted.chunks[index]) missing.push(index);
     }
     return missing;
@@ -63,30 +64,35 @@ export class ChunkFile {
   }
 
   /**
-   * Copies what a file of an older version has of the missing chunks, wherever it lies there.
+   * Copies what a file of another version has of the missing chunks, wherever it lies there.
    *
    * @returns the chunks that are still missing.
    */
-  async copyFrom(path: string, missing: readonly number[], signal: AbortSignal): Promise<readonly number[]> {
+  async copyFrom(
+    older: string | ComposedFile,
+    missing: readonly number[],
+    signal: AbortSignal,
+  ): Promise<readonly number[]> {
     const places = new Map<Sha256Hex, number[]>();
     for (const index of missing) {
       const digest = this.#wanted.chunks[index] ?? "";
       places.set(digest, [...(places.get(digest) ?? []), index]);
     }
-    await ifThere(path, async (older) => {
-      const { size } = await older.stat();
-      for await (const { sha256, chunk } of chunksIn(older, size, this.#chunkBytes, signal)) {
+    const take = async (pieces: AsyncIterable<Uint8Array>): Promise<void> => {
+      for await (const { sha256, chunk } of hashed(pieces)) {
         for (const index of places.get(sha256) ?? []) await this.write(index, chunk);
         places.delete(sha256);
       }
-    });
+    };
+    if (typeof older !== "string") await take(composedPieces(older, this.#chunkBytes, signal));
+    else await ifThere(older, async (file) => take(piecesOf(file, (await file.stat()).size, this.#chunkBytes, signal)));
     return [...places.values()].flat().sort((left, right) => left - right);
   }
 
   /** @returns whether the whole hashes to the file's digest; then it has its name, synced. */
   async finish(signal: AbortSignal): Promise<boolean> {
     const hash = createHash("sha256");
-    for await (const piece of piecesOf(this.#file, this.#wanted.bytes, this.#chunkBytes, signal)) hash.update(piece);
+    for await (const piece of this.#pieces(signal)) hash.update(piece);
     if (hash.digest("hex") !== this.#wanted.sha256) return false;
     await this.#file.sync();
     await rename(partOf(this.#target), this.#target);
@@ -96,6 +102,10 @@ export class ChunkFile {
 
   async close(): Promise<void> {
     await this.#file.close();
+  }
+
+  #pieces(signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return piecesOf(this.#file, this.#wanted.bytes, this.#chunkBytes, signal);
   }
 }
 
@@ -111,9 +121,9 @@ async function ifThere(path: string, use: (file: FileHandle) => Promise<void>): 
   }
 }
 
-async function* chunksIn(file: FileHandle, bytes: number, chunkBytes: number, signal: AbortSignal) {
+async function* hashed(pieces: AsyncIterable<Uint8Array>) {
   let index = 0;
-  for await (const chunk of piecesOf(file, bytes, chunkBytes, signal)) {
+  for await (const chunk of pieces) {
     yield { index, chunk, sha256: createHash("sha256").update(chunk).digest("hex") };
     index += 1;
   }
@@ -132,5 +142,21 @@ async function* piecesOf(file: FileHandle, bytes: number, length: number, signal
       done += bytesRead;
     }
     yield piece;
+  }
+}
+
+/** {@link piecesOf} for a file that lies on no disk as a whole. */
+async function* composedPieces(content: ComposedFile, length: number, signal: AbortSignal) {
+  const memory = Buffer.allocUnsafeSlow(Math.min(length, content.bytes));
+  const file = content.open();
+  try {
+    for (let position = 0; position < content.bytes; position += length) {
+      signal.throwIfAborted();
+      const piece = memory.subarray(0, content.bytes - position);
+      await file.fill(piece, position);
+      yield piece;
+    }
+  } finally {
+    await file.close();
   }
 }

@@ -17,7 +17,8 @@ export interface DownloadRequest {
   readonly maxBytes: number;
   /** If known, bytes that hash to something else are fetched once more before anybody is blamed for them. */
   readonly expectedSha256?: Sha256Hex;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Called for each request: one that is signed is good once. */
+  readonly headers?: () => Readonly<Record<string, string>>;
 }
 
 export interface DownloadOptions extends OpenOptions {
@@ -85,13 +86,14 @@ async function attemptRepeatedly(
   signal: AbortSignal,
 ): Promise<Download> {
   const partial = new PartialFile(request.path, request.url);
-  const { url, headers = {}, maxBytes, expectedSha256 } = request;
-  const wanted = { url, headers, maxBytes, minBytesPerSecond: options.minBytesPerSecond ?? 0 };
+  const { url, headers = () => ({}), maxBytes, expectedSha256 } = request;
+  const wanted = { url, maxBytes, minBytesPerSecond: options.minBytesPerSecond ?? 0 };
   const doubts = new Doubts(partial, expectedSha256);
   let detail = "";
   for (let requests = 1, failures = 0; failures < options.attempts; requests += 1) {
     const { bytes: before } = await partial.progress();
-    const result = await fetchOnce(() => fetchPart(wanted, partial, options, signal), signal);
+    const part = { ...wanted, headers: headers() };
+    const result = await fetchOnce(() => fetchPart(part, partial, options, signal), signal);
     const interruption = await doubts.about(result, signal);
     if (interruption === null && result.kind === "refused") {
       await partial.discard();
