@@ -125,7 +125,34 @@ export class CheckpointLayout {
   }
 
   momentumFolder(version: ModelVersion): string {
-    return join(this.state, "momentum", counter(version));
+    return join(this.allMomentum, counter(version));
+  }
+
+  /** Momentum that is about to take the place of a version's. */
+  nextMomentumFolder(version: ModelVersion): string {
+    return `${this.momentumFolder(version)}${this.nextSuffix}`;
+  }
+
+  get allMomentum(): string {
+    return join(this.state, "momentum");
+  }
+
+  get nextSuffix(): string {
+    return ".next";
+  }
+
+  /** The manifest that is taking the place of another one of its number: only while that is under way. */
+  get replacement(): string {
+    return join(this.state, "replacement.json");
+  }
+
+  /** What was fetched of the version of one cycle that others made; kept over a restart. */
+  catchUp(cycle: number): string {
+    return join(this.allCatchUps, counter(cycle));
+  }
+
+  get allCatchUps(): string {
+    return join(this.root, "catch-up");
   }
 
   submissionFolder(round: RoundId): string {

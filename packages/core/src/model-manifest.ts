@@ -19,7 +19,7 @@ export interface ModelFile {
 export interface ModelManifest {
   readonly schema: 2;
   readonly version: ModelVersion;
-  /** Version this one was merged from; null for the one that was imported. */
+  /** Version this one was merged from; null for the one that was imported, and for one that others made. */
   readonly parent: ModelVersion | null;
   readonly cycle: number | null;
   readonly block: BlockNumber | null;

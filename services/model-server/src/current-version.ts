@@ -90,9 +90,8 @@ export class CurrentVersion {
       if (current === null) {
         return null;
       }
-      const manifest = await reader.manifest(current.version);
-      const parts = await reader.parts(current.version);
-      const { groups } = await reader.source(current.version);
+      const { manifest, source, parts } = await reader.whole(current.version);
+      const { groups } = source;
       const config = await readModelConfig(reader.directory(current.version));
       const experts = expertsPerLayer(config);
       this.#reportedFailure = null;

@@ -115,7 +115,8 @@ function sameShape(actual: TensorShape | undefined, expected: TensorShape): bool
   return actual !== undefined && actual.dtype === expected.dtype && String(actual.shape) === String(expected.shape);
 }
 
-async function readConfig(directory: string): Promise<unknown> {
+/** A model folder's `config.json`. @throws CheckpointError `CHECKPOINT_MODEL_INVALID` without one that parses. */
+export async function readConfig(directory: string): Promise<unknown> {
   const path = join(directory, "config.json");
   try {
     return JSON.parse(await readFile(path, "utf8"));

@@ -60,8 +60,7 @@ interface WantedFile {
 
 /** What miners wait for comes first. */
 async function filesOf(reader: CheckpointReader, version: ModelVersion): Promise<readonly WantedFile[]> {
-  const manifest = await reader.manifest(version);
-  const parts = await reader.parts(version);
+  const { manifest, parts } = await reader.whole(version);
   const groups = manifest.groups.flatMap(({ group, sha256 }) => {
     const content = parts.groups.get(group);
     return content === undefined ? [] : [{ sha256, content }];

@@ -4,7 +4,8 @@ import { z } from "zod";
 import { readJson } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { CheckpointLayout, groupFileName } from "../layout.ts";
-import { type GroupLayout, type ModelSource, openModelSource } from "../model/model-source.ts";
+import { assembleSource, type GroupLayout, type ModelSource, readConfig } from "../model/model-source.ts";
+import { readVersion } from "../model/version-folder.ts";
 import { listNumbered } from "../numbered-folders.ts";
 import type { TensorShape } from "../safetensors/dtype.ts";
 import { checkWeights, importedModel } from "./imported-model.ts";
@@ -15,6 +16,13 @@ import { composeParts, type VersionParts } from "./version-parts.ts";
 export interface CurrentVersion {
   readonly version: ModelVersion;
   readonly digest: Sha256Hex;
+}
+
+/** A version as one reading of its manifest has it, whatever takes its number afterwards. */
+export interface WholeVersion {
+  readonly manifest: ModelManifest;
+  readonly source: ModelSource;
+  readonly parts: VersionParts;
 }
 
 /** Reads the versions of the global model. Any number of processes may, while one writes. */
@@ -53,8 +61,7 @@ export class CheckpointReader {
    * @throws CheckpointError `CHECKPOINT_MODEL_CHANGED` when a file of the imported model is not what it was.
    */
   async source(version: ModelVersion): Promise<ModelSource> {
-    await this.manifest(version);
-    return await openModelSource(this.directory(version));
+    return await this.#sourceOf(await this.manifest(version));
   }
 
   /** The layout of one group: what a submission for it must consist of. */
@@ -76,16 +83,22 @@ export class CheckpointReader {
    *   `CHECKPOINT_MANIFEST_INVALID` when the files would not have the lengths that the manifest states.
    */
   async parts(version: ModelVersion): Promise<VersionParts> {
+    return (await this.whole(version)).parts;
+  }
+
+  /** A version's manifest with the tensors and the files that belong to it; fails as {@link parts} does. */
+  async whole(version: ModelVersion): Promise<WholeVersion> {
     const manifest = await this.manifest(version);
+    const source = await this.#sourceOf(manifest);
     const stamps = await checkWeights(await importedModel(this.layout, manifest.model));
-    const parts = await composeParts(this.layout, await this.source(version), stamps, manifest);
+    const parts = await composeParts(this.layout, source, stamps, manifest);
     for (const { name, bytes, file } of namedParts(manifest, parts)) {
       if (file?.bytes === bytes) continue;
       throw new CheckpointError(CheckpointErrorCode.ManifestInvalid, "A file is not as long as its manifest says", {
         fields: { version, file: name, expectedBytes: bytes, foundBytes: file?.bytes },
       });
     }
-    return parts;
+    return { manifest, source, parts };
   }
 
   /**
@@ -94,14 +107,20 @@ export class CheckpointReader {
    * @throws CheckpointError `CHECKPOINT_HASH_MISMATCH` at the first file that is not what its manifest says.
    */
   async verify(version: ModelVersion, signal?: AbortSignal): Promise<void> {
-    const parts = await this.parts(version);
-    for (const { name, sha256, file } of namedParts(await this.manifest(version), parts)) {
+    const { manifest, parts } = await this.whole(version);
+    for (const { name, sha256, file } of namedParts(manifest, parts)) {
       const actual = (await file?.digest(signal))?.sha256;
       if (actual === sha256) continue;
       throw new CheckpointError(CheckpointErrorCode.HashMismatch, "Digest differs from the manifest", {
         fields: { version, file: name, expected: sha256, actual },
       });
     }
+  }
+
+  async #sourceOf(manifest: ModelManifest): Promise<ModelSource> {
+    const directory = this.directory(manifest.version);
+    const tensors = await readVersion(this.layout, manifest);
+    return await assembleSource({ directory, config: await readConfig(directory), ...tensors });
   }
 }
 

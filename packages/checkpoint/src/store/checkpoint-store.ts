@@ -1,6 +1,6 @@
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { GroupFile, ModelFile, ModelManifest } from "@assay/core/model-manifest";
+import type { GroupFile, ModelManifest } from "@assay/core/model-manifest";
 import type { ExpertGroup, ModelVersion, RoundId } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
@@ -9,17 +9,16 @@ import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { ensureFreeSpace } from "../disk-space.ts";
 import { describeGroups, type ExpertGroups } from "../model/expert-groups.ts";
 import { findModelFiles } from "../model/model-folder.ts";
-import { assembleSource, type ModelSource, openModelSource, openSlice } from "../model/model-source.ts";
-import { readVersion } from "../model/version-folder.ts";
+import { type ModelSource, openModelSource, openSlice } from "../model/model-source.ts";
 import { expireRounds } from "../numbered-folders.ts";
 import { Serial } from "../serial.ts";
+import { type Adoption, adoptVersion, finishReplacement } from "./adoption.ts";
 import { CheckpointReader, type CurrentVersion } from "./checkpoint-reader.ts";
 import {
   checkWeights,
   describeModel,
   firstDifference,
   type ImportedModel,
-  importedModel,
   modelChanged,
   modelDigest,
   movedTo,
@@ -33,6 +32,7 @@ import {
   commitVersion,
   copiedCompanions,
   copyGroupFile,
+  describeFull,
   describeParts,
   inScratch,
   linkedCompanions,
@@ -74,10 +74,11 @@ export class CheckpointStore extends CheckpointReader implements Startable {
     this.#options = options;
   }
 
-  /** Makes the folders and removes what a crash left unfinished. */
+  /** Makes the folders, ends what was decided before a crash, and removes what it left unfinished. */
   async start(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     const { layout } = this;
+    await finishReplacement(layout);
     await rm(layout.tmp, { recursive: true, force: true });
     for (const folder of [layout.objects, layout.versions, layout.submissions, layout.state, layout.tmp]) {
       await mkdir(folder, { recursive: true });
@@ -137,6 +138,32 @@ export class CheckpointStore extends CheckpointReader implements Startable {
   /** Makes a prepared version the current one, unless a newer one is. */
   async makeCurrent(version: ModelVersion): Promise<CurrentVersion> {
     return await this.#writing.run(WRITING, async () => await this.#moveCurrent(await this.manifest(version)));
+  }
+
+  /**
+   * Makes a version of others the current one, under their number, whatever is held or current here. Its momentum is in
+   * place before it is.
+   *
+   * A version of that number and other content is replaced. A kill at any moment leaves the old one or the new one,
+   * after the next start at the latest. Safe to repeat.
+   *
+   * @param isFree asked at the last moment when a version that was current before goes: whether nobody needs it
+   * @returns null when somebody does
+   * @throws CheckpointError `CHECKPOINT_HASH_MISMATCH` when the files do not make up what was named;
+   *   `CHECKPOINT_VOLUME_FULL`. Nothing has changed then.
+   */
+  async adopt(
+    adoption: Adoption,
+    isFree: () => Promise<boolean>,
+    signal?: AbortSignal,
+  ): Promise<CurrentVersion | null> {
+    return await this.#writing.run(WRITING, async () => {
+      await ensureFreeSpace(this.layout.tmp, await sizeOf(adoption.groupFiles.values()), this.#options.minFreeBytes);
+      const mayGoBack = async () => !this.#pinned().includes(adoption.version) && (await isFree());
+      const adopted = await adoptVersion(this, adoption, mayGoBack, signal);
+      if (adopted !== null) this.#logger.info("Published version", { ...adopted });
+      return adopted;
+    });
   }
 
   /** Removes a prepared version that never became current, and its momentum; a version that was is left alone. */
@@ -247,7 +274,7 @@ export class CheckpointStore extends CheckpointReader implements Startable {
     const existing = await readManifest(this.layout, version);
     if (existing !== null) return sameParts(existing, parent, groups);
     const unchanged = groups.every((file, index) => file === parent.groups[index]);
-    const full = unchanged ? parent.full : await this.#describeFull(parent, groups, signal);
+    const full = unchanged ? parent.full : await describeFull(this.layout, parent, groups, signal);
     const { model, shared } = parent;
     const parts = { version, parent: parentVersion, cycle, block, model, shared, groups, full };
     return await commitVersion(this.layout, scratch, parts, await linkedCompanions(this.layout, parent));
@@ -259,19 +286,6 @@ export class CheckpointStore extends CheckpointReader implements Startable {
     await this.#checkGroupFiles(publication);
     await ensureFreeSpace(this.layout.tmp, await sizeOf(publication.groupFiles.values()), this.#options.minFreeBytes);
     return await inScratch(this.layout, (scratch) => this.#assemble(publication, parent, scratch, signal));
-  }
-
-  async #describeFull(
-    { model, version: parent, full: { name } }: ModelManifest,
-    groups: readonly GroupFile[],
-    signal: AbortSignal | undefined,
-  ): Promise<ModelFile> {
-    const stamps = await checkWeights(await importedModel(this.layout, model));
-    const directory = this.directory(parent);
-    const tensors = await readVersion(this.layout, { model, groups });
-    const source = await assembleSource({ directory, config: null, ...tensors });
-    const { full } = await composeParts(this.layout, source, stamps, { groups });
-    return { name, ...(await full.digest(signal)) };
   }
 
   async #moveCurrent({ version, digest }: ModelManifest): Promise<CurrentVersion> {

@@ -13,7 +13,7 @@ export type ManifestParts = Omit<ModelManifest, "schema" | "digest">;
 /** Completes a manifest with the digest over its files. */
 export function completeManifest(parts: ManifestParts): ModelManifest {
   const groups = [...parts.groups].sort((left, right) => left.group - right.group);
-  return { ...parts, groups, schema: 2, digest: manifestDigest({ ...parts, groups }) };
+  return { ...parts, groups, schema: 2, digest: versionDigest(manifestFiles({ ...parts, groups })) };
 }
 
 /** The files of a version: shared, groups in order, full. */
@@ -22,12 +22,14 @@ function manifestFiles(manifest: Pick<ModelManifest, "shared" | "groups" | "full
 }
 
 /**
- * Names a version's content: SHA-256 over the files' digests in hexadecimal, joined by line feeds, in the order of
- * {@link manifestFiles}.
+ * Names a version's content: SHA-256 over its files' digests in hexadecimal, joined by line feeds.
+ *
+ * @param files the shared one, then the groups' in order, then the full one
  */
-function manifestDigest(manifest: Pick<ModelManifest, "shared" | "groups" | "full">): Sha256Hex {
-  const lines = manifestFiles(manifest).map(({ sha256 }) => sha256);
-  return createHash("sha256").update(lines.join("\n")).digest("hex");
+export function versionDigest(files: readonly Pick<ModelFile, "sha256">[]): Sha256Hex {
+  return createHash("sha256")
+    .update(files.map(({ sha256 }) => sha256).join("\n"))
+    .digest("hex");
 }
 
 /**
@@ -41,7 +43,7 @@ export async function readManifest(layout: CheckpointLayout, version: ModelVersi
   const read = await readJson(path, anySchema, CheckpointErrorCode.ManifestInvalid);
   if (read === null) return null;
   const manifest = refuseOldStore(read, path);
-  if (manifest.version !== version || manifest.digest !== manifestDigest(manifest)) {
+  if (manifest.version !== version || manifest.digest !== versionDigest(manifestFiles(manifest))) {
     throw new CheckpointError(CheckpointErrorCode.ManifestInvalid, "Manifest contradicts itself", { fields: { path } });
   }
   return manifest;

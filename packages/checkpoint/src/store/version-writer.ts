@@ -1,15 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { copyFile, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { GroupFile, ModelManifest } from "@assay/core/model-manifest";
+import type { GroupFile, ModelFile, ModelManifest } from "@assay/core/model-manifest";
 import type { ExpertGroup } from "@assay/core/units";
 import { isSystemError, syncFile, syncFolder, writeJsonAtomic } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { sha256File } from "../digest.ts";
 import { type CheckpointLayout, FULL_FILE, groupFileName, MANIFEST_FILE, SHARED_FILE } from "../layout.ts";
+import { assembleSource } from "../model/model-source.ts";
+import { readVersion } from "../model/version-folder.ts";
+import { checkWeights, importedModel } from "./imported-model.ts";
 import { completeManifest, type ManifestParts, readManifest } from "./manifest.ts";
 import { adoptObject, linkOrCopy } from "./objects.ts";
-import type { VersionParts } from "./version-parts.ts";
+import { composeParts, type VersionParts } from "./version-parts.ts";
 
 /** Runs `work` with an empty folder under `tmp/` that is gone afterwards, however it ended. */
 export async function inScratch<T>(layout: CheckpointLayout, work: (folder: string) => Promise<T>): Promise<T> {
@@ -36,6 +39,21 @@ export async function describeParts(
     groups: files,
     full: { name: FULL_FILE, ...(await full.digest(signal)) },
   };
+}
+
+/** Hashes the file of all tensors of a version that has the same model as another one, and these groups. */
+export async function describeFull(
+  layout: CheckpointLayout,
+  { model, version, full: { name } }: ModelManifest,
+  groups: readonly GroupFile[],
+  signal?: AbortSignal,
+): Promise<ModelFile> {
+  const stamps = await checkWeights(await importedModel(layout, model));
+  const directory = layout.version(version);
+  const tensors = await readVersion(layout, { model, groups });
+  const source = await assembleSource({ directory, config: null, ...tensors });
+  const { full } = await composeParts(layout, source, stamps, { groups });
+  return { name, ...(await full.digest(signal)) };
 }
 
 /** Copies a finished group file into the objects; the caller keeps its own. */

@@ -3,7 +3,7 @@ import { type ObjectStoreOptions, objectStoreName } from "@assay/checkpoint/obje
 import { uploadVersion } from "@assay/checkpoint/object-store/upload-version";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import { isAppError } from "@assay/core/app-error";
-import type { ModelVersion } from "@assay/core/units";
+import type { ModelVersion, Sha256Hex } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { type Clock, SystemClock } from "@assay/runtime/time/clock";
@@ -32,7 +32,7 @@ export class ModelUpload implements Startable {
   readonly #clock: Clock;
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
-  #done: ModelVersion | null = null;
+  #done: Sha256Hex | null = null;
   #reported: string | null = null;
 
   constructor(components: ModelUploadComponents, options: ObjectStoreOptions) {
@@ -65,7 +65,7 @@ export class ModelUpload implements Startable {
   async #upload(objects: ObjectStore): Promise<boolean> {
     const { store, metrics, logger } = this.#components;
     const current = await store.current();
-    if (current === null || current.version === this.#done) return true;
+    if (current === null || current.digest === this.#done) return true;
     const release = store.pin(current.version);
     const started = performance.now();
     try {
@@ -73,7 +73,7 @@ export class ModelUpload implements Startable {
       const sent = (bytes: number) => metrics.uploadedBytes.inc(bytes);
       const { kind, ...counts } = await uploadVersion(current.version, { ...tools, sent }, this.#stopping.signal);
       if (kind === "superseded") return true;
-      this.#done = current.version;
+      this.#done = current.digest;
       this.#reported = null;
       metrics.uploadedVersion.set(current.version);
       const ms = Math.round(performance.now() - started);
