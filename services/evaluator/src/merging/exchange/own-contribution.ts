@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readJson, writeJsonAtomic } from "@assay/checkpoint/atomic-write";
 import { CheckpointErrorCode } from "@assay/checkpoint/checkpoint-error";
@@ -29,6 +30,7 @@ export async function ownContribution(
     file: path.slice(folder.length + 1),
     ...rest,
   }));
+  await mkdir(folder, { recursive: true });
   await writeJsonAtomic(record, { groups });
   return made;
 }
