@@ -4,11 +4,13 @@ import { parseCommitment } from "@assay/core/commitment/payload";
 import { NINE_PHASE_45, SEED_45 } from "@assay/core/cycle/phase";
 import { decodeBase64Url } from "@assay/core/messages/base64url";
 import { committedHashMessage } from "@assay/core/messages/block-message";
+import { changedTensors, randomTensors } from "@assay/testing/model/tiny-model";
 import { expect, test } from "vitest";
 import { CommitmentDuty } from "../src/commitments/commitment-duty.ts";
 import { CommitmentRiskDuty } from "../src/commitments/commitment-risk-duty.ts";
 import { eventually } from "./queues.ts";
 import { metric, NETUID, never, openStage, type Stage, type StageOptions } from "./stage.ts";
+import { writeCheckpoint } from "./submissions.ts";
 
 const digest = "ef".repeat(32);
 
@@ -22,8 +24,8 @@ async function openMerged(options: StageOptions = {}): Promise<Stage> {
 }
 
 /** A new duty, as after a restart; call the result once per block. */
-function committer({ client, ledger, metrics, logger, network, validator }: Stage, maySign = () => true) {
-  const components = { chain: client, signer: validator.signer, ledger, maySign, metrics, logger };
+function committer({ client, ledger, store, metrics, logger, network, validator }: Stage, maySign = () => true) {
+  const components = { chain: client, signer: validator.signer, ledger, store, maySign, metrics, logger };
   const duty = new CommitmentDuty(components, { netuid: NETUID, network });
   return (signal = never) => duty.run(client.head(), signal);
 }
@@ -123,6 +125,57 @@ test("what was committed before a restart counts, also when the restart came aft
   expect(await late.ledger.events.recent(9)).toMatchObject([{ fields: { step: "validatorCommit2" } }]);
 });
 
+/** A stage whose cycle 0 was merged by others, and not by us. */
+async function openMissed(result: string, others: readonly string[]): Promise<Stage> {
+  const stage = await openStage({ schedule, model: true });
+  const expected = [...others, stage.validator.hotkey];
+  const all = { expected, members: [], synced: [], leftOut: [], agreed: null };
+  await stage.ledger.mergeEnds.record({ cycle: 0, result, ...all });
+  return stage;
+}
+
+test("after a merge of others it says version 0 beside the hash of the version that it has", async () => {
+  const stage = await openMissed("behind", ["other"]);
+  const own = (await stage.store.current())?.digest ?? "";
+  const run = committer(stage);
+  stage.chain.buildUntil(40);
+  await runToEnd(stage, run);
+  const signature = decodeBase64Url((await committed(stage)).payload?.signature ?? "");
+  expect(signature && verifySignature(committedHashMessage(own), signature, stage.validator.hotkey)).toBe(true);
+  stage.chain.buildUntil(46);
+  await runToEnd(stage, run);
+  expect((await committed(stage)).payload).toEqual({ hash: own, version: 0 });
+  expect(await stage.ledger.commitments.get(0, "validatorCommit2")).toMatchObject({ block: 47 });
+});
+
+test("a version 0 that was committed before a restart counts, whatever version is current by then", async () => {
+  const stage = await openMissed("behind", ["other"]);
+  stage.chain.buildUntil(46);
+  const killed = new AbortController();
+  const committing = committer(stage)(killed.signal);
+  await eventually(() => expect(stage.chain.calls).toBe(1));
+  stage.chain.buildBlock();
+  killed.abort(new Error("killed"));
+  await expect(committing).rejects.toMatchObject({ code: "CHAIN_SUBMISSION_ABORTED" });
+
+  stage.chain.buildUntil(54);
+  const tensors = changedTensors(randomTensors(), (_, values) => values.map((value) => value + 1));
+  const groupFiles = new Map([[0, (await writeCheckpoint(stage, 0, tensors)).path]]);
+  await stage.store.publish({ version: 1, parent: 0, cycle: 0, block: 1, groupFiles });
+  await committer(stage)();
+  expect(await stage.ledger.commitments.get(0, "validatorCommit2")).toMatchObject({ block: 47, extrinsicHash: "" });
+});
+
+test.each([
+  ["that nobody else was in", "no_quorum", []],
+  ["that we published", "published", ["other"]],
+])("after a merge %s nothing says version 0", async (_, result, others) => {
+  const stage = await openMissed(result, others);
+  stage.chain.buildUntil(41);
+  await committer(stage)();
+  expect(stage.chain.calls).toBe(0);
+});
+
 test("a call that the chain refuses fails, and the next block's attempt lands", async () => {
   const stage = await openMerged();
   stage.chain.buildUntil(40);
@@ -145,8 +198,8 @@ test("without a merge, and in a schedule without these phases, nothing is commit
 
 /** What an operator sees of the risk, after a look at the newest block. */
 function riskOf(stage: Stage) {
-  const { client, ledger, metrics, logger, network } = stage;
-  const duty = new CommitmentRiskDuty({ chain: client, ledger, metrics, logger }, { netuid: NETUID, network });
+  const { client, ledger, store, metrics, logger, network } = stage;
+  const duty = new CommitmentRiskDuty({ chain: client, ledger, store, metrics, logger }, { netuid: NETUID, network });
   return async () => {
     await duty.run(client.head());
     return await metric(stage, "evaluator_commitment_at_risk");

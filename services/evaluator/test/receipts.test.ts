@@ -198,7 +198,10 @@ test("the root goes on chain beside the hash and version that stand there, once,
   const components = { chain: client, ledger, maySign: () => true, metrics, logger };
   const commit = () => new ReceiptCommitmentDuty(components, { netuid: NETUID, network }).run(client.head(), never);
   const digest = "ef".repeat(32);
-  const merges = new CommitmentDuty({ ...components, signer: validator.signer }, { netuid: NETUID, network });
+  const merges = new CommitmentDuty(
+    { ...components, store: stage.store, signer: validator.signer },
+    { netuid: NETUID, network },
+  );
   await ledger.merges.record({ cycle: 0, version: 1, digest, groups: [{ group: 0, uid: 1 }] });
   chain.buildUntil(40);
   await runToEnd(stage, () => merges.run(client.head(), never));

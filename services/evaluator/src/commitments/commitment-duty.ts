@@ -1,6 +1,7 @@
 import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
 import { ChainError, ChainErrorCode } from "@assay/chain/chain-error";
 import type { Signer } from "@assay/chain/hotkey";
+import type { CheckpointReader } from "@assay/checkpoint/store/checkpoint-reader";
 import { type CommitmentPayload, encodeCommitment, parseCommitment } from "@assay/core/commitment/payload";
 import { encodeBase64Url } from "@assay/core/messages/base64url";
 import { committedHashMessage } from "@assay/core/messages/block-message";
@@ -13,13 +14,14 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import type { Duty } from "../cycle/duty.ts";
 import { EvaluatorError, EvaluatorErrorCode } from "../evaluator-error.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
-import { type DueCommitment, dueCommitments } from "./due-commitments.ts";
+import { type DueCommitment, dueCommitments, TOOK_NO_PART } from "./due-commitments.ts";
 import { ownCommitment } from "./own-commitment.ts";
 
 export interface CommitmentDutyComponents {
   readonly chain: ChainClient;
   readonly signer: Signer;
   readonly ledger: Ledger;
+  readonly store: Pick<CheckpointReader, "current">;
   /** Whether it makes sense to sign now; the duty rests until it does. */
   readonly maySign: () => boolean;
   readonly metrics: Pick<EvaluatorMetrics, "commitments">;
@@ -33,7 +35,7 @@ export interface CommitmentDutyOptions {
 
 /**
  * Puts the merged version's digest on chain in the two validator phases: first its signature, which tells nobody the
- * digest, then the digest itself. Each is read back at a final block; each only makes sense inside its own phase.
+ * digest, then the digest itself; version 0 after a merge of others that gave us nothing to publish. Each is read back at a final block; each only makes sense inside its own phase.
  */
 export class CommitmentDuty implements Duty {
   readonly name = "commitments";
@@ -46,8 +48,7 @@ export class CommitmentDuty implements Duty {
   }
 
   async run(head: ChainHead, signal: AbortSignal): Promise<void> {
-    const { ledger } = this.#components;
-    for (const due of await dueCommitments(ledger, this.#options.network, head)) {
+    for (const due of await dueCommitments(this.#components, this.#options.network, head)) {
       if (head.number <= due.window.lastBlock) await this.#commit(due, head, signal);
       else await this.#lookBack(due, head);
     }
@@ -129,9 +130,13 @@ export class CommitmentDuty implements Duty {
   }
 }
 
-/** The root of receipts beside the hash may be an older or a newer one. */
+/**
+ * The root of receipts beside the hash may be an older or a newer one; beside version 0 the hash too, as we may have
+ * another version by now.
+ */
 function isMeant({ signature, hash, version }: CommitmentPayload, { step, merge }: DueCommitment): boolean {
-  return step === "validatorCommit1" ? signature !== undefined : hash === merge.digest && version === merge.version;
+  if (step === "validatorCommit1") return signature !== undefined;
+  return version === merge.version && (version === TOOK_NO_PART || hash === merge.digest);
 }
 
 /** A node that has pruned that block cannot tell any more: then it counts as missed. */

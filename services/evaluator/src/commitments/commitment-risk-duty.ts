@@ -1,4 +1,5 @@
 import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
+import type { CheckpointReader } from "@assay/checkpoint/store/checkpoint-reader";
 import type { Network } from "@assay/core/network";
 import type { Netuid } from "@assay/core/units";
 import type { Ledger } from "@assay/ledger/ledger";
@@ -13,6 +14,7 @@ const ATTEMPT_BLOCKS = 2;
 export interface CommitmentRiskComponents {
   readonly chain: ChainClient;
   readonly ledger: Ledger;
+  readonly store: Pick<CheckpointReader, "current">;
   readonly metrics: Pick<EvaluatorMetrics, "commitmentAtRisk">;
   readonly logger: Logger;
 }
@@ -41,10 +43,10 @@ export class CommitmentRiskDuty implements Duty {
   }
 
   async run(head: ChainHead): Promise<void> {
-    const { chain, ledger, metrics } = this.#components;
+    const { chain, metrics } = this.#components;
     const { network } = this.#options;
     const lag = head.number - chain.finalizedHead().number;
-    const atRisk = (await dueCommitments(ledger, network, head)).find(({ window }) => {
+    const atRisk = (await dueCommitments(this.#components, network, head)).find(({ window }) => {
       const left = window.lastBlock - head.number;
       return left >= 0 && left < lag + ATTEMPT_BLOCKS;
     });

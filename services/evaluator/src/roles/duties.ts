@@ -83,8 +83,8 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
       { chain, voice: voiceOf(signer), transport, ledger, store, inbox, metrics, logger },
       { netuid, network, timeoutMillis: mergeTimeoutMillis(ground) },
     ),
-    new CommitmentDuty({ chain, signer, ledger, maySign, metrics, logger }, { netuid, network }),
-    new CommitmentRiskDuty({ chain, ledger, metrics, logger }, { netuid, network }),
+    new CommitmentDuty({ chain, signer, ledger, store, maySign, metrics, logger }, { netuid, network }),
+    new CommitmentRiskDuty({ chain, ledger, store, metrics, logger }, { netuid, network }),
     new WeightDuty(
       { chain, ledger, layout, weights: boards.weights, metrics, logger },
       { netuid, network, dryRun: config.weights.dry_run },
