@@ -9,9 +9,12 @@ import type { SubmissionRecord } from "@assay/ledger/submissions";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { changedTensors, randomTensors, writeSubmission, writeTinyModel } from "@assay/testing/model/tiny-model";
 import { onTestFinished } from "vitest";
+import { HttpMergeTransport } from "../../services/evaluator/src/merging/exchange/http-merge-transport.ts";
+import { voiceOf } from "../../services/evaluator/src/merging/exchange/signer-voice.ts";
+import { mergeTogether, type TogetherEnd } from "../../services/evaluator/src/merging/merge-together.ts";
 import { distributeView } from "../../services/model-server/test/chain-views.ts";
 import { ServerFixture } from "../../services/model-server/test/server-fixture.ts";
-import { GROUPS, MINER, ROUND } from "./merge-terms.ts";
+import { BLOCK, GROUPS, MINER, mergeRules, ROUND } from "./merge-terms.ts";
 
 /** A validator's checkpoint directory with a model server over it, and a submission that it would merge. */
 export interface MergingValidator {
@@ -38,6 +41,32 @@ export async function openMergingValidators(deltas: readonly number[]): Promise<
 export function peersOf(own: MergingValidator, all: readonly MergingValidator[]): ReadonlyMap<Hotkey, MergePeer> {
   const others = all.filter((each) => each !== own);
   return new Map(others.map(({ signer: { address }, server }) => [address, { hotkey: address, url: server.url }]));
+}
+
+/** A validator's way to the others. The caller disposes of it. */
+export function transportOf({ signer, server: { layout } }: MergingValidator): HttpMergeTransport {
+  return new HttpMergeTransport({ layout, voice: voiceOf(signer), head: viewHead }, { allowPrivateAddresses: true });
+}
+
+/** The block that all of these model servers know. */
+export const viewHead = (): { readonly number: number } => ({ number: distributeView().block });
+
+/** How a merge between some of them ends for each. */
+export async function mergeAmong(validators: readonly MergingValidator[]): Promise<readonly TogetherEnd[]> {
+  const startedAt = Date.now();
+  return await Promise.all(
+    validators.map(async (validator) => {
+      const { signer, store, submissions } = validator;
+      using transport = transportOf(validator);
+      const peers = peersOf(validator, validators);
+      return await mergeTogether(
+        { round: ROUND, best: new Map([[0, [MINER]]]), submissions, block: BLOCK, peers, startedAt },
+        { store, transport, voice: voiceOf(signer), logger: createMemoryLogger() },
+        mergeRules(20_000),
+        new AbortController().signal,
+      );
+    }),
+  );
 }
 
 /** What a validator serves now: digests of its current version and of the momentum that belongs to it. */

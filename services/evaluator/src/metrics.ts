@@ -159,6 +159,12 @@ export function createEvaluatorMetrics(registry: Registry) {
       labelNames: ["cause"],
       registers,
     }),
+    catchUps: new Counter({
+      name: "evaluator_catch_ups_total",
+      help: "Cycles whose version the others had and we not, by result: caught_up, or why not before the next merge",
+      labelNames: ["result"],
+      registers,
+    }),
     uploadedVersion: unknownAtFirst(
       new Gauge({
         name: "evaluator_uploaded_version",

@@ -2,8 +2,8 @@ import type { ChainHead } from "@assay/chain/chain-client";
 import { expireRounds } from "@assay/checkpoint/numbered-folders";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import type { Ledger } from "@assay/ledger/ledger";
-import type { RoundRecord } from "@assay/ledger/rounds";
 import type { Logger } from "@assay/runtime/logging/logger";
+import { basesInUse } from "../cycle/bases-in-use.ts";
 import type { Duty } from "../cycle/duty.ts";
 import { unfinishedDownloads } from "../downloads/fetch-submission.ts";
 import { MERGE_STEP } from "../merging/note-merge-end.ts";
@@ -40,21 +40,11 @@ export class RetentionDuty implements Duty {
     const closed = (await ledger.rounds.latestClosed())?.round;
     if (closed === undefined || !(await ledger.steps.done(closed.cycle, MERGE_STEP))) return;
     if (await ledger.steps.done(closed.cycle, RETENTION_STEP)) return;
-    const pinned = [...(await ledger.rounds.open()), ...(await this.#withoutReceipts())].map(
-      ({ round }) => round.baseVersion,
-    );
-    const versions = await store.retain(this.#options.keepVersions, pinned);
+    const versions = await store.retain(this.#options.keepVersions, await basesInUse(ledger));
     // Rounds close in their order, so every open one is newer.
     const rounds = await store.expireSubmissions(closed.id);
     await expireRounds(unfinishedDownloads(store.layout), closed.id);
     await ledger.steps.mark(closed.cycle, RETENTION_STEP, { block: head.number });
     logger.info("Disk freed", { round: closed.id, versions: versions.length, submissions: rounds });
-  }
-
-  /** Closed rounds whose receipts have yet to name the model that was trained from. */
-  async #withoutReceipts(): Promise<readonly RoundRecord[]> {
-    const { rounds, receipts } = this.#components.ledger;
-    const records = await Promise.all((await receipts.due()).map((id) => rounds.get(id)));
-    return records.filter((record) => record !== null);
   }
 }

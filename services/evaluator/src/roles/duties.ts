@@ -17,6 +17,8 @@ import { StatusLineDuty } from "../cycle/status-line-duty.ts";
 import { SubmissionDoor } from "../cycle/submission-door.ts";
 import { DownloadDuty } from "../downloads/download-duty.ts";
 import { EvaluationDuty } from "../evaluations/evaluation-duty.ts";
+import { CatchUpDuty } from "../merging/catch-up/catch-up-duty.ts";
+import { PeerFiles } from "../merging/catch-up/peer-files.ts";
 import { voiceOf } from "../merging/exchange/signer-voice.ts";
 import { MergeDuty } from "../merging/merge-duty.ts";
 import type { JobBoard } from "../queue/job-board.ts";
@@ -54,7 +56,7 @@ export interface DutyComponents {
 
 /** Everything the validator does, in the order of a cycle. */
 export function createDuties(ground: Ground, components: DutyComponents): Duty[] {
-  const { chain, signer, ledger, store, inbox, transport, boards, gate, waiting, silenceMillis } = components;
+  const { chain, signer, ledger, store, inbox, boards, gate, waiting, silenceMillis } = components;
   const { config, network, layout, metrics, logger } = ground;
   const { netuid, max_checkpoints_cached: keepVersions } = config;
   const door = new SubmissionDoor(ledger, network);
@@ -79,10 +81,7 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
       { ...rules, ...kept, code: VERSION },
     ),
     new ReceiptCommitmentDuty({ chain, ledger, maySign, metrics, logger }, { netuid, network }),
-    new MergeDuty(
-      { chain, voice: voiceOf(signer), transport, ledger, store, inbox, metrics, logger },
-      { netuid, network, timeoutMillis: mergeTimeoutMillis(ground) },
-    ),
+    ...mergingDuties(ground, components),
     new CommitmentDuty({ chain, signer, ledger, store, maySign, metrics, logger }, { netuid, network }),
     new CommitmentRiskDuty({ chain, ledger, store, metrics, logger }, { netuid, network }),
     new WeightDuty(
@@ -95,6 +94,20 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
       { ledger, inbox, evaluations: boards.evaluations, waiting, layout, logger },
       { network, everyBlocks: config.status_every_blocks },
     ),
+  ];
+}
+
+/** With the other validators, or after them. */
+function mergingDuties(ground: Ground, { chain, signer, ledger, store, inbox, transport }: DutyComponents): Duty[] {
+  const { config, network, metrics, logger } = ground;
+  const { netuid, downloads } = config;
+  const voice = voiceOf(signer);
+  const requests = { voice, head: () => chain.head() };
+  const peerFiles = new PeerFiles(requests, { allowPrivateAddresses: downloads.allow_private_addresses });
+  const components = { chain, voice, transport, ledger, store, metrics, logger };
+  return [
+    new MergeDuty({ ...components, inbox }, { netuid, network, timeoutMillis: mergeTimeoutMillis(ground) }),
+    new CatchUpDuty({ ...components, peerFiles }, { netuid, network }),
   ];
 }
 

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
@@ -14,7 +14,6 @@ import {
 } from "@assay/checkpoint/download/open-response";
 import type { CheckpointLayout } from "@assay/checkpoint/layout";
 import { CHUNK_BYTES } from "@assay/core/chunk-list";
-import { sha256Hex } from "@assay/core/hash/sha256";
 import { offeredChunksSchema, shownStatementsSchema } from "@assay/core/merging/exchange/exchange-files";
 import type {
   ChunkFailure,
@@ -25,16 +24,12 @@ import type {
   WantedChunk,
 } from "@assay/core/merging/exchange/merge-transport";
 import type { Envelope } from "@assay/core/merging/exchange/statement";
-import type { Voice } from "@assay/core/merging/exchange/voice";
-import { requestMessageBytes } from "@assay/core/messages/request-message";
-import type { BlockNumber, Hotkey } from "@assay/core/units";
+import type { Hotkey } from "@assay/core/units";
 import { backoffMillis } from "@assay/runtime/time/retry";
+import { type SignedRequests, signedGet } from "./signed-get.ts";
 
-export interface HttpMergeComponents {
+export interface HttpMergeComponents extends SignedRequests {
   readonly layout: CheckpointLayout;
-  readonly voice: Pick<Voice, "hotkey" | "sign">;
-  /** Newest block, by which peers judge how old a request is. */
-  readonly head: () => { readonly number: BlockNumber };
 }
 
 export interface HttpMergeOptions {
@@ -49,8 +44,6 @@ const STALL_MILLIS = 5_000;
 /** Requests for one chunk that brought nothing, of which the peer may be innocent. */
 const ATTEMPTS = 5;
 const RETRY_MILLIS = 100;
-/** A peer whose newest block is older than ours refuses what was signed in the future: we sign for one that it has. */
-const BLOCKS_BEHIND = 5;
 
 /**
  * Shows by files that our own model server serves, and looks at those of the peers' servers with signed requests.
@@ -169,7 +162,7 @@ export class HttpMergeTransport implements MergeTransport, Disposable {
       stallMillis: STALL_MILLIS,
       agents: this.#agents,
     };
-    const sent = { ...this.#signed(path, hotkey), ...headers };
+    const sent = { ...signedGet(path, hotkey, this.#components), ...headers };
     const opened = await openResponse(`${url}${path}`, sent, options, signal);
     if (opened.kind === "refused") return null;
     try {
@@ -177,21 +170,6 @@ export class HttpMergeTransport implements MergeTransport, Disposable {
     } finally {
       opened.stream.destroy();
     }
-  }
-
-  #signed(path: string, target: Hotkey): Readonly<Record<string, string>> {
-    const { voice, head } = this.#components;
-    const { hotkey } = voice;
-    const [blockNumber, nonce] = [Math.max(0, head().number - BLOCKS_BEHIND), randomUUID()];
-    const bodySha256 = sha256Hex(new Uint8Array());
-    const message = requestMessageBytes({ method: "GET", path, bodySha256, hotkey, blockNumber, nonce, target });
-    return {
-      "x-hotkey": hotkey,
-      "x-block": String(blockNumber),
-      "x-nonce": nonce,
-      "x-target": target,
-      "x-signature": voice.sign(message),
-    };
   }
 
   async #offer(cycle: number, chunks: readonly OfferedChunk[]): Promise<void> {
