@@ -19,6 +19,8 @@ function text(hotkey: string, json: string, block = 43): ChainCommitment {
   return { hotkey, block, bytes: new TextEncoder().encode(json) };
 }
 
+const STAKES = { x: 2n, zero: 1n };
+
 describe("the version that a stake majority committed", () => {
   test("is the one of more than half of the stake that committed any", () => {
     const neurons = [validator("x", 5n), validator("y", 3n), validator("z", 1n), validator("silent", 100n)];
@@ -33,6 +35,12 @@ describe("the version that a stake majority committed", () => {
   test("is none where exactly half of the stake named it", () => {
     const neurons = [validator("x", 4n), validator("y", 4n)];
     const commitments = [said("x", A, 7), said("y", B, 7)];
+    expect(majorityVersion({ neurons, commitments }, WINDOW)).toMatchObject({ majority: null, isAnyCommitted: true });
+  });
+
+  test("is none where those who took no part hold half of the stake or more: nobody leads them alone", () => {
+    const neurons = [validator("x", 4n), validator("y", 3n), validator("z", 1n)];
+    const commitments = [said("x", A, 7), said("y", B, 0), said("z", B, 0)];
     expect(majorityVersion({ neurons, commitments }, WINDOW)).toMatchObject({ majority: null, isAnyCommitted: true });
   });
 
@@ -68,7 +76,10 @@ describe("the version that a stake majority committed", () => {
       said("x", A, 7),
     ];
     const { majority, uncounted } = majorityVersion(
-      { neurons: hotkeys.map((each) => validator(each, each === "x" ? 1n : 1_000n)), commitments },
+      {
+        neurons: hotkeys.map((each) => validator(each, each === "x" || each === "zero" ? STAKES[each] : 1_000n)),
+        commitments,
+      },
       WINDOW,
     );
     expect(majority?.digest).toBe(A);
@@ -122,7 +133,8 @@ describe("the version that a stake majority committed", () => {
             .filter(({ words }) => !(words instanceof Uint8Array) && words.version === version && words.hash === digest)
             .reduce((sum, { stake }) => sum + stake, 0n);
         const all = [1, 2].flatMap((version) => [naming(version, A), naming(version, B)]);
-        const total = all.reduce((sum, stake) => sum + stake, 0n);
+        const against = naming(0, A) + naming(0, B);
+        const total = all.reduce((sum, stake) => sum + stake, against);
         const most = all.filter((stake) => 2n * stake > total);
         expect(found.majority === null).toBe(most.length === 0);
         if (found.majority === null) return;

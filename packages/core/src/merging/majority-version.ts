@@ -28,7 +28,7 @@ export interface MajorityVersion extends CommittedVersion {
 export type UncountedReason = PayloadFault | "not_bytes" | "outside_phase" | "no_digest" | "took_no_part";
 
 export interface CommittedVersions {
-  /** Null unless holders of more than half of the stake that committed a version named the same. */
+  /** Null unless holders of more than half of the stake that spoke named the same. */
   readonly majority: MajorityVersion | null;
   /** Whether anybody with stake named a version. */
   readonly isAnyCommitted: boolean;
@@ -39,8 +39,9 @@ export interface CommittedVersions {
 /**
  * What the validators of a cycle say the next version is, from what they committed in ValidatorCommit2.
  *
- * Only neurons with a permit count, we ourselves among them, each with its stake. Whoever has none of its own words
- * there, or says version 0, is neither for nor against.
+ * Only neurons with a permit count, we ourselves among them, each with its stake. Whoever says version 0 is against any:
+ * one that publishes alone, where all others could not agree, must not lead them. Whoever has no such words there is
+ * neither for nor against.
  *
  * @param snapshot as of the phase's last block, or later
  * @see packages/docs/protocol.md §8.5
@@ -57,11 +58,11 @@ export function majorityVersion(
     const commitment = committed.get(hotkey);
     if (commitment === undefined) continue;
     const version = versionIn(commitment, window);
+    if (typeof version !== "string" || version === "took_no_part") total += stakeRao;
     if (typeof version === "string") {
       uncounted.set(hotkey, version);
       continue;
     }
-    total += stakeRao;
     const key = `${version.version} ${version.digest}`;
     const known = named.get(key) ?? { version, holders: new Map() };
     known.holders.set(hotkey, stakeRao);
@@ -70,7 +71,7 @@ export function majorityVersion(
   const most = [...named.values()].find(({ holders }) => 2n * sumOf(holders) > total);
   return {
     majority: most === undefined ? null : { ...most.version, holders: most.holders },
-    isAnyCommitted: total > 0n,
+    isAnyCommitted: [...named.values()].some(({ holders }) => sumOf(holders) > 0n),
     uncounted,
   };
 }
