@@ -108,7 +108,7 @@ export class MergeDuty implements Duty {
       block: head.number,
       end: { result: ended.result, expected: [this.#self], members, synced: members, leftOut: [], agreed: null },
       seconds: null,
-      published: isPublished ? ended : null,
+      published: isPublished ? { ...ended, groups: new Set(ended.taken.map(({ group }) => group)).size } : null,
     });
   }
 
@@ -125,7 +125,7 @@ export class MergeDuty implements Duty {
     const startedAt = await this.#startedAt(first, head);
     if (startedAt === null) return;
     const terms: TogetherPlan = { ...plan, ...this.#peersOf(company), block: first, startedAt };
-    const { result, manifest, own, members, synced, leftOut, agreed } = await mergeTogether(
+    const { result, manifest, own, members, synced, leftOut, agreed, groups } = await mergeTogether(
       terms,
       this.#components,
       this.#rules,
@@ -137,7 +137,7 @@ export class MergeDuty implements Duty {
       block: head.number,
       end: { result, expected: expectedIn(company, this.#self), members, synced, leftOut, agreed },
       seconds: (Date.now() - startedAt) / 1000,
-      published: manifest && { manifest, taken },
+      published: manifest && { manifest, taken, groups },
     });
     await this.#components.transport.forgetBefore(round.cycle + 1 - EXCHANGES_KEPT);
   }

@@ -59,6 +59,8 @@ export interface TogetherEnd {
   readonly leftOut: readonly LeftOut[];
   /** What the members agreed on; null when they did not. */
   readonly agreed: AgreedVersion | null;
+  /** How many groups were averaged. */
+  readonly groups: number;
 }
 
 /**
@@ -111,6 +113,7 @@ export async function mergeTogether(
       synced: exchange.synced,
       leftOut: exchange.leftOut,
       agreed: end.kind === "given_up" ? null : end.version,
+      groups: end.kind === "given_up" ? 0 : new Set(end.attempt.deal.map(({ group }) => group)).size,
     };
   } finally {
     release();

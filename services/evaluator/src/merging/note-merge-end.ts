@@ -24,7 +24,13 @@ export interface EndedMerge {
   readonly end: Omit<MergeEndRecord, "cycle">;
   /** From the merge's first block on; null for one without others. */
   readonly seconds: number | null;
-  readonly published: { readonly manifest: ModelManifest; readonly taken: MergeRecord["groups"] } | null;
+  readonly published: {
+    readonly manifest: ModelManifest;
+    /** Our own part in it. */
+    readonly taken: MergeRecord["groups"];
+    /** How many groups changed. */
+    readonly groups: number;
+  } | null;
 }
 
 /** Why nothing was published where an operator should know: ours to look into, or the others'. */
@@ -73,7 +79,7 @@ export async function measureAgreement(
 
 async function notePublished(
   { round, end, seconds }: EndedMerge,
-  { manifest: { version, digest }, taken }: NonNullable<EndedMerge["published"]>,
+  { manifest: { version, digest }, taken, groups }: NonNullable<EndedMerge["published"]>,
   { ledger, logger }: MergeEndComponents,
 ): Promise<void> {
   await ledger.merges.record({ cycle: round.cycle, version, digest, groups: taken });
@@ -81,7 +87,7 @@ async function notePublished(
   logger.info(`Inter-validator merging complete: ${synced.length}/${members.length} validators synced`, {
     round: round.id,
     version,
-    groups: new Set(taken.map(({ group }) => group)).size,
+    groups,
     digest: digest.slice(0, 12),
     ...(seconds !== null && { seconds: Math.round(seconds * 10) / 10 }),
   });
