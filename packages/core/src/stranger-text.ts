@@ -15,3 +15,9 @@ export function parseJson(text: string): unknown {
     return undefined;
   }
 }
+
+/** A stranger's text as one line for people: what could end or hide in a line is `?`, what is too long is cut. */
+export function oneLine(text: string, most: number): string {
+  const line = text.replace(/[\p{Cc}\u2028\u2029]/gu, "?");
+  return line.length <= most ? line : `${line.slice(0, most)}… (${line.length} characters)`;
+}

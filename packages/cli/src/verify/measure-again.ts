@@ -3,7 +3,7 @@ import { CheckpointReader } from "@assay/checkpoint/store/checkpoint-reader";
 import { isAppError } from "@assay/core/app-error";
 import type { Bundle } from "@assay/core/receipts/bundle";
 import { type Finding, Findings } from "@assay/core/receipts/finding";
-import type { Receipt, ReceivedEvaluation } from "@assay/core/receipts/receipt";
+import type { MeasuredEvaluation, Receipt } from "@assay/core/receipts/receipt";
 import type { Evaluator, Measurement } from "@assay/evaluation/evaluator";
 import { InProcessEvaluator } from "@assay/evaluation/in-process-evaluator";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
@@ -16,8 +16,6 @@ export interface MeasuringPlaces {
   /** All when empty. */
   readonly uids: ReadonlySet<number>;
 }
-
-type Scored = Extract<ReceivedEvaluation, { kind: "scored" }>;
 
 /** One measurement here takes as long as it takes. */
 const TIMEOUT_MILLIS = 3_600_000;
@@ -44,7 +42,7 @@ export async function measureAgain(
 interface Again {
   readonly bundle: Bundle;
   readonly receipt: Receipt;
-  readonly evaluation: Scored;
+  readonly evaluation: MeasuredEvaluation;
 }
 
 interface Ground {
@@ -109,7 +107,12 @@ async function measureOnce(
   }
 }
 
-function compare(uid: number, evaluation: Scored, measured: Measurement, findings: Findings): string | null {
+function compare(
+  uid: number,
+  evaluation: MeasuredEvaluation,
+  measured: Measurement,
+  findings: Findings,
+): string | null {
   if (measured.kind === "rejected") {
     findings.add("losses_differ", { part: "receipt", uid, field: "evaluation" }, "scored", measured.reason);
     return null;

@@ -114,14 +114,14 @@ export function committedRoot(root: Sha256Hex): string {
   return encodeBase64Url(hexToBytes(root).subarray(0, COMMITTED_ROOT_BYTES));
 }
 
-const blockHash = z.string().max(66);
+export const blockHashText: z.ZodString = z.string().max(66);
 /** More than a subnet has slots. */
-const MOST_MEMBERS = 65_536;
+export const MOST_MEMBERS = 65_536;
 
-const roundSchema: z.ZodType<Round> = z.strictObject({
+export const roundSchema: z.ZodType<Round> = z.strictObject({
   id: natural,
   cycle: natural,
-  snapshotHash: blockHash,
+  snapshotHash: blockHashText,
   submissionFirst: natural,
   submissionLast: natural,
   seedBlock: natural,
@@ -139,7 +139,7 @@ const roundSchema: z.ZodType<Round> = z.strictObject({
     .max(MOST_MEMBERS),
 });
 
-const statesSchema: z.ZodType<readonly ScoreState[]> = z
+export const statesSchema: z.ZodType<readonly ScoreState[]> = z
   .array(z.strictObject({ uid: natural, hotkey: hotkeyText, ema: z.number(), points: natural, lastRound: natural }))
   .max(MOST_MEMBERS);
 
@@ -156,7 +156,7 @@ export const bundleSchema: z.ZodType<Bundle> = z.strictObject({
     weightOfOld: z.number().min(0).lt(1),
     round: roundSchema,
     baseDigest: digestText,
-    seed: z.strictObject({ blockHash, value: digestText }).nullable(),
+    seed: z.strictObject({ blockHash: blockHashText, value: digestText }).nullable(),
     doorWasOpen: z.boolean(),
   }),
   receipts: z.array(signedReceiptSchema).max(MOST_MEMBERS),

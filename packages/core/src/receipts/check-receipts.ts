@@ -6,7 +6,7 @@ import { chooseBatches } from "../sampling/selection.ts";
 import type { Hotkey } from "../units.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Findings } from "./finding.ts";
-import { contentDigest, type Receipt, type ReceivedEvaluation } from "./receipt.ts";
+import { contentDigest, type MeasuredEvaluation, type Receipt } from "./receipt.ts";
 
 /** Whether the signature over exactly these bytes is the hotkey's. */
 export type VerifySignature = (bytes: Uint8Array, signature: Uint8Array, hotkey: Hotkey) => boolean;
@@ -128,7 +128,7 @@ function chosenBySeed({ header }: Bundle): (sequences: number) => readonly numbe
 
 function checkMeasured(
   { uid }: Receipt,
-  evaluation: Extract<ReceivedEvaluation, { kind: "scored" }>,
+  evaluation: MeasuredEvaluation,
   chosen: (sequences: number) => readonly number[],
   findings: Findings,
 ): void {

@@ -47,7 +47,8 @@ function closedAgain(bundle: Bundle, findings: Findings): RoundScores | null {
   }
 }
 
-function roundFindings({ header, receipts }: Bundle): RoundFindings {
+/** What was known of the round when it was closed, from the receipts. */
+export function roundFindings({ header, receipts }: Bundle): RoundFindings {
   const { round, doorWasOpen } = header;
   const all = receipts.map(({ receipt }) => receipt);
   return {

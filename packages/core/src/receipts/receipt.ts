@@ -14,8 +14,9 @@ export type ReceivedSubmission =
   | { readonly kind: "none" };
 
 /** What the measurement came to; `none` when there was none. `expired` and `failed` are ours. */
-export type ReceivedEvaluation =
-  | (MeasuredLosses & { readonly kind: "scored"; readonly seconds: number })
+export type ReceivedEvaluation = MeasuredEvaluation | UnmeasuredEvaluation;
+export type MeasuredEvaluation = MeasuredLosses & { readonly kind: "scored"; readonly seconds: number };
+export type UnmeasuredEvaluation =
   | { readonly kind: "rejected"; readonly reason: RejectionReason }
   | { readonly kind: "expired" }
   | { readonly kind: "failed"; readonly code: string }
@@ -78,7 +79,8 @@ export const natural: z.ZodNumber = z.int().nonnegative();
 export const canonicalSignature: z.ZodString = z.string().regex(/^[A-Za-z0-9_-]{85}[AQgw]$/, "not a 64-byte signature");
 
 const reason = z.enum(REJECTION_REASONS);
-const word = z.string().max(64);
+/** A code or reason of ours. */
+export const wordText: z.ZodString = z.string().max(64);
 /** A text of more sequences takes a verifier minutes. */
 const MOST_SEQUENCES = 1 << 24;
 
@@ -109,10 +111,27 @@ const scored = z.strictObject({
     })
     .exactOptional(),
   runtime: z
-    .strictObject({ library: z.string().max(200), node: word, device: word, threads: natural.nullable() })
+    .strictObject({ library: z.string().max(200), node: wordText, device: wordText, threads: natural.nullable() })
     .exactOptional(),
   seconds: z.number().nonnegative(),
 });
+
+const received = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("accepted"), sha256: digestText, bytes: natural }),
+  z.strictObject({ kind: z.literal("rejected"), reason }),
+  z.strictObject({ kind: z.literal("expired") }),
+  z.strictObject({ kind: z.literal("none") }),
+]);
+
+const unmeasured = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("rejected"), reason }),
+  z.strictObject({ kind: z.literal("expired") }),
+  z.strictObject({ kind: z.literal("failed"), code: wordText }),
+  z.strictObject({ kind: z.literal("none") }),
+]);
+
+export const receivedSubmissionSchema: z.ZodType<ReceivedSubmission> = received;
+export const unmeasuredSchema: z.ZodType<UnmeasuredEvaluation> = unmeasured;
 
 const receiptSchema: z.ZodType<Receipt> = z.strictObject({
   schema: z.literal(1),
@@ -127,21 +146,10 @@ const receiptSchema: z.ZodType<Receipt> = z.strictObject({
   seed: digestText.nullable(),
   base: z.strictObject({ version: natural, digest: digestText }),
   arrived: z.boolean(),
-  submission: z.discriminatedUnion("kind", [
-    z.strictObject({ kind: z.literal("accepted"), sha256: digestText, bytes: natural }),
-    z.strictObject({ kind: z.literal("rejected"), reason }),
-    z.strictObject({ kind: z.literal("expired") }),
-    z.strictObject({ kind: z.literal("none") }),
-  ]),
-  evaluation: z.discriminatedUnion("kind", [
-    scored,
-    z.strictObject({ kind: z.literal("rejected"), reason }),
-    z.strictObject({ kind: z.literal("expired") }),
-    z.strictObject({ kind: z.literal("failed"), code: word }),
-    z.strictObject({ kind: z.literal("none") }),
-  ]),
+  submission: received,
+  evaluation: z.discriminatedUnion("kind", [scored, ...unmeasured.options]),
   w: z.number(),
-  reason: word.nullable(),
+  reason: wordText.nullable(),
 });
 
 /** Reads {@link SignedReceipt} and refuses anything else, unknown keys too. */

@@ -94,6 +94,12 @@ const hotkeys = z.array(z.string().max(64)).max(65_536);
 /** An address or nothing: a slot may have had no holder, a subnet no owner. */
 const holder = z.string().max(64);
 
+/** Reads {@link RecordedPlan} and refuses anything else. */
+export const recordedPlanSchema: z.ZodType<RecordedPlan> = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("weights"), origin: z.string().max(64), uids: column, weights: column, hotkeys }),
+  z.strictObject({ kind: z.literal("none"), reason: z.string().max(64) }),
+]);
+
 /** Reads {@link WeightRecord} and refuses anything else, unknown keys too. */
 export const weightRecordSchema: z.ZodType<WeightRecord> = z.strictObject({
   subnet: z.strictObject({
@@ -115,8 +121,5 @@ export const weightRecordSchema: z.ZodType<WeightRecord> = z.strictObject({
       }),
     )
     .max(65_536),
-  plan: z.discriminatedUnion("kind", [
-    z.strictObject({ kind: z.literal("weights"), origin: z.string().max(64), uids: column, weights: column, hotkeys }),
-    z.strictObject({ kind: z.literal("none"), reason: z.string().max(64) }),
-  ]),
+  plan: recordedPlanSchema,
 });

@@ -95,6 +95,32 @@ export function bundleFacts(
   return { header, findings, rows, scores: { before, after }, weights };
 }
 
+/** What {@link bundleFacts} takes as measured: a bundle's losses as a device gives them that is off by so much per token. */
+export function deviceLosses({ receipts }: Bundle, natsPerToken: number): ReadonlyMap<number, MeasuredLosses> {
+  return new Map(
+    receipts.flatMap(({ receipt: { uid, evaluation } }) => {
+      if (evaluation.kind !== "scored") return [];
+      const { kind: _, seconds: _seconds, ...losses } = evaluation;
+      const batchLosses = losses.batchLosses.map(({ tokens, before, after }, batch) => {
+        const off = tokens * natsPerToken * (batch % 2 === 0 ? 1 : -1);
+        return { tokens, before: before + off, after: after - off };
+      });
+      return [[uid, { ...losses, ...meanOf(batchLosses), batchLosses }] as const];
+    }),
+  );
+}
+
+function meanOf(batchLosses: MeasuredLosses["batchLosses"]) {
+  const sum = (of: (batch: (typeof batchLosses)[number]) => number) =>
+    batchLosses.reduce((total, batch) => total + of(batch), 0);
+  const tokens = sum((batch) => batch.tokens);
+  return {
+    lossBefore: sum(({ before }) => before) / tokens,
+    lossAfter: sum(({ after }) => after) / tokens,
+    tokens,
+  };
+}
+
 function sampleHeader(validator: BundleSigner, roster: readonly RosterEntry[]): BundleHeader {
   return {
     schema: 1,
@@ -180,13 +206,8 @@ function measuredOn(seed: string, gain: number) {
     before: 64 * (2.7 + batch / 10),
     after: 64 * (2.7 + batch / 10 - gain * share),
   }));
-  const sum = (of: (batch: (typeof batchLosses)[number]) => number) =>
-    batchLosses.reduce((total, batch) => total + of(batch), 0);
-  const tokens = sum((batch) => batch.tokens);
   return {
-    lossBefore: sum(({ before }) => before) / tokens,
-    lossAfter: sum(({ after }) => after) / tokens,
-    tokens,
+    ...meanOf(batchLosses),
     batchLosses,
     band: 1e-5,
     datasetSha256: "da".repeat(32),
