@@ -71,6 +71,11 @@ export class CheckpointLayout {
     return join(this.receipts, counter(cycle), "bundle.json");
   }
 
+  /** What of one cycle other validators compare with theirs, beside its bundle. */
+  cycleDigests(cycle: number): string {
+    return join(this.receipts, counter(cycle), DIGESTS_FILE);
+  }
+
   /** Why each miner of the newest bundle stands where it stands. */
   get explanations(): string {
     return join(this.receipts, "explanations.json");
@@ -171,6 +176,7 @@ export class CheckpointLayout {
 }
 
 export const MANIFEST_FILE = "manifest.json";
+export const DIGESTS_FILE = "digests.json";
 export const SHARED_FILE = "shared.safetensors";
 export const FULL_FILE = "model.safetensors";
 

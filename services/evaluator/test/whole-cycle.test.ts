@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { verifySignature } from "@assay/chain/verify-signature";
+import { cyclesWithDigests } from "@assay/checkpoint/digest-cycles";
 import { parseCommitment } from "@assay/core/commitment/payload";
 import { NINE_PHASE_45, phaseWindow } from "@assay/core/cycle/phase";
+import { areDigestsOf, readCycleDigests } from "@assay/core/cycle-digests/cycle-digests";
 import { committedRoot } from "@assay/core/receipts/bundle";
 import { verifyBundle } from "@assay/core/receipts/verify-bundle";
 import { HEAD } from "@assay/evaluation/model/names";
@@ -62,6 +64,7 @@ async function playCycle(stage: Stage, interrupt: Interrupt): Promise<void> {
     expect(await stage.ledger.steps.done(0, "retention")).toBe(true);
     expect(await stage.ledger.commitments.get(0, "receiptsCommitted")).not.toBe(null);
     expect(await stage.ledger.receipts.bundles()).toMatchObject([{ cycle: 0, written: true }]);
+    expect(await cyclesWithDigests(stage.layout, 1)).toEqual([0]);
   });
 }
 
@@ -113,7 +116,7 @@ async function runCycle(
   };
 }
 
-/** A stranger can follow what was paid, and finds the root on chain beside the merged version. */
+/** A stranger can follow what was paid, and finds the root on chain beside the merged version; a peer can compare it. */
 async function expectReceipts({ layout, client, validator }: Stage): Promise<void> {
   const { bundle, findings } = verifyBundle(new Uint8Array(await readFile(layout.receiptBundle(0))), verifySignature);
   expect(findings).toEqual([]);
@@ -128,6 +131,11 @@ async function expectReceipts({ layout, client, validator }: Stage): Promise<voi
   expect(parseCommitment(own?.bytes ?? new Uint8Array())).toMatchObject({
     value: { version: 1, receipts: committedRoot(root) },
   });
+  const read = readCycleDigests(new Uint8Array(await readFile(layout.cycleDigests(0))), verifySignature);
+  if (read.kind !== "read" || bundle === null) throw new Error("There are no digests");
+  expect(areDigestsOf(read.digests, bundle)).toBe(true);
+  const { members, result, published } = read.digests.facts.merge;
+  expect([members, result, published?.version]).toEqual([[validator.hotkey], "published", 1]);
 }
 
 test("a cycle runs from commitments to weights, and one that is killed at every step ends the same", async () => {

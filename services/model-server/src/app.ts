@@ -31,7 +31,14 @@ import { fullEndpoint } from "./routes/full.ts";
 import { healthEndpoint, liveEndpoint, readyEndpoint } from "./routes/health.ts";
 import { mergeEndpoints } from "./routes/merge.ts";
 import { partialEndpoint } from "./routes/partial.ts";
-import { explainEndpoint, hourlyExportEndpoint, receiptsEndpoint, recentExportEndpoint } from "./routes/receipts.ts";
+import {
+  cycleDigestsEndpoint,
+  digestCyclesEndpoint,
+  explainEndpoint,
+  hourlyExportEndpoint,
+  receiptsEndpoint,
+  recentExportEndpoint,
+} from "./routes/receipts.ts";
 import { sessionEndpoint } from "./routes/session.ts";
 import { submitEndpoint } from "./routes/submit.ts";
 import type { SessionKeeper } from "./session/session-keeper.ts";
@@ -129,6 +136,8 @@ function endpointHandlers(components: AppComponents, options: AppOptions, ids: r
     docs: docsEndpoint(ids),
     openapi: openApiEndpoint(ids),
     receipts: receiptsEndpoint(components.layout),
+    digestCycles: digestCyclesEndpoint(components.layout),
+    cycleDigests: cycleDigestsEndpoint(components.layout),
     recentExport: recentExportEndpoint(components.layout),
     hourlyExport: hourlyExportEndpoint(components.layout),
     explain: explainEndpoint(components.layout),

@@ -62,6 +62,8 @@ test("the server gives the document to anybody, and it names every endpoint", as
     "/docs",
     "/openapi.json",
     "/receipts/{cycle}",
+    "/digests",
+    "/digests/{cycle}",
     "/exports/recent",
     "/exports/{year}/{month}/{day}/{hour}",
     "/explain/{hotkey}",

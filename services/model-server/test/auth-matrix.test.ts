@@ -50,6 +50,8 @@ const WITHOUT_TOKEN: readonly Endpoint[] = [
   "ping",
   "session",
   "receipts",
+  "digestCycles",
+  "cycleDigests",
   "recentExport",
   "hourlyExport",
   "explain",
@@ -64,6 +66,8 @@ const WITH_TOKEN: Readonly<Record<Endpoint, Readonly<Record<Signature, readonly 
   docs: sameFor(["200"]),
   openapi: sameFor(["200"]),
   receipts: sameFor(["404 unknown_receipts"]),
+  digestCycles: sameFor(["200"]),
+  cycleDigests: sameFor(["404 unknown_receipts"]),
   recentExport: sameFor(["404 unknown_receipts"]),
   hourlyExport: sameFor(["404 unknown_receipts"]),
   explain: sameFor(["404 unknown_receipts"]),
@@ -305,7 +309,7 @@ const CASES = ROWS.flatMap((endpoint) =>
 
 describe("every endpoint, token, signature and phase", () => {
   test("are in the matrix", () => {
-    expect(CASES).toHaveLength(2_484);
+    expect(CASES).toHaveLength(2_700);
   });
 
   test("a signed target cannot be taken off or put on", async () => {

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { isSystemError, writeFileAtomic } from "@assay/checkpoint/atomic-write";
 import type { CheckpointLayout } from "@assay/checkpoint/layout";
 import { namesIn } from "@assay/checkpoint/numbered-folders";
+import { type CycleDigests, cycleDigestsText } from "@assay/core/cycle-digests/cycle-digests";
 import { type Bundle, bundleText } from "@assay/core/receipts/bundle";
 import { csvLine, RECEIPT_COLUMNS, receiptRows } from "@assay/core/receipts/receipt-rows";
 import type { EpochMillis } from "@assay/core/units";
@@ -15,6 +16,11 @@ export async function writeBundle(layout: CheckpointLayout, bundle: Bundle): Pro
 /** Whether a cycle's bundle lies where it is served from. */
 export async function hasBundle(layout: CheckpointLayout, cycle: number): Promise<boolean> {
   return (await namesIn(dirname(layout.receiptBundle(cycle)))).includes("bundle.json");
+}
+
+/** Writes a cycle's digests beside its bundle, whole, or leaves those before. */
+export async function writeDigests(layout: CheckpointLayout, digests: CycleDigests): Promise<void> {
+  await writeWhole(layout.cycleDigests(digests.cycle), cycleDigestsText(digests));
 }
 
 /** A bundle that we wrote. */

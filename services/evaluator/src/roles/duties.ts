@@ -22,6 +22,7 @@ import { PeerFiles } from "../merging/catch-up/peer-files.ts";
 import { voiceOf } from "../merging/exchange/signer-voice.ts";
 import { MergeDuty } from "../merging/merge-duty.ts";
 import type { JobBoard } from "../queue/job-board.ts";
+import { CycleDigestsDuty } from "../receipts/cycle-digests-duty.ts";
 import { ReceiptCommitmentDuty } from "../receipts/receipt-commitment-duty.ts";
 import { ReceiptDuty } from "../receipts/receipt-duty.ts";
 import { RetentionDuty } from "../retention/retention-duty.ts";
@@ -82,6 +83,7 @@ export function createDuties(ground: Ground, components: DutyComponents): Duty[]
     ),
     new ReceiptCommitmentDuty({ chain, ledger, maySign, metrics, logger }, { netuid, network }),
     ...mergingDuties(ground, components),
+    new CycleDigestsDuty({ signer, ledger, layout, logger }),
     new CommitmentDuty({ chain, signer, ledger, store, maySign, metrics, logger }, { netuid, network }),
     new CommitmentRiskDuty({ chain, ledger, store, metrics, logger }, { netuid, network }),
     new WeightDuty(

@@ -1,4 +1,5 @@
 import { chunkListSchema } from "@assay/core/chunk-list";
+import { cycleDigestsSchema, digestCyclesSchema } from "@assay/core/cycle-digests/cycle-digests";
 import { shownStatementsSchema } from "@assay/core/merging/exchange/exchange-files";
 import { legacyDownloadForm, legacyUploadForm } from "@assay/core/messages/legacy-forms";
 import { sessionKeySchema } from "@assay/core/messages/session-key";
@@ -147,6 +148,29 @@ export const ENDPOINTS = {
     unknownCode: "unknown_receipts",
     replies: {
       200: { description: "The bundle.", headers: publicHeaders, content: { "application/json": bundleSchema } },
+    },
+    refusals: ["404 unknown_receipts"],
+  },
+  digestCycles: {
+    method: "GET",
+    path: "/digests",
+    summary: "Cycles of which digests are shown here, the newest first.",
+    access: "counted",
+    replies: {
+      200: { description: "The newest ones.", headers: noStore, content: { "application/json": digestCyclesSchema } },
+    },
+    refusals: [],
+  },
+  cycleDigests: {
+    method: "GET",
+    path: "/digests/:cycle",
+    summary: "What other validators compare with theirs of a cycle: the leaves of a tree of digests, and its root.",
+    description: "Signed by the validator; `assay diff` walks two of them to the first difference.",
+    access: "counted",
+    params: receiptParams,
+    unknownCode: "unknown_receipts",
+    replies: {
+      200: { description: "The digests.", headers: publicHeaders, content: { "application/json": cycleDigestsSchema } },
     },
     refusals: ["404 unknown_receipts"],
   },

@@ -1,7 +1,9 @@
 import { open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { isSystemError } from "@assay/checkpoint/atomic-write";
+import { cyclesWithDigests } from "@assay/checkpoint/digest-cycles";
 import type { CheckpointLayout } from "@assay/checkpoint/layout";
+import { MOST_CYCLES_LISTED } from "@assay/core/cycle-digests/cycle-digests";
 import type { SignedExplanation } from "@assay/core/receipts/explanation";
 import type { Request, Response } from "express";
 import type { HandlerOf } from "../api/register.ts";
@@ -11,8 +13,24 @@ import { sendText } from "./send-text.ts";
 /** `GET /receipts/:cycle`: the bundle as the evaluator wrote it, byte for byte. */
 export function receiptsEndpoint(layout: CheckpointLayout): HandlerOf<"receipts"> {
   return async function sendReceipts(request, response, { params }) {
-    const caching = "public, max-age=3600";
-    return await sendWhole(request, response, layout.receiptBundle(Number(params.cycle)), { type: "json", caching });
+    return await sendWhole(request, response, layout.receiptBundle(Number(params.cycle)), OF_CYCLE);
+  };
+}
+
+/** `GET /digests`: of which cycles there are digests. */
+export function digestCyclesEndpoint(layout: CheckpointLayout): HandlerOf<"digestCycles"> {
+  return async function listDigestCycles(_request, response) {
+    const cycles = await cyclesWithDigests(layout, MOST_CYCLES_LISTED);
+    response.set("Cache-Control", "no-store");
+    sendText(response, "json", JSON.stringify({ cycles }));
+    return undefined;
+  };
+}
+
+/** `GET /digests/:cycle`: a cycle's digests as the evaluator wrote them. */
+export function cycleDigestsEndpoint(layout: CheckpointLayout): HandlerOf<"cycleDigests"> {
+  return async function sendDigests(request, response, { params }) {
+    return await sendWhole(request, response, layout.cycleDigests(Number(params.cycle)), OF_CYCLE);
   };
 }
 
@@ -44,6 +62,8 @@ export function explainEndpoint(layout: CheckpointLayout): HandlerOf<"explain"> 
   };
 }
 
+/** What is written of a cycle once and stays as it is. */
+const OF_CYCLE = { type: "json", caching: "public, max-age=3600" } as const;
 const CSV = { type: "csv", caching: "no-store" } as const;
 
 /** Streams a file of the evaluator's; one that is replaced meanwhile is sent as it was. */
