@@ -12,6 +12,7 @@ import { ChunkFile } from "./chunk-file.ts";
 import type { DownloadOptions } from "./download-file.ts";
 import { type ChunkResult, fetchChunk } from "./fetch-chunk.ts";
 import { isNetworkError, isPassingStatus, openResponse } from "./open-response.ts";
+import { readBody } from "./read-body.ts";
 
 export interface ChunkClientOptions extends Omit<DownloadOptions, "agents" | "minBytesPerSecond"> {
   /** Base URL of a model server. */
@@ -194,14 +195,9 @@ const LIST_PATH = "/model/manifest";
 const MAX_LIST_BYTES = 64 << 20;
 
 async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const pieces: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const piece of body) {
-    bytes += piece.length;
-    if (bytes > MAX_LIST_BYTES) throw refused("The manifest is too long", { retryable: false });
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString("utf8");
+  const bytes = await readBody(body, MAX_LIST_BYTES);
+  if (bytes === null) throw refused("The manifest is too long", { retryable: false });
+  return Buffer.from(bytes).toString("utf8");
 }
 
 function jsonOf(text: string): unknown {

@@ -12,8 +12,8 @@ import {
   type OpenedResponse,
   openResponse,
 } from "@assay/checkpoint/download/open-response";
+import { readBody } from "@assay/checkpoint/download/read-body";
 import type { CheckpointLayout } from "@assay/checkpoint/layout";
-import { CHUNK_BYTES } from "@assay/core/chunk-list";
 import { offeredChunksSchema, shownStatementsSchema } from "@assay/core/merging/exchange/exchange-files";
 import type {
   ChunkFailure,
@@ -110,7 +110,7 @@ export class HttpMergeTransport implements MergeTransport, Disposable {
       return (
         (await this.#ask(peer, path, condition, signal, async ({ response, stream }) => {
           if (response.statusCode === 304 && known !== undefined) return known.envelopes;
-          const bytes = response.statusCode === 200 ? await bytesOf(stream, MOST_STATEMENT_BYTES) : null;
+          const bytes = response.statusCode === 200 ? await readBody(stream, MOST_STATEMENT_BYTES) : null;
           const envelopes = bytes === null ? null : parseStatements(bytes);
           if (envelopes === null) return [];
           const { etag: tag } = response.headers;
@@ -205,34 +205,12 @@ async function take({ response, stream }: OpenedResponse, wanted: WantedChunk): 
   if (statusCode !== 200) return failed("unreachable");
   const most = "exactly" in wanted.bytes ? wanted.bytes.exactly : wanted.bytes.atMost;
   const told = Number(headers["content-length"] ?? Number.NaN);
-  const bytes = told > most ? null : await bytesOf(stream, most);
+  const bytes = told > most ? null : await readBody(stream, most);
   if (bytes === null) return failed("wrong_length");
   if (bytes.length < told) return "again";
   if ("exactly" in wanted.bytes && bytes.length !== most) return failed("wrong_length");
   const isRight = createHash("sha256").update(bytes).digest("hex") === wanted.sha256;
   return isRight ? { kind: "fetched", bytes } : failed("wrong_hash");
-}
-
-/** The body; null as soon as it is longer. */
-async function bytesOf(body: AsyncIterable<Uint8Array>, most: number): Promise<Uint8Array | null> {
-  let memory: Uint8Array = Buffer.allocUnsafeSlow(Math.min(most, FIRST_BYTES));
-  let length = 0;
-  for await (const piece of body) {
-    if (length + piece.length > most) return null;
-    while (length + piece.length > memory.length) memory = grown(memory, length, most);
-    memory.set(piece, length);
-    length += piece.length;
-  }
-  return memory.subarray(0, length);
-}
-
-/** A whole chunk: most answers need no more. */
-const FIRST_BYTES = CHUNK_BYTES;
-
-function grown(memory: Uint8Array, used: number, most: number): Uint8Array {
-  const larger = Buffer.allocUnsafeSlow(Math.min(most, 2 * memory.length));
-  larger.set(memory.subarray(0, used));
-  return larger;
 }
 
 function failed(reason: ChunkFailure): FetchedChunk {

@@ -1,0 +1,23 @@
+import { CHUNK_BYTES } from "@assay/core/chunk-list";
+
+/** A body in memory; null as soon as it is longer than it may be. Takes twice its length at most, as far as it has come. */
+export async function readBody(body: AsyncIterable<Uint8Array>, most: number): Promise<Uint8Array | null> {
+  let memory: Uint8Array = Buffer.allocUnsafeSlow(Math.min(most, FIRST_BYTES));
+  let length = 0;
+  for await (const piece of body) {
+    if (length + piece.length > most) return null;
+    while (length + piece.length > memory.length) memory = grown(memory, length, most);
+    memory.set(piece, length);
+    length += piece.length;
+  }
+  return memory.subarray(0, length);
+}
+
+/** A whole chunk: most answers need no more. */
+const FIRST_BYTES = CHUNK_BYTES;
+
+function grown(memory: Uint8Array, used: number, most: number): Uint8Array {
+  const larger = Buffer.allocUnsafeSlow(Math.min(most, 2 * memory.length));
+  larger.set(memory.subarray(0, used));
+  return larger;
+}
