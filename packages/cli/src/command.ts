@@ -35,6 +35,8 @@ export interface Command {
   readonly options: Readonly<Record<string, OptionRule>>;
   /** Ends of the help: notes on what cannot be said in a line. */
   readonly notes?: string;
+  /** Exit code when there is no answer, where it must not be taken for one; 1 otherwise. */
+  readonly failureExit?: number;
   /** @throws AppError with a stable code for everything that can go wrong. */
   run(input: CommandInput, context: CommandContext): Promise<CommandResult>;
 }

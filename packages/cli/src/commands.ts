@@ -1,6 +1,7 @@
 import { auditCommand } from "./audit/audit-command.ts";
 import { chainStatusCommand } from "./chain/status-command.ts";
 import type { CommandGroup } from "./command.ts";
+import { diffCommand } from "./diff/diff-command.ts";
 import { inspectCommand } from "./model/inspect-command.ts";
 import { tinyCommand } from "./model/tiny-command.ts";
 import { storeCheckCommand } from "./store/check-command.ts";
@@ -21,6 +22,7 @@ export const COMMANDS: CommandGroup = {
     weights: weightsCommands,
     audit: auditCommand,
     verify: verifyCommand,
+    diff: diffCommand,
     store: { summary: "The object store of the model's files.", commands: { check: storeCheckCommand } },
   },
 };

@@ -6,7 +6,10 @@ import { CommandOptions } from "./command-options.ts";
 import { findCommand } from "./find-command.ts";
 import { COMMON_OPTIONS, helpOf } from "./help.ts";
 
-/** What the process says, and how it ends: 0 done, 1 failed or the answer is no, 2 not understood, 130 interrupted. */
+/**
+ * What the process says, and how it ends: 0 done, 1 failed or the answer is no, 2 not understood, 130 interrupted, and
+ * what a command says of its own failures.
+ */
 export interface CliOutcome {
   readonly exitCode: number;
   /** For standard output. */
@@ -26,13 +29,19 @@ export async function runCli(
     return await runCommand(root, args, context);
   } catch (error) {
     const failure = failureOf(error, context.signal);
-    const exitCode = EXIT_CODES[failure.code] ?? 1;
+    const exitCode = EXIT_CODES[failure.code] ?? failureExit(root, args);
     if (json) return { exitCode, out: `${JSON.stringify({ error: describe(failure) }, jsonValue, 2)}\n`, err: "" };
     return { exitCode, out: "", err: `${lineOf(failure)}\n${stackOf(failure)}` };
   }
 }
 
 const EXIT_CODES: Readonly<Record<string, number>> = { [CliErrorCode.Usage]: 2, [CliErrorCode.Interrupted]: 130 };
+
+/** Of the command that was found: what is not found is not understood, and has a code of its own. */
+function failureExit(root: CommandGroup, args: readonly string[]): number {
+  const { command } = findCommand(root, args);
+  return isGroup(command) ? 1 : (command.failureExit ?? 1);
+}
 
 async function runCommand(root: CommandGroup, args: readonly string[], context: CommandContext): Promise<CliOutcome> {
   const found = findCommand(root, args);

@@ -47,6 +47,7 @@ test("options win over the environment, that over the file, whose other keys are
     hotkeyUri: "",
     axon: { ip: "2001:db8::7", port: 8000 },
     ledgerPath: "/cache/ledger.sqlite",
+    allowPrivateAddresses: false,
   });
 });
 

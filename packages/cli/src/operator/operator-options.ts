@@ -31,6 +31,8 @@ export interface Operator {
   readonly axon: Axon | null;
   readonly checkpointRoot: string;
   readonly ledgerPath: string;
+  /** Whether strangers may be asked at private addresses. */
+  readonly allowPrivateAddresses: boolean;
 }
 
 const LEAVES = schemaLeaves(operatorSchema);
@@ -101,6 +103,7 @@ function valuesOf(value: (path: string) => unknown): Omit<Operator, "namesChain"
       Number(value("server_port")),
     ),
     checkpointRoot,
+    allowPrivateAddresses: value("downloads.allow_private_addresses") === true,
     ledgerPath: ledgerPath === "" ? join(checkpointRoot, "ledger.sqlite") : resolve(ledgerPath),
   };
 }

@@ -84,6 +84,14 @@ export const operatorSchema: ConfigSchema = {
     env: "CHECKPOINT_CACHE_DIR",
     arg: "checkpoint-cache-dir",
   },
+  downloads: {
+    allow_private_addresses: {
+      doc: "also ask validators at private and loopback addresses",
+      format: Boolean,
+      default: false,
+      env: "DOWNLOADS_ALLOW_PRIVATE_ADDRESSES",
+    },
+  },
   ledger_path: {
     doc: "the validator's memory (ledger.sqlite in the checkpoint directory)",
     format: String,

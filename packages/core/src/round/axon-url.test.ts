@@ -1,0 +1,10 @@
+import { expect, test } from "vitest";
+import { axonUrl } from "./axon-url.ts";
+
+test.each([
+  ["203.0.113.9", 8000, "http://203.0.113.9:8000"],
+  ["2001:db8:0:0:0:0:0:1", 80, "http://[2001:db8:0:0:0:0:0:1]:80"],
+])("the axon %s, port %i is at %s", (ip, port, url) => {
+  expect(axonUrl({ ip, port })).toBe(url);
+  expect(URL.parse(url)).not.toBe(null);
+});
