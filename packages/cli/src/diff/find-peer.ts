@@ -28,9 +28,10 @@ export async function findPeer(text: string, operator: () => Operator, signal: A
   const snapshot = await withChain(endpoints, signal, (chain) => chain.snapshot(netuid, chain.head().hash));
   const neuron = snapshot.neurons.find(({ uid, hotkey }) => (isUid ? uid === Number(text) : hotkey === text));
   if (neuron === undefined) throw unknown("Nobody of this uid or hotkey is on the subnet", { netuid, peer: text });
-  const { uid, hotkey, axon } = neuron;
-  if (axon === null) throw unknown("The validator says no address on chain", { netuid, uid, hotkey });
-  return { server: new ModelServer(axonUrl(axon), { allowPrivateAddresses }), hotkey };
+  const { uid, hotkey } = neuron;
+  const url = axonUrl(neuron);
+  if (url === null) throw unknown("The validator says no address on chain", { netuid, uid, hotkey });
+  return { server: new ModelServer(url, { allowPrivateAddresses }), hotkey };
 }
 
 function unknown(message: string, fields: Readonly<Record<string, string | number>>): CliError {

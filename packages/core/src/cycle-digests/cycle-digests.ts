@@ -16,7 +16,7 @@ import { treeRoot } from "./digest-tree.ts";
  * What a validator lets others compare of a cycle, under one root that its hotkey signed. Two validators whose roots are
  * equal came to the same in everything.
  *
- * @see packages/docs/protocol.md §9.3, packages/docs/adr/0039-cycle-digests.md
+ * @see packages/docs/protocol.md §9.4, packages/docs/adr/0039-cycle-digests.md
  */
 export interface CycleDigests {
   readonly schema: 1;

@@ -1,3 +1,4 @@
+import { axonUrl } from "../round/axon-url.ts";
 import type { ChainSnapshot, Neuron } from "../round/snapshot.ts";
 import type { Hotkey } from "../units.ts";
 import type { MergePeer } from "./exchange/merge-transport.ts";
@@ -21,8 +22,7 @@ export function mergersOf({ neurons }: Pick<ChainSnapshot, "neurons">, validator
     .sort((a, b) => (a.hotkey < b.hotkey ? -1 : 1));
 }
 
-function mergerOf({ hotkey, axon, stakeRao }: Neuron): Merger | null {
-  if (axon === null || axon.port === 0) return null;
-  const host = axon.ip.includes(":") ? `[${axon.ip}]` : axon.ip;
-  return { hotkey, url: `http://${host}:${axon.port}`, stakeRao };
+function mergerOf(neuron: Neuron): Merger | null {
+  const url = axonUrl(neuron);
+  return url === null ? null : { hotkey: neuron.hotkey, url, stakeRao: neuron.stakeRao };
 }

@@ -4,7 +4,11 @@ import { axonUrl } from "./axon-url.ts";
 test.each([
   ["203.0.113.9", 8000, "http://203.0.113.9:8000"],
   ["2001:db8:0:0:0:0:0:1", 80, "http://[2001:db8:0:0:0:0:0:1]:80"],
+  ["203.0.113.9", 0, null],
 ])("the axon %s, port %i is at %s", (ip, port, url) => {
-  expect(axonUrl({ ip, port })).toBe(url);
-  expect(URL.parse(url)).not.toBe(null);
+  expect(axonUrl({ axon: { ip, port } })).toBe(url);
+});
+
+test("a neuron without an axon is nowhere", () => {
+  expect(axonUrl({ axon: null })).toBe(null);
 });

@@ -1,6 +1,11 @@
 import type { Neuron } from "./snapshot.ts";
 
-/** Where a neuron's model server answers, by what it says on chain: `http://host:port`, an IPv6 address in brackets. */
-export function axonUrl({ ip, port }: NonNullable<Neuron["axon"]>): string {
-  return `http://${ip.includes(":") ? `[${ip}]` : ip}:${port}`;
+/**
+ * Where a neuron's model server answers, by what it says on chain: `http://host:port`, an IPv6 address in brackets. Null
+ * when it says nothing, or takes it back with port 0.
+ */
+export function axonUrl({ axon }: Pick<Neuron, "axon">): string | null {
+  if (axon === null || axon.port === 0) return null;
+  const host = axon.ip.includes(":") ? `[${axon.ip}]` : axon.ip;
+  return `http://${host}:${axon.port}`;
 }
