@@ -1,4 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
+import { addSquares } from "@assay/core/merging/exchange/average";
 import { CHUNK_VALUES } from "@assay/core/merging/exchange/shards";
 import type { ChunkTable } from "@assay/core/merging/exchange/statement";
 
@@ -22,7 +23,7 @@ export class ChunkSummary {
     for (let begin = 0; begin < values.length; ) {
       const piece = values.subarray(begin, begin + CHUNK_VALUES - this.#inChunk);
       this.#hash.update(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength));
-      for (const value of piece) this.#squares += value * value;
+      this.#squares = addSquares(this.#squares, piece);
       this.#inChunk += piece.length;
       begin += piece.length;
       if (this.#inChunk === CHUNK_VALUES) this.#close();

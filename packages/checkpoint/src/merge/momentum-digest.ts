@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import { decodeUtf8 } from "@assay/core/stranger-text";
 import type { ExpertGroup, ModelVersion, Sha256Hex } from "@assay/core/units";
 import { isSystemError } from "../atomic-write.ts";
-import { sha256File } from "../digest.ts";
 import type { CheckpointLayout } from "../layout.ts";
 import type { GroupLayout } from "../model/model-source.ts";
 import { tensorBytes } from "../safetensors/dtype.ts";
 import { encodeHeader } from "../safetensors/write.ts";
 import { canonicalTensors } from "./group-blocks.ts";
+import { knownSha256 } from "./known-digests.ts";
 
 /** Names the momentum that belongs to a version: SHA-256 of its {@link momentumList}. */
 export async function momentumDigest(
@@ -61,7 +61,7 @@ export function momentumBytes(layout: GroupLayout): number {
 
 async function digestOrNull(path: string, signal: AbortSignal | undefined): Promise<Sha256Hex | null> {
   try {
-    return (await sha256File(path, signal)).sha256;
+    return await knownSha256(path, signal);
   } catch (error) {
     if (isSystemError(error, "ENOENT")) return null;
     throw error;

@@ -4,10 +4,12 @@ import { pseudoGradient } from "@assay/core/merging/pseudo-gradient";
 import { temporaryPath, withFile } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { type GroupLayout, openSlice } from "../model/model-source.ts";
+import { elementCount } from "../safetensors/dtype.ts";
 import { readPlace } from "../safetensors/tensor-place.ts";
 import { isFloat32Dtype } from "../safetensors/widen.ts";
 import { ChunkSummary, type ValueChunks } from "./chunk-summary.ts";
 import { type BlockReader, blocksOf, type Experts, groupBlocks } from "./group-blocks.ts";
+import { ReusedFloats } from "./reused-floats.ts";
 
 /** A submission that is merged. */
 export interface MergedSubmission {
@@ -57,11 +59,14 @@ export async function squaredDistance(
   signal?: AbortSignal,
 ): Promise<number> {
   const blockOf = blocksOf(await openSlice(submission, layout), layout);
+  const memory = [new ReusedFloats(), new ReusedFloats()] as const;
   let squares = 0;
   for (const { name, row, place } of groupBlocks(base, layout)) {
     signal?.throwIfAborted();
-    const [theta, theirs] = [await readPlace(name, place), await readPlace(name, blockOf(name, row))];
-    for (let i = 0; i < theta.length; i += 1) squares += ((theta[i] ?? 0) - (theirs[i] ?? 0)) ** 2;
+    const length = elementCount(place.shape);
+    const theta = await readPlace(name, place, memory[0].of(length));
+    const theirs = await readPlace(name, blockOf(name, row), memory[1].of(length));
+    squares = addSquaredDistances(squares, theta, theirs);
   }
   return squares;
 }
@@ -71,18 +76,24 @@ async function writeValues(
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<ValueChunks> {
-  const readers: BlockReader[] = [];
-  for (const { path: submission } of submissions) readers.push(blocksOf(await openSlice(submission, layout), layout));
+  const readers: { readonly blockOf: BlockReader; readonly memory: ReusedFloats }[] = [];
+  for (const { path: submission } of submissions) {
+    readers.push({ blockOf: blocksOf(await openSlice(submission, layout), layout), memory: new ReusedFloats() });
+  }
   const shares = submissions.map(({ share }) => share);
   const summary = new ChunkSummary();
+  const memory = new ReusedFloats();
   await withFile(path, "wx", async (file) => {
     for (const { name, row, place } of groupBlocks(base, layout)) {
       signal?.throwIfAborted();
       requireFloats(name, place.dtype);
-      const theta = await readPlace(name, place);
+      const length = elementCount(place.shape);
+      const theta = await readPlace(name, place, memory.of(length));
       const theirs: Float32Array[] = [];
-      for (const blockOf of readers) theirs.push(await readPlace(name, blockOf(name, row)));
-      const gradient = pseudoGradient(theta, theirs, shares);
+      for (const reader of readers) {
+        theirs.push(await readPlace(name, reader.blockOf(name, row), reader.memory.of(length)));
+      }
+      const gradient = pseudoGradient(theta, theirs, shares, theta);
       if (!allFinite(gradient)) throw nonFinite(name, submissions, theirs);
       summary.add(gradient);
       await file.writeFile(new Uint8Array(gradient.buffer, gradient.byteOffset, gradient.byteLength));
@@ -90,6 +101,12 @@ async function writeValues(
     await file.sync();
   });
   return summary.finish();
+}
+
+function addSquaredDistances(sum: number, theta: Float32Array, theirs: Float32Array): number {
+  let squares = sum;
+  for (let i = 0; i < theta.length; i += 1) squares += ((theta[i] as number) - (theirs[i] as number)) ** 2;
+  return squares;
 }
 
 /** @throws CheckpointError `CHECKPOINT_DTYPE_UNSUPPORTED` for weights that cannot be averaged. */

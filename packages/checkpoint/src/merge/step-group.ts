@@ -11,6 +11,8 @@ import { readPlace, type TensorPlace } from "../safetensors/tensor-place.ts";
 import { isFloat32Dtype, narrow } from "../safetensors/widen.ts";
 import { SafetensorsWriter } from "../safetensors/write.ts";
 import { type BlockReader, blocksOf, canonicalTensors, type Experts, groupBlocks } from "./group-blocks.ts";
+import { rememberSha256 } from "./known-digests.ts";
+import { ReusedFloats } from "./reused-floats.ts";
 
 export interface StepGroupRequest {
   /** The group, and the experts of the version merged from. */
@@ -50,6 +52,7 @@ export async function stepGroup(request: StepGroupRequest, signal?: AbortSignal)
   try {
     const stepped = await withFile(request.gradient, "r", (file) => writeTensors({ request, file, paths }, signal));
     await rename(paths.momentum, momentumOutput);
+    await rememberSha256(momentumOutput, stepped.momentum.sha256);
     await rename(paths.group, output);
     await syncFolder(dirname(momentumOutput));
     await syncFolder(dirname(output));
@@ -78,9 +81,10 @@ async function writeTensors(writing: Writing, signal: AbortSignal | undefined): 
     const float32 = tensors.map(({ name, shape }) => ({ name, shape, dtype: "F32" as const }));
     const momentum = await SafetensorsWriter.create(paths.momentum, float32);
     writers.push(momentum);
+    const memory = new BlockMemory();
     for (const block of groupBlocks(request.base, request.layout)) {
       signal?.throwIfAborted();
-      const stepped = await stepBlock(request, block, { file, momentumOf });
+      const stepped = await stepBlock(request, block, { file, momentumOf, memory });
       await group.write(block.name, stepped.weights);
       await momentum.write(block.name, stepped.momentum);
     }
@@ -98,15 +102,27 @@ async function openMomentum({ momentum, layout }: StepGroupRequest): Promise<Blo
   return blocksOf(await openSlice(momentum, { tensors: float32, experts: layout.experts }), layout);
 }
 
+/** A block's bytes, until the next one is stepped. */
 interface SteppedBlock {
   readonly weights: Uint8Array;
   readonly momentum: Uint8Array;
 }
 
+/** Where each block is stepped. */
+class BlockMemory {
+  readonly weights = new ReusedFloats();
+  readonly gradient = new ReusedFloats();
+  readonly momentum = new ReusedFloats();
+}
+
 async function stepBlock(
-  { gradient, learningRate, momentumFactor }: StepGroupRequest,
+  { gradient: gradientPath, learningRate, momentumFactor }: StepGroupRequest,
   { name, row, place }: { readonly name: string; readonly row: number; readonly place: TensorPlace },
-  { file, momentumOf }: { readonly file: FileHandle; readonly momentumOf: BlockReader | null },
+  {
+    file,
+    momentumOf,
+    memory,
+  }: { readonly file: FileHandle; readonly momentumOf: BlockReader | null; readonly memory: BlockMemory },
 ): Promise<SteppedBlock> {
   const { dtype } = place;
   if (!isFloat32Dtype(dtype)) {
@@ -114,24 +130,23 @@ async function stepBlock(
       fields: { tensor: name, dtype },
     });
   }
-  const values = new Float32Array(elementCount(place.shape));
-  const bytes = new Uint8Array(values.buffer);
-  if ((await readSome(file, bytes)) < bytes.length) throw gradientDiffers(gradient);
-  const stepped = outerStep({
-    theta: await readPlace(name, place),
-    pseudoGradient: values,
-    momentum: momentumOf && (await readPlace(name, momentumOf(name, row))),
-    learningRate,
-    momentumFactor,
-  });
-  const weights = narrow(dtype, stepped.theta);
-  const velocity = narrow("F32", stepped.momentum);
-  if (firstNonFinite(dtype, weights) !== -1 || firstNonFinite("F32", velocity) !== -1) {
+  const length = elementCount(place.shape);
+  const gradient = memory.gradient.of(length);
+  const bytes = new Uint8Array(gradient.buffer, gradient.byteOffset, gradient.byteLength);
+  if ((await readSome(file, bytes)) < bytes.length) throw gradientDiffers(gradientPath);
+  const weights = await readPlace(name, place, memory.weights.of(length));
+  const momentum = memory.momentum.of(length);
+  if (momentumOf !== null) await readPlace(name, momentumOf(name, row), momentum);
+  const before = { theta: weights, pseudoGradient: gradient, momentum: momentumOf && momentum };
+  const stepped = outerStep({ ...before, learningRate, momentumFactor }, { theta: weights, momentum });
+  const narrowed = narrow(dtype, stepped.theta);
+  const isNarrowedFinite = dtype === "F32" || firstNonFinite(dtype, narrowed) === -1;
+  if (!stepped.isFinite || !isNarrowedFinite) {
     throw new CheckpointError(CheckpointErrorCode.MergeNonFinite, "A merged value is NaN or infinite", {
       fields: { tensor: name, base: place.path },
     });
   }
-  return { weights, momentum: velocity };
+  return { weights: narrowed, momentum: narrow("F32", stepped.momentum) };
 }
 
 /** Fills the buffer from where the file stands. @returns fewer bytes than it holds only at the file's end. */

@@ -15,9 +15,9 @@ export function firstNonFinite(dtype: Dtype, bytes: Uint8Array): number {
   const itemBytes = DTYPE_BYTES[dtype];
   const words = wordsOf(bytes);
   for (let begin = 0; begin < words.length; begin += BLOCK_WORDS) {
-    const block = words.subarray(begin, begin + BLOCK_WORDS);
-    if ((carriesOf(block, carry) & carry.overflow) !== 0) {
-      return (begin * 4) / itemBytes + firstElement(block, carry, itemBytes);
+    const end = Math.min(begin + BLOCK_WORDS, words.length);
+    if ((carriesOf(words, begin, end, carry) & carry.overflow) !== 0) {
+      return (begin * 4) / itemBytes + firstElement(words.subarray(begin, end), carry, itemBytes);
     }
   }
   return -1;
@@ -52,9 +52,10 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(padded.buffer);
 }
 
-function carriesOf(words: Uint32Array, { exponent, one, stride }: Carry): number {
+/** Of a stretch of the words: a view of each would be read at a quarter of the speed. */
+function carriesOf(words: Uint32Array, begin: number, end: number, { exponent, one, stride }: Carry): number {
   let carries = 0;
-  for (let index = stride - 1; index < words.length; index += stride) {
+  for (let index = begin + stride - 1; index < end; index += stride) {
     carries |= ((words[index] as number) & exponent) + one;
   }
   return carries;

@@ -26,9 +26,17 @@ export async function readPlaces(
   );
 }
 
-/** Reads the values at a place as float32. @throws CheckpointError `CHECKPOINT_DTYPE_UNSUPPORTED`. */
-export async function readPlace(name: string, place: TensorPlace): Promise<Float32Array> {
-  const values = new Float32Array(elementCount(place.shape));
-  await withFile(place.path, "r", (file) => readFloat32(file, name, place, values));
-  return values;
+/**
+ * Reads the values at a place as float32.
+ *
+ * @param into room for all of them; new memory unless given.
+ * @throws CheckpointError `CHECKPOINT_DTYPE_UNSUPPORTED`.
+ */
+export async function readPlace(
+  name: string,
+  place: TensorPlace,
+  into: Float32Array = new Float32Array(elementCount(place.shape)),
+): Promise<Float32Array> {
+  await withFile(place.path, "r", (file) => readFloat32(file, name, place, into));
+  return into;
 }

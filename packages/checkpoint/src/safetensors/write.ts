@@ -83,6 +83,9 @@ export class SafetensorsWriter {
   readonly #hash: Hash = createHash("sha256");
   readonly #remaining: { readonly name: string; bytes: number }[];
   #bytes = 0;
+  #unsyncedBytes = 0;
+  /** What was begun to sync before the end; failures come back from `finish`. */
+  #syncing: Promise<void> | null = null;
 
   private constructor(path: string, file: FileHandle, tensors: readonly NamedTensor[]) {
     this.#path = path;
@@ -115,6 +118,7 @@ export class SafetensorsWriter {
   async finish(): Promise<FileDigest> {
     const missing = this.#remaining[0];
     if (missing !== undefined) throw unexpectedBytes(missing.name);
+    await this.#syncing;
     await this.#file.sync();
     await this.#file.close();
     return { sha256: this.#hash.digest("hex"), bytes: this.#bytes };
@@ -133,10 +137,23 @@ export class SafetensorsWriter {
       written += bytesWritten;
     }
     this.#bytes += chunk.length;
+    await this.#syncAhead(chunk.length);
+  }
+
+  /** Keeps the disk busy while more is computed, and not at the end alone. */
+  async #syncAhead(bytes: number): Promise<void> {
+    this.#unsyncedBytes += bytes;
+    if (this.#unsyncedBytes < SYNC_BYTES) return;
+    this.#unsyncedBytes = 0;
+    await this.#syncing;
+    this.#syncing = this.#file.datasync();
+    this.#syncing.catch(() => undefined);
   }
 }
 
 const ALIGNMENT = 64;
+/** Enough that a disk is not asked for often. */
+const SYNC_BYTES = 128 << 20;
 
 function unexpectedBytes(name: string): CheckpointError {
   return new CheckpointError(CheckpointErrorCode.TensorsDiffer, "Bytes written do not match the tensor's shape", {

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { composedBytes } from "../../test/composed-bytes.ts";
 import { temporaryFolder } from "../../test/temporary-folder.ts";
 import { expertName, tinyTensors, writeGroupFile, writeTinyModel } from "../../test/tiny-model.ts";
+import { type FileDigest, sha256File } from "../digest.ts";
 import { openModelSource } from "../model/model-source.ts";
 import { readTensors } from "../safetensors/read.ts";
 import { float32Source, writeSafetensors } from "../safetensors/write.ts";
@@ -222,6 +223,21 @@ describe("a publication", () => {
     expect(await store.makeCurrent(1)).toEqual({ version: 1, digest: manifest.digest });
     await store.discard(1);
     expect(await store.versions()).toEqual([0, 1]);
+  });
+
+  test("takes a file that was hashed as it was written, in place of copying it", async () => {
+    const { store, folder } = await importedStore();
+    const copied = await store.prepare(await publicationOf(folder, 1, 0, 7));
+    await store.discard(1);
+    await store.retain();
+    const { groupFiles, ...rest } = await publicationOf(store.layout.tmp, 1, 0, 7);
+    const path = groupFiles.get(0) as string;
+    const digests = new Map([[0, await sha256File(path)]]);
+    const { ino } = await stat(path);
+    expect(await store.prepare({ ...rest, groupFiles, digests })).toEqual(copied);
+    const { sha256 } = digests.get(0) as FileDigest;
+    expect((await stat(store.layout.object(sha256))).ino).toBe(ino);
+    await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
   });
 
   test("whose process died before it became current is completed by repeating it", async () => {

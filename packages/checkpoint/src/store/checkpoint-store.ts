@@ -6,6 +6,7 @@ import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { writeJsonAtomic } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
+import type { FileDigest } from "../digest.ts";
 import { ensureFreeSpace } from "../disk-space.ts";
 import { describeGroups, type ExpertGroups } from "../model/expert-groups.ts";
 import { findModelFiles } from "../model/model-folder.ts";
@@ -36,6 +37,7 @@ import {
   describeParts,
   inScratch,
   linkedCompanions,
+  takeGroupFile,
   versionConflict,
 } from "./version-writer.ts";
 
@@ -55,6 +57,8 @@ export interface Publication {
   readonly block: number | null;
   /** New files of the groups that changed; the others and the shared file stay the parent's. */
   readonly groupFiles: ReadonlyMap<ExpertGroup, string>;
+  /** Of those files that lie in the store's own `tmp/`, synced: the store takes them as they are. The others it copies. */
+  readonly digests?: ReadonlyMap<ExpertGroup, FileDigest>;
 }
 
 /**
@@ -260,16 +264,15 @@ export class CheckpointStore extends CheckpointReader implements Startable {
   }
 
   async #assemble(
-    { version, parent: parentVersion, cycle, block, groupFiles }: Publication,
+    { version, parent: parentVersion, cycle, block, ...files }: Publication,
     parent: ModelManifest,
     scratch: string,
     signal: AbortSignal | undefined,
   ): Promise<ModelManifest> {
     const groups: GroupFile[] = [];
     for (const file of parent.groups) {
-      const path = groupFiles.get(file.group);
-      const copy = path === undefined ? file : await copyGroupFile(this.layout, scratch, file.group, path, signal);
-      groups.push(copy.sha256 === file.sha256 ? file : copy);
+      const stored = await this.#storeGroupFile(file.group, files, scratch, signal);
+      groups.push(stored === null || stored.sha256 === file.sha256 ? file : stored);
     }
     const existing = await readManifest(this.layout, version);
     if (existing !== null) return sameParts(existing, parent, groups);
@@ -278,6 +281,20 @@ export class CheckpointStore extends CheckpointReader implements Startable {
     const { model, shared } = parent;
     const parts = { version, parent: parentVersion, cycle, block, model, shared, groups, full };
     return await commitVersion(this.layout, scratch, parts, await linkedCompanions(this.layout, parent));
+  }
+
+  /** Null for a group that has no new file. */
+  async #storeGroupFile(
+    group: ExpertGroup,
+    { groupFiles, digests }: Pick<Publication, "groupFiles" | "digests">,
+    scratch: string,
+    signal: AbortSignal | undefined,
+  ): Promise<GroupFile | null> {
+    const path = groupFiles.get(group);
+    if (path === undefined) return null;
+    const digest = digests?.get(group);
+    if (digest !== undefined) return await takeGroupFile(this.layout, group, path, digest);
+    return await copyGroupFile(this.layout, scratch, group, path, signal);
   }
 
   async #prepare(publication: Publication, signal: AbortSignal | undefined): Promise<ModelManifest> {

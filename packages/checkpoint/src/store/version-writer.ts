@@ -5,7 +5,7 @@ import type { GroupFile, ModelFile, ModelManifest } from "@assay/core/model-mani
 import type { ExpertGroup } from "@assay/core/units";
 import { isSystemError, syncFile, syncFolder, writeJsonAtomic } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
-import { sha256File } from "../digest.ts";
+import { type FileDigest, sha256File } from "../digest.ts";
 import { type CheckpointLayout, FULL_FILE, groupFileName, MANIFEST_FILE, SHARED_FILE } from "../layout.ts";
 import { assembleSource } from "../model/model-source.ts";
 import { readVersion } from "../model/version-folder.ts";
@@ -54,6 +54,20 @@ export async function describeFull(
   const source = await assembleSource({ directory, config: null, ...tensors });
   const { full } = await composeParts(layout, source, stamps, { groups });
   return { name, ...(await full.digest(signal)) };
+}
+
+/**
+ * Takes a group's file that lies in the store's `tmp/`, synced: it is moved, and the digest that was computed as it was
+ * written counts.
+ */
+export async function takeGroupFile(
+  layout: CheckpointLayout,
+  group: ExpertGroup,
+  path: string,
+  digest: FileDigest,
+): Promise<GroupFile> {
+  await adoptObject(layout, path, digest);
+  return { group, storage: "object", name: groupFileName(group), ...digest };
 }
 
 /** Copies a finished group file into the objects; the caller keeps its own. */

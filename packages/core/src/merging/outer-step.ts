@@ -12,39 +12,57 @@ export interface OuterStepInput {
   readonly momentumFactor: number;
 }
 
-/** The tensor after the step. New arrays: the input is left as it was. */
-export interface OuterStepOutput {
+/** Where the tensor after the step goes. */
+export interface OuterStepMemory {
   readonly theta: Float32Array;
   readonly momentum: Float32Array;
+}
+
+/** The tensor after the step. */
+export interface OuterStepOutput extends OuterStepMemory {
+  /** Whether all of it is, as it is stored. */
+  readonly isFinite: boolean;
 }
 
 /**
  * One step of SGD with Nesterov momentum, computed in float64 and stored in float32.
  *
- * `v ← μ·v + g`, then `θ ← θ - lr·(g + μ·v)`. Values that are not finite go through: look at the result with
- * `allFinite` before it is published.
+ * `v ← μ·v + g`, then `θ ← θ - lr·(g + μ·v)`. Values that are not finite go through, and the result says so.
  *
+ * @param into where the result goes, of the same length; may be the input itself. New arrays unless given, and the
+ *   input is left as it was.
  * @throws RangeError if the lengths differ (a caller's bug).
  * @see packages/docs/protocol.md §8.2
  */
-export function outerStep(input: OuterStepInput): OuterStepOutput {
-  const { theta, pseudoGradient, momentum, learningRate, momentumFactor } = input;
+export function outerStep(input: OuterStepInput, into?: OuterStepMemory): OuterStepOutput {
+  const { theta, pseudoGradient, learningRate, momentumFactor } = input;
   const length = theta.length;
-  if (pseudoGradient.length !== length || (momentum !== null && momentum.length !== length)) {
+  const next = into ?? { theta: new Float32Array(length), momentum: new Float32Array(length) };
+  const momentum = input.momentum ?? next.momentum.fill(0);
+  if ([pseudoGradient, momentum, next.theta, next.momentum].some((each) => each.length !== length)) {
     throw new RangeError("Weights, pseudo-gradient and momentum differ in length");
   }
-  const nextTheta = new Float32Array(length);
-  const nextMomentum = new Float32Array(length);
-  for (let i = 0; i < length; i++) {
-    const gradient = pseudoGradient[i] ?? 0;
-    const velocity = momentumFactor * (momentum?.[i] ?? 0) + gradient;
-    nextMomentum[i] = velocity;
-    nextTheta[i] = (theta[i] ?? 0) - learningRate * (gradient + momentumFactor * velocity);
+  // Stays 0 unless a value is NaN or infinite: times 0 that is NaN.
+  let probe = 0;
+  for (let i = 0; i < length; i += 1) {
+    const gradient = pseudoGradient[i] as number;
+    const velocity = momentumFactor * (momentum[i] as number) + gradient;
+    const stored = Math.fround((theta[i] as number) - learningRate * (gradient + momentumFactor * velocity));
+    next.momentum[i] = velocity;
+    next.theta[i] = stored;
+    probe += stored * 0 + Math.fround(velocity) * 0;
   }
-  return { theta: nextTheta, momentum: nextMomentum };
+  return { ...next, isFinite: probe === 0 };
 }
 
 /** Whether every value is a finite number. Looks at the elements: a sum can overflow where no element does. */
 export function allFinite(values: Float32Array): boolean {
-  return values.every(Number.isFinite);
+  const words = new Int32Array(values.buffer, values.byteOffset, values.length);
+  // Adding one to an exponent of all ones carries into the sign, whose bit is masked out before.
+  let carries = 0;
+  for (let i = 0; i < words.length; i += 1) carries |= (((words[i] as number) & EXPONENT) + ONE_EXPONENT) | 0;
+  return carries >= 0;
 }
+
+const EXPONENT = 0x7f800000;
+const ONE_EXPONENT = 0x00800000;

@@ -1,8 +1,10 @@
-import { copyFile, mkdir, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { isSystemError } from "@assay/checkpoint/atomic-write";
+import type { FileDigest } from "@assay/checkpoint/digest";
 import { stepGroup } from "@assay/checkpoint/merge/step-group";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
+import { stampOf } from "@assay/checkpoint/store/imported-model";
+import { linkOrCopy } from "@assay/checkpoint/store/objects";
 import type { ModelManifest } from "@assay/core/model-manifest";
 import type { Network } from "@assay/core/network";
 import type { Round } from "@assay/core/round/round";
@@ -47,37 +49,42 @@ export async function prepareMerge(
   await mkdir(layout.momentumFolder(version), { recursive: true });
   try {
     const groupFiles = new Map<ExpertGroup, string>();
+    const digests = new Map<ExpertGroup, FileDigest>();
     const source = await store.source(baseVersion);
     for (const [group, groupLayout] of source.groups) {
       const gradient = gradients.get(group);
-      const momentum = await carryMomentum(layout.momentum(baseVersion, group), layout.momentum(version, group));
-      if (gradient === undefined) continue;
+      const [before, after] = [layout.momentum(baseVersion, group), layout.momentum(version, group)];
+      if (gradient === undefined) {
+        await carryMomentum(before, after);
+        continue;
+      }
       const output = join(work, `group-${group}.safetensors`);
       const files = {
         layout: groupLayout,
         base: source.experts,
         gradient,
-        momentum: momentum ? layout.momentum(baseVersion, group) : null,
+        momentum: (await isThere(before)) ? before : null,
         output,
-        momentumOutput: layout.momentum(version, group),
+        momentumOutput: after,
       };
       const step = { learningRate: merge.outerLearningRate, momentumFactor: merge.outerMomentum };
-      await stepGroup({ ...files, ...step }, signal);
+      digests.set(group, (await stepGroup({ ...files, ...step }, signal)).group);
       groupFiles.set(group, output);
     }
-    return await store.prepare({ version, parent: baseVersion, cycle: round.cycle, block, groupFiles }, signal);
+    const publication = { version, parent: baseVersion, cycle: round.cycle, block, groupFiles, digests };
+    return await store.prepare(publication, signal);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
-/** Copies a group's momentum to the next version; false while the group was never merged. */
-async function carryMomentum(from: string, to: string): Promise<boolean> {
-  try {
-    await copyFile(from, to);
-    return true;
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return false;
-    throw error;
-  }
+/** Gives a group's momentum to the next version too, as it is; there is none while the group was never merged. */
+async function carryMomentum(from: string, to: string): Promise<void> {
+  if (!(await isThere(from))) return;
+  await rm(to, { force: true });
+  await linkOrCopy(from, to);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await stampOf(path)) !== null;
 }

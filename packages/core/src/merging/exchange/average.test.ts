@@ -32,3 +32,17 @@ test("the sum of squares is exact where float64 is, and shows a value that is no
   expect(sumOfSquares(Float32Array.of(3, -4, 0.5))).toBe(25.25);
   expect(sumOfSquares(Float32Array.of(1, Number.NEGATIVE_INFINITY))).toBe(Number.POSITIVE_INFINITY);
 });
+
+test("a long chunk is averaged and squared as its elements are alone, one after the other", () => {
+  const noise = (seed: number) => Float32Array.from({ length: 2_500 }, (_, i) => Math.sin(seed + i) * 10 ** (i % 9));
+  const [a, b, c] = [noise(1), noise(2), noise(3)];
+  const weights = [3, 1, 0.1];
+  const into = new Float32Array(2_500).fill(7);
+  expect(averageChunk([a, b, c], weights, into)).toBe(into);
+  const alone = a.map((_, i) => {
+    const parts = [a, b, c].map((each) => each.subarray(i, i + 1));
+    return averageChunk(parts, weights)[0] ?? Number.NaN;
+  });
+  expect(into).toEqual(alone);
+  expect(sumOfSquares(a)).toBe(a.reduce((sum, value) => sum + value * value, 0));
+});

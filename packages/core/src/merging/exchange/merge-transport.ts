@@ -51,4 +51,6 @@ export interface WantedChunk {
   readonly sha256: Sha256Hex;
   /** Its length where it is known, else the most that is taken. */
   readonly bytes: { readonly exactly: number } | { readonly atMost: number };
+  /** Memory that the bytes may be put into, if it holds them all. Until then the caller leaves it alone. */
+  readonly into?: Uint8Array;
 }

@@ -1,0 +1,7 @@
+/**
+ * Gives memory that nobody reads any more back now, and not when the collector finds it: it looks for some through the
+ * whole heap, again and again, when much passes through. A view of a part is left alone.
+ */
+export function freeMemory({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && byteLength > 0 && buffer.byteLength === byteLength) buffer.transfer(0);
+}
