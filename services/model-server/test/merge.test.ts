@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { distributeView } from "./chain-views.ts";
-import { signedHeaders, VERA } from "./miners.ts";
+import { ALICE, signedHeaders, VERA } from "./miners.ts";
 import { bytesOfBody, openDownload } from "./raw-client.ts";
 import { bytesOf, refusalIn, ServerFixture, sha256Of, until } from "./server-fixture.ts";
 
@@ -74,5 +74,50 @@ describe("a merge", () => {
     const other = await get(`/merge/${CYCLE + 1}/chunks/${DIGEST}`);
     expect(await refusalIn(other)).toEqual({ status: 404, error: "unknown_merge" });
     expect(await refusalIn(await get("/merge/-1/statements"))).toEqual({ status: 404, error: "unknown_merge" });
+  });
+});
+
+describe("a ticket", () => {
+  const path = `/merge/${CYCLE}/statements`;
+
+  /** Of a server without that limit, as here requests are refused. */
+  async function ticketedServer() {
+    const view = distributeView();
+    const own = await ServerFixture.start({ redisUrl: "unix:///nowhere/redis.sock", view });
+    await own.serve();
+    const headers = signedHeaders(VERA, { path, target: VERA.hotkey });
+    const ticket = (await own.fetch(path, { headers })).headers.get("x-merge-ticket") ?? "";
+    const ask = async (sent: Readonly<Record<string, string>>) => await own.fetch(path, { headers: sent });
+    return {
+      view,
+      ticket,
+      ask,
+      setView: own.setView.bind(own),
+      [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
+    };
+  }
+
+  test("stands for a signature of this hotkey, and of no other", async () => {
+    await using own = await ticketedServer();
+    const { ticket, ask } = own;
+    const other = `${ticket.slice(1)}${ticket.slice(0, 1)}`;
+    const vera = { "x-hotkey": VERA.hotkey };
+    const ticketed = await ask({ ...vera, "x-merge-ticket": ticket });
+    expect([ticketed.status, ticketed.headers.get("x-merge-ticket")]).toEqual([200, ticket]);
+    const refused = { status: 403, error: "signature_invalid" };
+    expect(await refusalIn(await ask({ ...vera, "x-merge-ticket": other }))).toEqual(refused);
+    expect(await refusalIn(await ask({ "x-hotkey": ALICE.hotkey, "x-merge-ticket": ticket }))).toEqual(refused);
+    expect(await refusalIn(await ask({ "x-merge-ticket": ticket }))).toEqual(refused);
+    expect(await refusalIn(await ask(vera))).toEqual(refused);
+  });
+
+  test("is good only as long as its hotkey is a validator's", async () => {
+    await using own = await ticketedServer();
+    const { view, ticket, ask, setView } = own;
+    const headers = { "x-hotkey": VERA.hotkey, "x-merge-ticket": ticket };
+    await setView({ ...view, roster: view.roster.filter(({ hotkey }) => hotkey !== VERA.hotkey) });
+    expect(await refusalIn(await ask(headers))).toEqual({ status: 403, error: "not_registered" });
+    await setView(view);
+    expect((await ask(headers)).status).toBe(200);
   });
 });

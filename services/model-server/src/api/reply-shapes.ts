@@ -125,6 +125,14 @@ export const olderMinersHeaders = {
   "X-Accel-Buffering": { description: "`no`.", schema: z.literal("no"), always: true },
 } satisfies Reply["headers"];
 
+export const mergeTicketReply = {
+  "X-Merge-Ticket": {
+    description: "For some minutes in place of signatures of this hotkey, with `X-Hotkey`.",
+    schema: z.string(),
+    always: true,
+  },
+} satisfies Reply["headers"];
+
 /** How a file is answered: whole, not modified, or one range of it. */
 export function fileReplies(
   description: string,

@@ -74,6 +74,15 @@ export const signedHeaders = z.object({
   "x-signature": signatureText.describe("The hotkey's signature over the request, URL-safe Base64."),
 });
 
+/** What stands for a signature for a while. */
+export const mergeTicketHeaders = z.object({
+  "x-hotkey": z.string().optional().describe("The caller's hotkey."),
+  "x-merge-ticket": z
+    .string()
+    .optional()
+    .describe("The ticket of an earlier signed request of the hotkey: while it is good, no other header has to sign."),
+});
+
 export const targetHeaders = z.object({
   "x-target": z.string().optional().describe("The validator that the submission is meant for; refused by any other."),
 });

@@ -4,6 +4,7 @@ import { noteAccess } from "../access-record.ts";
 import type { EndpointDeclaration } from "../api/declaration.ts";
 import { ENDPOINTS } from "../api/endpoints.ts";
 import { endpointAt } from "../api/find-endpoint.ts";
+import type { mergeTicketHeaders } from "../api/request-fields.ts";
 import { Refusal, sendRefusal } from "../refusal.ts";
 
 /**
@@ -33,12 +34,22 @@ export function requireBearer(token: string | null): RequestHandler {
   };
 }
 
-/** Whether the endpoint looks at the request's signature itself, and serves nobody whose signature is not good. */
+/**
+ * Whether the endpoint looks at the request's signature itself, or at the ticket that stands for one, and serves nobody
+ * whose is not good.
+ */
 function isSigned(request: Request): boolean {
   const endpoint = endpointAt(request.path);
   const declared: EndpointDeclaration | undefined = endpoint && ENDPOINTS[endpoint];
-  return declared?.signature !== undefined && request.get("x-signature") !== undefined;
+  if (declared?.signature === undefined) {
+    return false;
+  }
+  const proofs =
+    declared.headers !== undefined && TICKET in declared.headers.shape ? ["x-signature", TICKET] : ["x-signature"];
+  return proofs.some((name) => request.get(name) !== undefined);
 }
+
+const TICKET: keyof typeof mergeTicketHeaders.shape = "x-merge-ticket";
 
 /** Of equal length for every text, so that comparing tells nothing of the token's length. */
 function digest(text: string): Uint8Array {

@@ -43,6 +43,16 @@ export function signedValidator(
   );
 }
 
+/** The validator that a ticket stands for, or why it is not served. */
+export function ticketedValidator(
+  request: Request,
+  hotkey: Hotkey,
+  view: ChainView,
+  rate: RequestRate,
+): Hotkey | Refusal {
+  return checkCaller({ hotkey }, view) ?? countRequest(rate, hotkey, request) ?? hotkey;
+}
+
 function signatureOf(request: Request): RequestSignature | Refusal {
   const headers = readHeaders(request, signedHeaders);
   if (!headers.success) {
@@ -70,7 +80,7 @@ function signedBytes(request: Request, { hotkey, blockNumber, nonce, target }: R
   });
 }
 
-function checkCaller({ hotkey }: RequestSignature, view: ChainView): Refusal | null {
+function checkCaller({ hotkey }: Pick<RequestSignature, "hotkey">, view: ChainView): Refusal | null {
   const caller = view.roster.find((entry) => entry.hotkey === hotkey);
   if (caller === undefined) {
     return new Refusal(403, "not_registered", "The hotkey has no neuron on this subnet");

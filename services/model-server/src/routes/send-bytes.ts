@@ -1,3 +1,4 @@
+import { freeMemory } from "@assay/checkpoint/free-memory";
 import type { ByteRange, ComposedFile } from "@assay/checkpoint/store/composed-file";
 import type { Response } from "express";
 import { paceOf } from "../limits/bandwidth.ts";
@@ -112,21 +113,16 @@ class PiecePool {
   /** Once for each piece that was taken; one that is not given back is left to the collector. */
   give(piece: Buffer): void {
     if (piece.length === this.#share.pieceBytes) this.#idle.push(piece);
-    else free(piece);
+    else freeMemory(piece);
   }
 
   #fit(): void {
     this.#share = SHARES.find(({ transfers }) => this.#transfers <= transfers) ?? LEAST_SHARE;
     // All idle pieces have one size.
     if (this.#idle[0]?.length !== this.#share.pieceBytes) {
-      for (const piece of this.#idle.splice(0)) free(piece);
+      for (const piece of this.#idle.splice(0)) freeMemory(piece);
     }
   }
-}
-
-/** Gives memory back now, and not when the collector finds it. */
-function free({ buffer }: Buffer): void {
-  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** Lets so many go on at a time, in the order in which they came. */

@@ -175,5 +175,6 @@ const FILE_HEADERS = [
   "Content-Range",
   "X-Content-Hash",
   "X-Model-Meta",
+  "X-Merge-Ticket",
   "Accept-Ranges",
 ];

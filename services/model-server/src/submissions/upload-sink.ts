@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { Writable } from "node:stream";
 import type { FileDigest } from "@assay/checkpoint/digest";
+import { freeMemory } from "@assay/checkpoint/free-memory";
 import type { EarlyInspection } from "@assay/checkpoint/inbox/early-inspection";
 import type { TakenRoom } from "@assay/checkpoint/inbox/upload-room";
 import type { Pace } from "../limits/bandwidth.ts";
@@ -177,9 +178,9 @@ export class UploadSink extends Writable {
    * Left to the collector, memory of chunks that come at some hundred megabytes a second makes it look through the whole
    * heap ten times a second.
    */
-  #free({ buffer, byteLength }: Buffer): void {
-    if (this.#ownsChunks && buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) {
-      buffer.transfer(0);
+  #free(chunk: Buffer): void {
+    if (this.#ownsChunks) {
+      freeMemory(chunk);
     }
   }
 
