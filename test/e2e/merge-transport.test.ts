@@ -1,9 +1,15 @@
+import { createHash } from "node:crypto";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { loadHotkey, type Signer } from "@assay/chain/hotkey";
 import { type MergeTransportEnd, mergeTransportContract } from "@assay/testing/contracts/merge-transport-contract";
+import { expect, test } from "vitest";
 import { HttpMergeTransport } from "../../services/evaluator/src/merging/exchange/http-merge-transport.ts";
 import { voiceOf } from "../../services/evaluator/src/merging/exchange/signer-voice.ts";
 import { distributeView } from "../../services/model-server/test/chain-views.ts";
 import { ServerFixture } from "../../services/model-server/test/server-fixture.ts";
+
+const CYCLE = 7;
 
 mergeTransportContract("the transport over two model servers", async () => {
   const signers = await Promise.all([0, 1].map((index) => loadHotkey({ uri: `//Validator//${index}` })));
@@ -43,3 +49,35 @@ async function serverOf({ address }: Signer, all: readonly Signer[]): Promise<Se
   const server = await ServerFixture.start({ redisUrl: "unix:///nowhere/redis.sock", view });
   return await server.serve();
 }
+
+test("a peer whose server does not know the ticket of the one before gets a signature again", async () => {
+  const signers = await Promise.all([0, 1].map((index) => loadHotkey({ uri: `//Validator//${index}` })));
+  const [peer, self] = signers as [Signer, Signer];
+  await using before = await serverOf(peer, signers);
+  await using after = await serverOf(peer, signers);
+  const components = { layout: before.layout, voice: voiceOf(self), head: () => ({ number: distributeView().block }) };
+  using transport = new HttpMergeTransport(components, { allowPrivateAddresses: true });
+  const offer = async ({ layout }: ServerFixture, text: string): Promise<string> => {
+    const sha256 = createHash("sha256").update(text).digest("hex");
+    await mkdir(layout.exchangeFolder(CYCLE), { recursive: true });
+    await writeFile(join(layout.exchangeFolder(CYCLE), "chunk"), text);
+    const chunks = [{ sha256, path: "chunk", offset: 0, bytes: text.length }];
+    await writeFile(layout.offeredChunks(CYCLE), JSON.stringify({ chunks }));
+    return sha256;
+  };
+  const fetched = async (server: ServerFixture, text: string) => {
+    const wanted = { sha256: await offer(server, text), bytes: { exactly: text.length } };
+    const from = { hotkey: peer.address, url: server.url };
+    return await transport.fetch(from, CYCLE, wanted, AbortSignal.timeout(20_000));
+  };
+
+  for (const [server, text] of [
+    [before, "one"],
+    [before, "two"],
+    [after, "three"],
+    [after, "four"],
+  ] as const) {
+    const chunk = await fetched(server, text);
+    expect([text, chunk.kind === "fetched" && Buffer.from(chunk.bytes).toString()]).toEqual([text, text]);
+  }
+});

@@ -1,14 +1,25 @@
 import { CHUNK_BYTES } from "@assay/core/chunk-list";
+import { freeMemory } from "../free-memory.ts";
 
-/** A body in memory; null as soon as it is longer than it may be. Takes twice its length at most, as far as it has come. */
-export async function readBody(body: AsyncIterable<Uint8Array>, most: number): Promise<Uint8Array | null> {
-  let memory: Uint8Array = Buffer.allocUnsafeSlow(Math.min(most, FIRST_BYTES));
+/**
+ * A body in memory; null as soon as it is longer than it may be. Takes twice its length at most, as far as it has come.
+ * What came is freed when it has been copied.
+ *
+ * @param into where the bytes go as long as they fit; new memory unless given
+ */
+export async function readBody(
+  body: AsyncIterable<Uint8Array>,
+  most: number,
+  into: Uint8Array = Buffer.allocUnsafeSlow(Math.min(most, FIRST_BYTES)),
+): Promise<Uint8Array | null> {
+  let memory = into;
   let length = 0;
   for await (const piece of body) {
     if (length + piece.length > most) return null;
     while (length + piece.length > memory.length) memory = grown(memory, length, most);
     memory.set(piece, length);
     length += piece.length;
+    freeMemory(piece);
   }
   return memory.subarray(0, length);
 }

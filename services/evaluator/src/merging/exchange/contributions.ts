@@ -14,9 +14,9 @@ import {
   chunkTableSchema,
   type ReduceFailureReason,
 } from "@assay/core/merging/exchange/statement";
-import { allFinite } from "@assay/core/merging/outer-step";
 import type { ExpertGroup, Hotkey } from "@assay/core/units";
 import type { GradientFile } from "../local-gradients.ts";
+import type { ChunkRoom } from "./chunk-room.ts";
 import { encodeChunkTable } from "./offered-table.ts";
 
 /** Where the values of all members come from: our own files, and what the others offer. */
@@ -67,11 +67,20 @@ export class Contributions {
    * The average of a chunk over its contributors but those to be left alone.
    *
    * All are asked side by side. When the signal is aborted, whoever has not answered by then counts as unreachable.
+   *
+   * @param room where everything lies that is returned, until it is used for another chunk
    */
-  async average(chunk: DealtChunk, alone: ReadonlySet<Hotkey>, signal: AbortSignal): Promise<AveragedChunk> {
+  async average(
+    chunk: DealtChunk,
+    alone: ReadonlySet<Hotkey>,
+    room: ChunkRoom,
+    signal: AbortSignal,
+  ): Promise<AveragedChunk> {
     const asked = chunk.contributors.filter((hotkey) => !alone.has(hotkey));
     if (asked.length === 0) return { kind: "failed", failures: [] };
-    const read = await Promise.all(asked.map((contributor) => this.#read(chunk, contributor, signal)));
+    const read = await Promise.all(
+      asked.map((contributor, place) => this.#read(chunk, contributor, room.part(place, chunk.values), signal)),
+    );
     const failures = read.filter((each) => each.kind === "failed");
     if (failures.length > 0) return { kind: "failed", failures };
     const parts = read.filter((each) => each.kind === "read");
@@ -83,6 +92,7 @@ export class Contributions {
       values: averageChunk(
         parts.map(({ values }) => values),
         weights,
+        room.average(chunk.values),
       ),
     };
   }
@@ -93,19 +103,28 @@ export class Contributions {
     return table === undefined || typeof table === "string" ? null : table;
   }
 
-  async #read(chunk: DealtChunk, contributor: Hotkey, signal: AbortSignal): Promise<ReadChunk> {
-    if (contributor === this.#sources.self) return { kind: "read", contributor, values: await this.#readOwn(chunk) };
+  async #read(
+    chunk: DealtChunk,
+    contributor: Hotkey,
+    into: Uint8Array<ArrayBuffer>,
+    signal: AbortSignal,
+  ): Promise<ReadChunk> {
+    if (contributor === this.#sources.self) {
+      return { kind: "read", contributor, values: await this.#readOwn(chunk, into) };
+    }
     const failed = (reason: ReduceFailureReason): ReadChunk => ({ kind: "failed", contributor, reason });
     const table = await this.#table(chunk.group, contributor, signal);
     if (typeof table === "string") return failed(table);
     const entry = table.chunks[chunk.chunk];
     if (entry === undefined) return failed("wrong_length");
-    const bytes = { exactly: chunk.values * FLOAT32_BYTES };
-    const fetched = await this.#fetch(contributor, { sha256: entry.sha256, bytes }, signal);
+    const wanted = { sha256: entry.sha256, bytes: { exactly: into.length }, into };
+    const fetched = await this.#fetch(contributor, wanted, signal);
     if (fetched.kind === "failed") return failed(fetched.reason);
     const values = float32Of(fetched.bytes);
-    if (!allFinite(values)) return failed("non_finite");
-    return sumOfSquares(values) === entry.squares ? { kind: "read", contributor, values } : failed("wrong_norm");
+    const squares = sumOfSquares(values);
+    // Squares of float32 are far from float64's end: only a value that is not finite makes their sum so.
+    if (!Number.isFinite(squares)) return failed("non_finite");
+    return squares === entry.squares ? { kind: "read", contributor, values } : failed("wrong_norm");
   }
 
   async #fetch(contributor: Hotkey, wanted: WantedChunk, signal: AbortSignal): Promise<FetchedChunk> {
@@ -120,12 +139,11 @@ export class Contributions {
     return fetched;
   }
 
-  async #readOwn({ group, chunk, values }: DealtChunk): Promise<Float32Array> {
+  async #readOwn({ group, chunk }: DealtChunk, into: Uint8Array): Promise<Float32Array> {
     const own = this.#sources.own.get(group);
     if (own === undefined) throw new RangeError(`We contribute nothing to group ${group}`);
-    const bytes = new Uint8Array(values * FLOAT32_BYTES);
-    await withFile(own.path, "r", (file) => file.read(bytes, 0, bytes.length, chunk * CHUNK_VALUES * FLOAT32_BYTES));
-    return float32Of(bytes);
+    await withFile(own.path, "r", (file) => file.read(into, 0, into.length, chunk * CHUNK_VALUES * FLOAT32_BYTES));
+    return float32Of(into);
   }
 
   /** A contributor's chunk table of a group, fetched once. */

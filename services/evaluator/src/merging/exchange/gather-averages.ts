@@ -2,6 +2,7 @@ import { createHash, randomInt } from "node:crypto";
 import { type FileHandle, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { withFile, writeFileAtomic } from "@assay/checkpoint/atomic-write";
+import { CHUNK_BYTES } from "@assay/core/chunk-list";
 import type { Attempt } from "@assay/core/merging/exchange/exchange";
 import type {
   MergePeer,
@@ -12,6 +13,7 @@ import type {
 import { CHUNK_VALUES, type DealtChunk } from "@assay/core/merging/exchange/shards";
 import type { ChunkTable, Objection, Result } from "@assay/core/merging/exchange/statement";
 import type { ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
+import { ChunkRoom } from "./chunk-room.ts";
 import { type AveragedChunk, type Contributions, parseChunkTable } from "./contributions.ts";
 import { writeChunkTable } from "./offered-table.ts";
 import type { Reduced } from "./reduce-chunks.ts";
@@ -50,7 +52,7 @@ export type Gathered =
 
 const FLOAT32_BYTES = 4;
 const MOST_TABLE_BYTES = 128 << 20;
-/** Chunks on their way at a time: with their buffers a few dozen MiB. */
+/** Chunks on their way at a time. */
 const SIDE_BY_SIDE = 3;
 
 /**
@@ -71,7 +73,9 @@ export async function gatherAverages(asked: GatherRequest, signal: AbortSignal):
   for (const group of new Set(request.attempt.deal.map((dealt) => dealt.group))) {
     const path = join(request.folder, `group-${group}.f32`);
     const chunks = request.attempt.deal.filter((dealt) => dealt.group === group);
-    const isWhole = await withFile(path, "w", (file) => writeGroup({ request, file, path, chunks, digests }, signal));
+    const isWhole = await withFile(path, "w", (file) =>
+      writeGroup({ request, file, path, chunks, digests, writing: Promise.resolve() }, signal),
+    );
     if (!isWhole) return { kind: "missing" };
     gradients.set(group, path);
   }
@@ -132,7 +136,7 @@ export async function partsOfWrongAverage(
   announced: Sha256Hex | undefined,
   signal: AbortSignal,
 ): Promise<Parts | null> {
-  const averaged = await contributions.average(chunk, new Set(), signal);
+  const averaged = await contributions.average(chunk, new Set(), new ChunkRoom(), signal);
   return averaged.kind === "failed" || digestOf(averaged.values) === announced ? null : averaged.parts;
 }
 
@@ -158,16 +162,15 @@ interface GroupWriting {
   readonly path: string;
   readonly chunks: readonly DealtChunk[];
   readonly digests: ChunkDigests;
+  /** The last writing that was begun. One at a time: several to one file only wait in the kernel, and busily. */
+  writing: Promise<unknown>;
 }
 
 async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<boolean> {
-  const { chunks, file, request, path, digests } = writing;
-  for (let begin = 0; begin < chunks.length; begin += SIDE_BY_SIDE) {
-    const batch = chunks.slice(begin, begin + SIDE_BY_SIDE);
-    const written = await Promise.all(batch.map((chunk) => writeChunk(writing, chunk, signal)));
-    if (written.includes(false)) return false;
-  }
-  await file.sync();
+  const { chunks, request, path, digests } = writing;
+  const left = [...chunks];
+  const lanes = Array.from({ length: SIDE_BY_SIDE }, () => writeChunks(writing, left, signal));
+  if ((await Promise.all(lanes)).includes(false)) return false;
   const offered = chunks.map(({ index, chunk, values }): OfferedChunk => {
     const bytes = values * FLOAT32_BYTES;
     return { sha256: digests.get(index) ?? "", path, offset: chunk * CHUNK_VALUES * FLOAT32_BYTES, bytes };
@@ -176,28 +179,42 @@ async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<b
   return true;
 }
 
-async function writeChunk({ request, file, digests }: GroupWriting, chunk: DealtChunk, signal: AbortSignal) {
-  const sha256 = digests.get(chunk.index) ?? "";
-  const bytes =
-    chunk.reducer === request.self
-      ? await ownChunk(request, sha256)
-      : ((await fetchFromAny(request, [chunk.reducer], wantedOf(chunk, sha256), signal)) ??
-        (await madeAgain(request, chunk, sha256, signal)));
-  if (bytes === null) return false;
-  await file.write(bytes, 0, bytes.length, chunk.chunk * CHUNK_VALUES * FLOAT32_BYTES);
+/** One after the other of what several share. @returns false at the first that is missing: nobody goes on then. */
+async function writeChunks(group: GroupWriting, left: DealtChunk[], signal: AbortSignal): Promise<boolean> {
+  const { request, file, digests } = group;
+  const memory = new Uint8Array(CHUNK_BYTES);
+  for (let chunk = left.shift(); chunk !== undefined; chunk = left.shift()) {
+    const into = memory.subarray(0, chunk.values * FLOAT32_BYTES);
+    const bytes = await averageOf(request, chunk, { sha256: digests.get(chunk.index) ?? "", into }, signal);
+    if (bytes === null) {
+      left.length = 0;
+      return false;
+    }
+    const position = chunk.chunk * CHUNK_VALUES * FLOAT32_BYTES;
+    group.writing = group.writing.then(() => file.write(bytes, 0, bytes.length, position));
+    await group.writing;
+  }
   return true;
 }
 
-async function ownChunk({ own }: GatherRequest, sha256: Sha256Hex): Promise<Uint8Array | null> {
-  const offered = own.chunks.find((each) => each.sha256 === sha256);
-  if (offered === undefined) return null;
-  const bytes = new Uint8Array(offered.bytes);
-  await withFile(offered.path, "r", (file) => file.read(bytes, 0, bytes.length, offered.offset));
-  return bytes;
+async function averageOf(
+  request: Gathering,
+  chunk: DealtChunk,
+  { sha256, into }: { readonly sha256: Sha256Hex; readonly into: Uint8Array },
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  if (chunk.reducer === request.self) return await ownChunk(request, sha256, into);
+  const wanted = { sha256, bytes: { exactly: into.length }, into };
+  return (
+    (await fetchFromAny(request, [chunk.reducer], wanted, signal)) ?? (await madeAgain(request, chunk, sha256, signal))
+  );
 }
 
-function wantedOf({ values }: DealtChunk, sha256: Sha256Hex): WantedChunk {
-  return { sha256, bytes: { exactly: values * FLOAT32_BYTES } };
+async function ownChunk({ own }: GatherRequest, sha256: Sha256Hex, into: Uint8Array): Promise<Uint8Array | null> {
+  const offered = own.chunks.find((each) => each.sha256 === sha256);
+  if (offered === undefined) return null;
+  await withFile(offered.path, "r", (file) => file.read(into, 0, offered.bytes, offered.offset));
+  return into;
 }
 
 /** From whoever has it, these first; who fails is asked last from then on. */
@@ -227,7 +244,7 @@ async function madeAgain(
   signal: AbortSignal,
 ): Promise<Uint8Array | null> {
   const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMillis)]);
-  const averaged = await contributions.average(chunk, new Set(), patience);
+  const averaged = await contributions.average(chunk, new Set(), new ChunkRoom(), patience);
   if (averaged.kind === "failed" || digestOf(averaged.values) !== sha256) return null;
   return bytesOf(averaged.values);
 }

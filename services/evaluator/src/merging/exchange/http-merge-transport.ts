@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, rm } from "node:fs/promises";
-import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { relative, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isSystemError, readJson, writeFileAtomic } from "@assay/checkpoint/atomic-write";
 import { CheckpointErrorCode } from "@assay/checkpoint/checkpoint-error";
+import { FreeingAgent } from "@assay/checkpoint/download/freeing-agent";
 import {
   isNetworkError,
   isPassingStatus,
@@ -53,12 +53,14 @@ const RETRY_MILLIS = 100;
 export class HttpMergeTransport implements MergeTransport, Disposable {
   readonly #components: HttpMergeComponents;
   readonly #options: HttpMergeOptions;
-  readonly #agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent({ keepAlive: true }) };
+  readonly #agents = { http: new FreeingAgent(), https: new HttpsAgent({ keepAlive: true }) };
   /** What each peer showed last, by its tag. */
   readonly #seen = new Map<
     Hotkey,
     { readonly path: string; readonly tag: string; readonly envelopes: readonly Envelope[] }
   >();
+  /** What stands for our signature with a peer for a while. */
+  readonly #tickets = new Map<Hotkey, string>();
   #offering: Promise<void> = Promise.resolve();
 
   constructor(components: HttpMergeComponents, options: HttpMergeOptions) {
@@ -162,14 +164,26 @@ export class HttpMergeTransport implements MergeTransport, Disposable {
       stallMillis: STALL_MILLIS,
       agents: this.#agents,
     };
-    const sent = { ...signedGet(path, hotkey, this.#components), ...headers };
+    const ticket = this.#tickets.get(hotkey);
+    const { hotkey: self } = this.#components.voice;
+    const ticketed = ticket === undefined ? null : { "x-hotkey": self, "x-merge-ticket": ticket };
+    const sent = { ...(ticketed ?? signedGet(path, hotkey, this.#components)), ...headers };
     const opened = await openResponse(`${url}${path}`, sent, options, signal);
     if (opened.kind === "refused") return null;
     try {
-      return await use(opened);
+      const isTicketRefused = ticket !== undefined && opened.response.statusCode === 403;
+      this.#noteTicket(hotkey, isTicketRefused ? null : opened.response.headers["x-merge-ticket"]);
+      if (!isTicketRefused) return await use(opened);
     } finally {
       opened.stream.destroy();
     }
+    return await this.#ask({ hotkey, url }, path, headers, signal, use);
+  }
+
+  /** A peer gives one for a signature, and later another one; null when it does not take it any more. */
+  #noteTicket(hotkey: Hotkey, ticket: string | readonly string[] | null | undefined): void {
+    if (ticket === null) this.#tickets.delete(hotkey);
+    else if (typeof ticket === "string") this.#tickets.set(hotkey, ticket);
   }
 
   async #offer(cycle: number, chunks: readonly OfferedChunk[]): Promise<void> {
@@ -205,7 +219,7 @@ async function take({ response, stream }: OpenedResponse, wanted: WantedChunk): 
   if (statusCode !== 200) return failed("unreachable");
   const most = "exactly" in wanted.bytes ? wanted.bytes.exactly : wanted.bytes.atMost;
   const told = Number(headers["content-length"] ?? Number.NaN);
-  const bytes = told > most ? null : await readBody(stream, most);
+  const bytes = told > most ? null : await readBody(stream, most, wanted.into);
   if (bytes === null) return failed("wrong_length");
   if (bytes.length < told) return "again";
   if ("exactly" in wanted.bytes && bytes.length !== most) return failed("wrong_length");

@@ -58,9 +58,11 @@ type GatherStep = Extract<ExchangeStep, { readonly kind: "gathering" }>;
 
 /** Shares of the timeout: how often we look at the others, and how long one look may take. */
 const LOOKS = 200;
-/** More often than this is only work: a look is a signed request. */
+/** More often than this is only work. */
 const LEAST_PAUSE_MILLIS = 100;
 const LOOK_PATIENCE = 20;
+/** Fewer looks while there is work to do. */
+const WORKING_LOOKS = 60;
 /** … and how long one chunk that others have too. */
 const CHUNK_PATIENCE = 15;
 const FLOAT32_BYTES = 4;
@@ -78,6 +80,10 @@ export class MergeSession {
   #reduced: Extract<Reduced, { readonly kind: "reduced" }> | null = null;
   #prepared: AgreedVersion | null = null;
   #digests: ChunkDigests = new Map();
+  /** Aborted when there may be something to go on with before the pause is over. */
+  #news = new AbortController();
+  /** Aborted when the work of the step that runs is over. */
+  #workEnded = new AbortController();
 
   constructor(components: MergeSessionComponents, terms: MergeSessionTerms) {
     this.#components = components;
@@ -105,19 +111,25 @@ export class MergeSession {
   }
 
   async #play(signal: AbortSignal): Promise<MergeEnd> {
-    const { exchange, transport } = this.#components;
+    const { exchange, transport, logger } = this.#components;
+    const { cycle } = this.#terms;
     let shown = "";
+    let before = exchange.step;
     for (;;) {
       signal.throwIfAborted();
+      this.#news = new AbortController();
       const step = exchange.advance(this.#share());
+      if (step !== before) logger.debug("The merge goes on", { cycle, step: step.kind, share: this.#share() });
+      before = step;
       this.#begin(step, signal);
       const envelopes = exchange.envelopes();
       const text = JSON.stringify(envelopes);
-      if (text !== shown) await transport.show(this.#terms.cycle, envelopes);
+      if (text !== shown) await transport.show(cycle, envelopes);
       shown = text;
       if (step.kind === "given_up") return { kind: "given_up", reason: step.reason };
       if (step.kind === "agreed") return await this.#conclude(step.attempt, signal);
-      await sleep(this.#pauseMillis, undefined, { signal });
+      const woken = AbortSignal.any([signal, this.#news.signal]);
+      await sleep(this.#pauseMillis, undefined, { signal: woken }).catch(() => undefined);
     }
   }
 
@@ -145,6 +157,7 @@ export class MergeSession {
   async #watch(peer: MergePeer, signal: AbortSignal): Promise<void> {
     const { exchange, transport, logger } = this.#components;
     const { cycle, timeoutMillis } = this.#terms;
+    let known: readonly Envelope[] = [];
     while (!signal.aborted) {
       const patience = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMillis / LOOK_PATIENCE))]);
       const envelopes = await transport.look(peer, cycle, patience);
@@ -152,8 +165,22 @@ export class MergeSession {
         logger.warn("A validator hands on what nobody signed", { cycle, hotkey: peer.hotkey });
         return;
       }
-      await sleep(this.#pauseMillis, undefined, { signal }).catch(() => undefined);
+      if (envelopes !== known) this.#news.abort();
+      known = envelopes;
+      await this.#pauseBetweenLooks(signal);
     }
+  }
+
+  /** Whoever has said its own has nothing better to do than to wait for the others; they wait for whoever has not. */
+  async #pauseBetweenLooks(signal: AbortSignal): Promise<void> {
+    const { exchange } = this.#components;
+    const ended = this.#workEnded.signal;
+    const woken = ended.aborted ? signal : AbortSignal.any([signal, ended]);
+    const isWorking = exchange.spoken === null;
+    const pause = isWorking
+      ? Math.max(LEAST_PAUSE_MILLIS, this.#terms.timeoutMillis / WORKING_LOOKS)
+      : LEAST_PAUSE_MILLIS;
+    await sleep(pause, undefined, { signal: woken }).catch(() => undefined);
   }
 
   /** Writes what peers need to average ours, and offers it. */
@@ -180,6 +207,7 @@ export class MergeSession {
     const left = Math.max(0, Math.round((step.due - this.#share()) * this.#terms.timeoutMillis));
     const due = AbortSignal.any([signal, AbortSignal.timeout(left)]);
     const before = this.#work?.promise ?? Promise.resolve();
+    this.#workEnded = new AbortController();
     this.#work = { step, promise: this.#after(before, step, due) };
   }
 
@@ -190,10 +218,12 @@ export class MergeSession {
     } catch (error) {
       if (!due.aborted) this.#components.logger.error("A step of the merge failed", { step: step.kind }, error);
     }
+    this.#workEnded.abort();
+    this.#news.abort();
   }
 
   async #reduce(step: ReduceStep, due: AbortSignal): Promise<void> {
-    const { exchange, transport } = this.#components;
+    const { exchange, transport, logger } = this.#components;
     const { cycle, self, folder } = this.#terms;
     const { attempt } = step;
     const output = join(folder, `reduced-${attempt.attempt}.f32`);
@@ -205,7 +235,9 @@ export class MergeSession {
       return;
     }
     const contributions = this.#contributionsOf(attempt);
+    const started = performance.now();
     const reduced = await reduceChunks({ attempt, self, contributions, output }, due);
+    logger.debug("Averaged our share", { cycle, result: reduced.kind, ms: millisSince(started) });
     this.#reduced = reduced.kind === "reduced" ? reduced : null;
     if (exchange.step !== step) return;
     if (reduced.kind === "failed") return exchange.reduced({ failures: reduced.failures });
@@ -215,14 +247,15 @@ export class MergeSession {
   }
 
   async #gather(step: GatherStep, due: AbortSignal): Promise<void> {
-    const { exchange, transport } = this.#components;
-    const { cycle, self, peers, folder, auditsPerReducer, prepare, timeoutMillis } = this.#terms;
+    const { exchange, transport, logger } = this.#components;
+    const { cycle, self, peers, folder, auditsPerReducer, timeoutMillis } = this.#terms;
     const patienceMillis = Math.ceil(timeoutMillis / CHUNK_PATIENCE);
     const { attempt, results } = step;
     const own = this.#reduced;
     if (own === null || exchange.spoken !== null) return;
     const contributions = this.#contributionsOf(attempt);
     const averaged = join(folder, "averaged");
+    const started = performance.now();
     const gathered = await this.#gatherAll(
       {
         cycle,
@@ -239,9 +272,10 @@ export class MergeSession {
       },
       due,
     );
+    logger.debug("Gathered the averages", { cycle, result: gathered.kind, ms: millisSince(started) });
     if (gathered.kind === "missing") return;
     this.#digests = gathered.digests;
-    if (gathered.kind === "gathered") this.#prepared = await prepare(gathered.gradients, due);
+    if (gathered.kind === "gathered") await this.#prepare(gathered.gradients, due);
     if (exchange.step !== step) return;
     if (this.#prepared !== null) exchange.finished(this.#prepared);
     else if (gathered.kind === "wrong") exchange.finished({ objections: gathered.objections });
@@ -254,6 +288,13 @@ export class MergeSession {
       if (gathered.kind !== "missing" || due.aborted) return gathered;
       await sleep(this.#pauseMillis, undefined, { signal: due });
     }
+  }
+
+  async #prepare(gradients: ReadonlyMap<ExpertGroup, string>, due: AbortSignal): Promise<void> {
+    const { cycle, prepare } = this.#terms;
+    const started = performance.now();
+    this.#prepared = await prepare(gradients, due);
+    this.#components.logger.debug("Made the version", { cycle, ms: millisSince(started) });
   }
 
   async #conclude(attempt: Attempt, signal: AbortSignal): Promise<MergeEnd> {
@@ -295,4 +336,8 @@ export class MergeSession {
     this.#contributions.set(attempt, known);
     return known;
   }
+}
+
+function millisSince(started: number): number {
+  return Math.round(performance.now() - started);
 }

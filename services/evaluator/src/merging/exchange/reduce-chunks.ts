@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, readFile, rename, rm } from "node:fs/promises";
 import { isSystemError, temporaryPath, withFile } from "@assay/checkpoint/atomic-write";
+import { CHUNK_BYTES } from "@assay/core/chunk-list";
 import { sumOfSquares } from "@assay/core/merging/exchange/average";
 import type { Attempt } from "@assay/core/merging/exchange/exchange";
 import type { OfferedChunk } from "@assay/core/merging/exchange/merge-transport";
+import type { DealtChunk } from "@assay/core/merging/exchange/shards";
 import type { ChunkTable, ReduceFailure, ReduceFailureReason } from "@assay/core/merging/exchange/statement";
 import type { Hotkey, Sha256Hex } from "@assay/core/units";
-import { type Contributions, parseChunkTable } from "./contributions.ts";
+import { ChunkRoom } from "./chunk-room.ts";
+import { type AveragedChunk, type Contributions, parseChunkTable } from "./contributions.ts";
 import { encodeChunkTable } from "./offered-table.ts";
 
 /** Our share of the averages, or who kept us from making it. */
@@ -39,13 +42,9 @@ export async function reduceChunks(
   try {
     const shard = await withFile(temporary, "wx", async (file) => {
       const written = new Shard(file);
-      for (const chunk of dealt) {
-        const averaged = await contributions.average(chunk, new Set(failures.keys()), signal);
-        if (averaged.kind === "failed") note(failures, averaged.failures);
-        else if (failures.size === 0) await written.append(averaged.values);
-        if (signal.aborted) break;
+      for await (const averaged of averagesAhead({ dealt, contributions, failures }, signal)) {
+        if (averaged.kind === "averaged" && failures.size === 0) await written.append(averaged.values);
       }
-      await file.sync();
       return written;
     });
     if (failures.size > 0 || shard.chunks.length < dealt.length) {
@@ -58,6 +57,36 @@ export async function reduceChunks(
   }
 }
 
+/** The averages of these chunks in order, with the failures that are met noted; one is in use while the next is fetched. */
+async function* averagesAhead(
+  {
+    dealt,
+    contributions,
+    failures,
+  }: {
+    readonly dealt: readonly DealtChunk[];
+    readonly contributions: Contributions;
+    readonly failures: Map<Hotkey, ReduceFailureReason>;
+  },
+  signal: AbortSignal,
+): AsyncGenerator<AveragedChunk> {
+  const rooms = [new ChunkRoom(), new ChunkRoom()] as const;
+  const begin = (place: number): Promise<AveragedChunk> | undefined => {
+    const chunk = signal.aborted ? undefined : dealt[place];
+    const room = rooms[place % rooms.length] as ChunkRoom;
+    const averaged = chunk && contributions.average(chunk, new Set(failures.keys()), room, signal);
+    averaged?.catch(() => undefined);
+    return averaged;
+  };
+  let next = begin(0);
+  for (let place = 0; next !== undefined; place += 1) {
+    const averaged = await next;
+    if (averaged.kind === "failed") note(failures, averaged.failures);
+    next = begin(place + 1);
+    yield averaged;
+  }
+}
+
 /** Our share as it was written before a restart; null when what lies there is not what was announced. */
 export async function rereadReduced(
   { attempt, self, output }: { readonly attempt: Attempt; readonly self: Hotkey; readonly output: string },
@@ -66,7 +95,21 @@ export async function rereadReduced(
   const bytes = await readFile(path).catch(nullIfAbsent);
   const table = bytes === null ? null : parseChunkTable(bytes);
   if (table === null || encodeChunkTable(table).sha256 !== sha256) return null;
-  return { kind: "reduced", table, chunks: placesOf(table.chunks, attempt, self, output) };
+  const chunks = placesOf(table.chunks, attempt, self, output);
+  return (await areThere(output, chunks)) ? { kind: "reduced", table, chunks } : null;
+}
+
+/** Nothing waited for the disk when they were written, so after a power cut they may not be what they were. */
+async function areThere(path: string, chunks: readonly OfferedChunk[]): Promise<boolean> {
+  const memory = new Uint8Array(CHUNK_BYTES);
+  return await withFile(path, "r", async (file) => {
+    for (const { sha256, offset, bytes } of chunks) {
+      const { bytesRead } = await file.read(memory, 0, bytes, offset);
+      const found = createHash("sha256").update(memory.subarray(0, bytesRead)).digest("hex");
+      if (found !== sha256) return false;
+    }
+    return true;
+  }).catch((error: unknown) => nullIfAbsent(error) ?? false);
 }
 
 const FLOAT32_BYTES = 4;
