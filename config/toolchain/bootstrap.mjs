@@ -20,6 +20,7 @@ const COMMANDS = {
   assay: { redis: false, run: (args) => source("packages/cli/src/main.ts", args) },
   "bench:evaluation": { redis: false, run: (args) => source("test/bench/evaluation/main.ts", args) },
   "bench:chain": { redis: true, run: (args) => source("test/bench/chain/main.ts", args) },
+  "bench:merge": { redis: false, run: (args) => source("test/bench/merge/main.ts", args) },
   "bench:server": { redis: false, run: (args) => source("test/bench/server/main.ts", args) },
   test: { redis: true, nginx: true, run: (args) => ["node", "config/toolchain/test.mjs", ...args] },
   "sim:sequential": { redis: false, run: (args) => source("test/sim/sequential/main.ts", args) },

@@ -1,50 +1,31 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { freePort } from "@assay/localnet/stage/free-port";
-import { isListening } from "@assay/testing/network/listening";
 import { NGINX, startNginx as startNginxBefore } from "@assay/testing/network/nginx";
+import { listening, type ServerProcess, startModelServer, TOKEN } from "./server-process.ts";
 import { MODEL_FILE, type ServerStage } from "./stage.ts";
 
 /** A server as a process, and how it is asked for the slice. */
-export interface Contender {
-  readonly port: number;
-  readonly pid: number;
+export interface Contender extends ServerProcess {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  stop(): Promise<void>;
 }
 
-export const TOKEN = "bench-token";
-const SERVER = fileURLToPath(new URL("../../../services/model-server/src/main.ts", import.meta.url));
 const FASTAPI = fileURLToPath(new URL("./fastapi_server.py", import.meta.url));
 
 /** Our model server, without Redis: uploads alone would use it. */
 export async function startOurs({ layout, miners }: ServerStage, options: readonly string[] = []): Promise<Contender> {
-  const port = await freePort();
-  const { root } = layout;
-  const args = [
-    "--server_host=127.0.0.1",
-    `--server_port=${port}`,
-    "--admin.port=0",
-    `--checkpoint_cache_dir=${root}`,
+  const server = await startModelServer(layout.root, [
     // All clients are one address and one hotkey here.
     "--rate_limit.requests=1000000",
     ...["max_in_flight", "max_per_hotkey", "max_per_address"].map((limit) => `--transfers.${limit}=1000`),
     ...options,
-  ];
-  const { PATH } = process.env;
-  const env = { PATH, BZ_AUTH_TOKEN: TOKEN, REDIS_URL: `unix://${root}/no-redis.sock` };
-  const child = spawn(process.execPath, ["--conditions=source", SERVER, ...args], {
-    cwd: root,
-    env,
-    stdio: ["ignore", "ignore", "inherit"],
-  });
+  ]);
   const headers = { Authorization: `Bearer ${TOKEN}`, "X-Hotkey": miners[0]?.address ?? "", "X-Expert-Group": "0" };
-  return await started(child, port, { path: "/model/partial", headers });
+  return { ...server, path: "/model/partial", headers };
 }
 
 /** nginx with `sendfile` and as many workers as there are cores, or why not. */
@@ -121,7 +102,6 @@ http {
 `;
 }
 
-const START_MILLIS = 30_000;
 /** At the speed of a slow disk. */
 const WRITTEN_WITHIN_MILLIS = 300_000;
 
@@ -129,20 +109,7 @@ async function started(
   child: ChildProcess,
   port: number,
   asked: Pick<Contender, "path" | "headers">,
-  signal: NodeJS.Signals = "SIGTERM",
+  signal?: NodeJS.Signals,
 ): Promise<Contender> {
-  const exited = once(child, "exit");
-  const stop = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
-    await exited;
-  };
-  const endsAt = performance.now() + START_MILLIS;
-  while (!(await isListening(port))) {
-    if (child.exitCode !== null || performance.now() > endsAt) {
-      await stop();
-      throw new Error(`${child.spawnfile} does not listen on its port`);
-    }
-    await setTimeout(50);
-  }
-  return { port, pid: child.pid ?? 0, ...asked, stop };
+  return { ...(await listening(child, port, signal)), ...asked };
 }

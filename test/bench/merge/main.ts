@@ -1,0 +1,37 @@
+import { writeFile } from "node:fs/promises";
+import { runTool } from "@assay/runtime/lifecycle/tool";
+import { MERGE_BENCH_HELP, type MergeBenchOptions, parseMergeBenchOptions } from "./options.ts";
+import { type MergeBenchResult, runMergeBench } from "./run.ts";
+import type { MergeSizeResult } from "./size/run.ts";
+
+async function main(options: MergeBenchOptions): Promise<number> {
+  const result = await runMergeBench(options, (line) => process.stderr.write(`${line}\n`));
+  process.stdout.write(`${tableOf(result)}\n`);
+  if (options.json !== null) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
+  return 0;
+}
+
+function tableOf({ size }: MergeBenchResult): string {
+  return size === null ? "" : sizeTable(size);
+}
+
+function sizeTable({ groupBytes, members, merge, copy, copyWithHash, ...ratios }: MergeSizeResult): string {
+  const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
+  const seconds = (value: number) => value.toFixed(1).padStart(9);
+  const above = (values: readonly number[]) => values.map((value) => value.toFixed(0)).join(", ");
+  const { evaluator, server, method } = merge.memory;
+  return [
+    `${mib(groupBytes)} MiB by ${members} validators, ${mib(merge.bytesPerMember)} MiB fetched by each; medians in s`,
+    "                         time    merge /",
+    `merge               ${seconds(merge.seconds)}`,
+    `copy                ${seconds(copy.seconds)}  ${ratios.ratio.toFixed(2).padStart(9)}`,
+    `copy, not synced    ${seconds(copy.writtenSeconds)}  ${ratios.ratioWritten.toFixed(2).padStart(9)}`,
+    `copy with SHA-256   ${seconds(copyWithHash.seconds)}  ${ratios.ratioWithHash.toFixed(2).padStart(9)}`,
+    `processors: merge ${merge.processorSeconds.toFixed(1)} s, ${ratios.ratioOfProcessors.toFixed(2)} times copying's ${copy.processorSeconds.toFixed(1)} s`,
+    ...Object.entries(merge.phases).map(([name, value]) => `  ${name.padEnd(18)}${seconds(value)}`),
+    `MiB above idle at the most (${method}): evaluators ${above(evaluator.map(({ mergeAbove }) => mergeAbove))}`,
+    `  (own gradients ${above(evaluator.map(({ gradientsAbove }) => gradientsAbove))}), model servers ${above(server.map(({ mergeAbove }) => mergeAbove))}`,
+  ].join("\n");
+}
+
+runTool({ help: MERGE_BENCH_HELP, parse: parseMergeBenchOptions, run: main });
