@@ -42,7 +42,8 @@ test.each([
   ["--mib", "0", "--mib takes whole numbers from 1 to 16384"],
   ["--rounds", "1.5", "--rounds takes whole numbers from 1 to 20"],
   ["--timeout", "soon", "--timeout takes whole numbers from 1 to 3600"],
-  ["--only", "speed", '--only takes one of size, not "speed"'],
+  ["--only", "speed", '--only takes one of cycles, size, not "speed"'],
+  ["--troubles", "rain", "--troubles takes none, all, or of slow, wrong_hash"],
 ])("the bench of the merge says what is wrong with %s %s", async (option, value, message) => {
   await expect(run(process.execPath, [...NODE_ARGUMENTS, option, value])).rejects.toMatchObject({
     code: 2,

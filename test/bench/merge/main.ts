@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { runTool } from "@assay/runtime/lifecycle/tool";
+import { isWell, type MergeCyclesResult } from "./cycles/run.ts";
 import { MERGE_BENCH_HELP, type MergeBenchOptions, parseMergeBenchOptions } from "./options.ts";
 import { type MergeBenchResult, runMergeBench } from "./run.ts";
 import type { MergeSizeResult } from "./size/run.ts";
@@ -8,11 +9,27 @@ async function main(options: MergeBenchOptions): Promise<number> {
   const result = await runMergeBench(options, (line) => process.stderr.write(`${line}\n`));
   process.stdout.write(`${tableOf(result)}\n`);
   if (options.json !== null) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
-  return 0;
+  return result.seen === undefined || isWell(result as MergeCyclesResult) ? 0 : 1;
 }
 
-function tableOf({ size }: MergeBenchResult): string {
-  return size === null ? "" : sizeTable(size);
+function tableOf(result: MergeBenchResult): string {
+  const cycles = result.seen === undefined ? [] : [cyclesTable(result as MergeCyclesResult)];
+  return [...cycles, ...(result.size === null ? [] : [sizeTable(result.size)])].join("\n\n");
+}
+
+function cyclesTable({ cycles, agreed, seen, excluded, seconds, ...bytes }: MergeCyclesResult): string {
+  const shown = (kind: string | null) => (kind ?? "all honest").padEnd(18);
+  const yes = (value: boolean) => (value ? "yes" : "NO").padEnd(8);
+  const kib = (value: number) => (value / 1024).toFixed(0);
+  return [
+    `${agreed} of ${cycles} cycles agreed; merges took ${seconds.median.toFixed(1)} s (median), ${seconds.max.toFixed(1)} s (longest) of ${seconds.deadline} s`,
+    `each sent ${kib(bytes.bytesPerMember)} KiB, statements included, for ${kib(bytes.groupBytes)} KiB that it offered`,
+    "cycle  trouble           agreed  back    left out",
+    ...seen.map(({ cycle, trouble, agreed: isAgreed, caughtUp }) => {
+      const reasons = excluded.filter((each) => each.cycle === cycle).map(({ reason }) => reason);
+      return `${String(cycle).padStart(5)}  ${shown(trouble)}${yes(isAgreed)}${yes(caughtUp)}${reasons.join(", ")}`.trimEnd();
+    }),
+  ].join("\n");
 }
 
 function sizeTable({ groupBytes, members, merge, copy, copyWithHash, ...ratios }: MergeSizeResult): string {
