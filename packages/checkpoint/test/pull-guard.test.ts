@@ -5,7 +5,7 @@ import { Agent as HttpAgent, type ServerResponse } from "node:http";
 import { createServer, Agent as HttpsAgent } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import { inspect, promisify } from "node:util";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ResolvedAddress } from "../src/download/address-guard.ts";
@@ -115,6 +115,25 @@ describe("a redirect", () => {
     );
     expect(await downloadFile(wanted, options)).toMatchObject({ reason: "redirect_forbidden" });
     expect(seen.length).toBe(4);
+  });
+});
+
+describe("a certificate that nobody vouches for", () => {
+  test("is taken where the host is an address: what comes is judged by its digest", async () => {
+    const { wanted } = await serve((_n, incoming, response) => sendFile(incoming, response));
+    const tls = await serveTls((response) => void response.writeHead(404).end());
+    expect(await downloadFile({ ...wanted, url: tls.url }, options)).toMatchObject({ reason: "http_status" });
+  });
+
+  test("is not taken where it is a name", async () => {
+    const { wanted } = await serve((_n, incoming, response) => sendFile(incoming, response));
+    const tls = await serveTls((response) => void response.writeHead(404).end());
+    const resolve = async () => [{ address: "127.0.0.1", family: 4 as const }];
+    const url = tls.url.replace("127.0.0.1", "miner.example");
+    const once = { ...options, resolve, attempts: 1 };
+    const failure: unknown = await downloadFile({ ...wanted, url }, once).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: "CHECKPOINT_DOWNLOAD_FAILED" });
+    expect(inspect(failure)).toContain("self-signed certificate");
   });
 });
 

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import type { LookupFunction } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import { abortable } from "@assay/runtime/time/abortable";
 import { withDeadline } from "@assay/runtime/time/deadline";
 import { TimeError } from "@assay/runtime/time/time-error";
@@ -116,6 +116,7 @@ async function send(
   const stream = got.stream(url, {
     headers: { ...headers, "accept-encoding": "identity", "user-agent": "assay" },
     agent: agents,
+    https: { rejectUnauthorized: !isBareAddress(url) },
     dnsLookup: pinned(addresses),
     decompress: false,
     followRedirect: false,
@@ -128,6 +129,14 @@ async function send(
   stream.on("error", () => undefined);
   const [response] = (await once(stream, "response")) as [PlainResponse];
   return { kind: "opened", response, stream };
+}
+
+/**
+ * Whether the host is an address and no name. Hardly any certificate is for one, so it is not looked at: TLS keeps others
+ * from reading along, and what comes is judged by its digest or signature, never by who sent it.
+ */
+function isBareAddress({ hostname }: URL): boolean {
+  return isIP(hostname.replace(/^\[(.*)\]$/, "$1")) !== 0;
 }
 
 /** Answers every question with the addresses that were judged. */
