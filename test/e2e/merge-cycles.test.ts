@@ -18,7 +18,7 @@ test("three complete validators end each cycle alike, and one that lies takes th
     { trouble: "wrong_hash", synced: 2, ...all },
   ]);
   expect(result.excluded).toMatchObject([{ peer: 2, reason: "wrong_hash" }]);
-  expect([result.cycles, result.agreed]).toEqual([2, 2]);
+  expect([result.cycles, result.agreed, result.agreementRate]).toEqual([2, 2, 1]);
   expect(result.seconds.max).toBeLessThanOrEqual(result.seconds.deadline);
   expect(result.bytesPerMember).toBeGreaterThan(0);
   expect(isWell(result)).toBe(true);

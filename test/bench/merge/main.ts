@@ -17,12 +17,12 @@ function tableOf(result: MergeBenchResult): string {
   return [...cycles, ...(result.size === null ? [] : [sizeTable(result.size)])].join("\n\n");
 }
 
-function cyclesTable({ cycles, agreed, seen, excluded, seconds, ...bytes }: MergeCyclesResult): string {
+function cyclesTable({ cycles, agreed, agreementRate, seen, excluded, seconds, ...bytes }: MergeCyclesResult): string {
   const shown = (kind: string | null) => (kind ?? "all honest").padEnd(18);
   const yes = (value: boolean) => (value ? "yes" : "NO").padEnd(8);
   const kib = (value: number) => (value / 1024).toFixed(0);
   return [
-    `${agreed} of ${cycles} cycles agreed; merges took ${seconds.median.toFixed(1)} s (median), ${seconds.max.toFixed(1)} s (longest) of ${seconds.deadline} s`,
+    `${agreed} of ${cycles} cycles agreed, agreement rate ${agreementRate}; merges took ${seconds.median.toFixed(1)} s (median), ${seconds.max.toFixed(1)} s (longest) of ${seconds.deadline} s`,
     `each sent ${kib(bytes.bytesPerMember)} KiB, statements included, for ${kib(bytes.groupBytes)} KiB that it offered`,
     "cycle  trouble           agreed  back    left out",
     ...seen.map(({ cycle, trouble, agreed: isAgreed, caughtUp }) => {

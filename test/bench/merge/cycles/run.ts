@@ -6,6 +6,7 @@ import { Ledger } from "@assay/ledger/ledger";
 import type { MergeEndRecord } from "@assay/ledger/merge-ends";
 import type { LocalValidator } from "@assay/localnet/stage/local-validator";
 import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
+import { ValidatorWatch } from "../../chain/validator-watch.ts";
 import { type MergeStage, NETWORK, openMergeStage } from "./stage.ts";
 import { bytesSentInMerges, sizeOfOffer } from "./traffic.ts";
 import { TROUBLES, type Trouble } from "./troubles.ts";
@@ -45,6 +46,8 @@ export interface MergeCyclesResult {
   readonly cycles: number;
   /** Of these, those in which all that had no trouble ended with the same version. */
   readonly agreed: number;
+  /** The lowest of `consensus/agreement_rate` that those show in the end that never had trouble. */
+  readonly agreementRate: number;
   readonly seen: readonly MergedCycle[];
   readonly excluded: readonly Excluded[];
   /** Of the validators without trouble, from the merge's first block to its end. */
@@ -56,9 +59,9 @@ export interface MergeCyclesResult {
 }
 
 /** Whether all went as it must. */
-export function isWell({ seen, seconds }: MergeCyclesResult): boolean {
+export function isWell({ seen, seconds, agreementRate }: MergeCyclesResult): boolean {
   const all = seen.every(({ agreed, caughtUp, asExpected }) => agreed && caughtUp && asExpected);
-  return seen.length > 0 && all && seconds.max <= seconds.deadline;
+  return seen.length > 0 && all && agreementRate === 1 && seconds.max <= seconds.deadline;
 }
 
 /** Plays the cycles with complete validators on one chain, in a folder, and looks into their ledgers. */
@@ -124,6 +127,7 @@ async function play(game: Game): Promise<MergeCyclesResult> {
   return {
     cycles: all.length,
     agreed: all.filter(({ agreed }) => agreed).length,
+    agreementRate: await lowestRate(subnet.validators.slice(0, troubles.length > 0 ? -1 : undefined)),
     seen: all,
     excluded,
     seconds: {
@@ -134,6 +138,13 @@ async function play(game: Game): Promise<MergeCyclesResult> {
     bytesPerMember: Math.round(traffic.reduce((sum, { sent }) => sum + sent, 0) / perMember),
     groupBytes: Math.round(traffic.reduce((sum, { offered }) => sum + offered, 0) / perMember),
   };
+}
+
+async function lowestRate(validators: readonly LocalValidator[]): Promise<number> {
+  const shown = await Promise.all(
+    validators.map(async ({ evaluatorAdminUrl }) => await new ValidatorWatch(evaluatorAdminUrl).series()),
+  );
+  return Math.min(...shown.map((series) => series?.["consensus/agreement_rate"] ?? Number.NaN));
 }
 
 interface SeenCycle {
