@@ -87,6 +87,11 @@ function isTable(bytes: Uint8Array): boolean {
   return bytes[0] === "{".charCodeAt(0);
 }
 
+/** Whether this is the last chunk of the first group, which the second of three averages, of values that are all this. */
+function isLastChunkOf(value: number, bytes: Uint8Array): boolean {
+  return bytes.length === 20 && new Float32Array(bytes.slice().buffer)[0] === value;
+}
+
 interface Play {
   readonly manners?: Readonly<Record<number, MergeManners>>;
   readonly absent?: readonly number[];
@@ -231,6 +236,58 @@ describe("a merge of three validators", () => {
     }
   });
 
+  test.each([
+    ["as garbage", (bytes: Uint8Array) => bytes.map((byte) => byte ^ 1)],
+    ["not at all", () => null],
+  ])("publishes no average that is too large from one that gives its own part of it %s", async (_how, hide) => {
+    const [first, liar, last] = (await membersOf([1, 2, 3])) as [Member, Member, Member];
+    const weights = new Map(
+      [first, liar, last].map(({ signer }, index) => [signer.address, [1, 1, -1.998][index] ?? 0]),
+    );
+    const members = [first, { ...liar, shares: weights }, last];
+    const serve = (_: string, bytes: Uint8Array) => (isLastChunkOf(liar.value, bytes) ? hide(bytes) : bytes);
+    const { ends, sessions } = await play(members, {
+      manners: { 1: { serve } },
+      timeoutMillis: LIARS_TIMEOUT_MILLIS,
+    });
+    for (const index of [0, 2]) {
+      expect(ends[index]).toEqual({ kind: "given_up", reason: "wrong_average" });
+      expect(sessions[index]?.exchange.leftOut).toEqual([{ hotkey: liar.signer.address, reason: "wrong_average" }]);
+    }
+  });
+
+  test("makes an average again that its reducer gives to nobody, and blames nobody for it", async () => {
+    const members = await membersOf([2, 1, 3]);
+    const serve = (_: string, bytes: Uint8Array) => (isLastChunkOf(2, bytes) ? bytes.map((byte) => byte ^ 1) : bytes);
+    const { ends, sessions } = await play(members, { manners: { 1: { serve } }, timeoutMillis: LIARS_TIMEOUT_MILLIS });
+    const agreed = ["agreed", digestOfAll(2)];
+    expect(versionsOf(ends)).toEqual([agreed, agreed, agreed]);
+    for (const { exchange } of sessions) expect(exchange.leftOut).toEqual([]);
+  });
+
+  test("goes on with one that keeps its tables from a single other, as the third offers them on", async () => {
+    const members = await membersOf([1, 2, 3]);
+    const other = members[2]?.signer.address;
+    const serve = (to: string, bytes: Uint8Array) => (to === other && isTable(bytes) ? null : bytes);
+    const { ends } = await play(members, { manners: { 1: { serve } }, timeoutMillis: 3 * LIARS_TIMEOUT_MILLIS });
+    const agreed = ["agreed", digestOfAll(2)];
+    expect(versionsOf(ends)).toEqual([agreed, agreed, agreed]);
+  });
+
+  test("goes on without one that keeps a table to itself that it alone averages with", async () => {
+    const members = await membersOf([1, 3, 4]);
+    const isHidden = (bytes: Uint8Array) => Buffer.from(bytes).includes('"squares":1600}]}');
+    const { ends, sessions } = await play(members, {
+      manners: { 2: { serve: (_, bytes) => (isHidden(bytes) ? bytes.map((byte) => byte ^ 1) : bytes) } },
+      timeoutMillis: LIARS_TIMEOUT_MILLIS,
+    });
+    const agreed = ["agreed", digestOfAll(2)];
+    expect(versionsOf(ends)).toEqual([agreed, agreed, "left_out"]);
+    for (const index of [0, 1]) {
+      expect(sessions[index]?.exchange.leftOut).toEqual([{ hotkey: members[2]?.signer.address, reason: "wrong_hash" }]);
+    }
+  });
+
   test("is over by its deadline when a member stops in the middle", async () => {
     const members = await membersOf([1, 2, 3]);
     let answers = 3;
@@ -238,10 +295,16 @@ describe("a merge of three validators", () => {
       answers -= 1;
       return answers < 0 ? null : bytes;
     };
-    const { ends, millis } = await play(members, { manners: { 1: { serve } }, timeoutMillis: LIARS_TIMEOUT_MILLIS });
+    const { ends, sessions, millis } = await play(members, {
+      manners: { 1: { serve } },
+      timeoutMillis: LIARS_TIMEOUT_MILLIS,
+    });
     const published = [ends[0], ends[2]].flatMap((end) => (end?.kind === "agreed" ? [end.version.version] : []));
     expect(new Set(published).size).toBeLessThanOrEqual(1);
     expect(millis).toBeLessThan(LIARS_TIMEOUT_MILLIS + 1_000);
+    for (const { exchange } of sessions) {
+      expect(exchange.leftOut).not.toContainEqual(expect.objectContaining({ reason: "wrong_average" }));
+    }
   });
 
   test.each(["announcement", "result", "final"] as const)(

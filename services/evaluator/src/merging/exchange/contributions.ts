@@ -48,19 +48,30 @@ export type AveragedChunk =
     }
   | { readonly kind: "failed"; readonly failures: readonly Extract<ReadChunk, { kind: "failed" }>[] };
 
+/** By contributor and group. */
+type Tables = Map<string, Promise<ChunkTable | ReduceFailureReason>>;
+
+const UNREACHABLE: FetchedChunk = { kind: "failed", reason: "unreachable" };
 const FLOAT32_BYTES = 4;
 /** How long a contributor may keep us waiting where somebody else has the same. */
 const STALL_MILLIS = 1_000;
-/** No table is longer: 2^20 chunks of about 100 characters each. */
-const MOST_TABLE_BYTES = 128 << 20;
+/** Of a table: a digest, a sum and their names for each chunk, and what is around them. */
+const MOST_ENTRY_BYTES = 128;
+const FRAME_BYTES = 64;
 
 /** Reads chunks of what members contribute, each checked against what its contributor announced. */
 export class Contributions {
   readonly #sources: ContributionSources;
-  readonly #tables = new Map<string, Promise<ChunkTable | ReduceFailureReason>>();
+  readonly #tables: Tables;
 
-  constructor(sources: ContributionSources) {
+  constructor(sources: ContributionSources, tables: Tables = new Map()) {
     this.#sources = sources;
+    this.#tables = tables;
+  }
+
+  /** The same, with somebody who is asked where a contributor does not give what it announced. */
+  orFrom(otherwise: MergePeer): Contributions {
+    return new Contributions({ ...this.#sources, otherwise }, this.#tables);
   }
 
   /**
@@ -84,23 +95,47 @@ export class Contributions {
     const failures = read.filter((each) => each.kind === "failed");
     if (failures.length > 0) return { kind: "failed", failures };
     const parts = read.filter((each) => each.kind === "read");
-    const { shares } = this.#sources;
-    const weights = shares && asked.map((hotkey) => shares.get(hotkey) ?? 0);
     return {
       kind: "averaged",
       parts,
       values: averageChunk(
         parts.map(({ values }) => values),
-        weights,
+        asked.map((hotkey) => this.weightOf(hotkey)),
         room.average(chunk.values),
       ),
     };
   }
 
-  /** A contributor's table as we have it; null when it could not be had. */
-  async table(group: ExpertGroup, contributor: Hotkey): Promise<ChunkTable | null> {
-    const table = await this.#tables.get(tableKey(group, contributor));
-    return table === undefined || typeof table === "string" ? null : table;
+  /** What a contributor counts in the mean. */
+  weightOf(contributor: Hotkey): number {
+    const { shares } = this.#sources;
+    return shares === undefined ? 1 : (shares.get(contributor) ?? 0);
+  }
+
+  /** A contributor's chunk table of a group, fetched once, or why it cannot be used. */
+  async table(group: ExpertGroup, contributor: Hotkey, signal: AbortSignal): Promise<ChunkTable | ReduceFailureReason> {
+    const own = contributor === this.#sources.self ? this.#sources.own.get(group) : undefined;
+    if (own !== undefined) return own;
+    const key = `${contributor} ${group}`;
+    const asked = this.#tables.get(key) ?? this.#fetchTable(group, contributor, signal);
+    this.#tables.set(key, asked);
+    const table = await asked;
+    // It may be had later, when there is more time or others have it.
+    if (table === "unreachable" && this.#tables.get(key) === asked) this.#tables.delete(key);
+    return table;
+  }
+
+  /** What a member announced and gives, else what {@link ContributionSources.otherwise} gives instead. */
+  async fetch(member: Hotkey, wanted: WantedChunk, signal: AbortSignal): Promise<FetchedChunk> {
+    const { cycle, transport, peers, otherwise } = this.#sources;
+    let fetched: FetchedChunk = UNREACHABLE;
+    for (const peer of [peers.get(member), otherwise]) {
+      if (peer === undefined) continue;
+      const patience = otherwise === undefined ? signal : stallOf(signal);
+      fetched = await transport.fetch(peer, cycle, wanted, patience);
+      if (fetched.kind === "fetched") break;
+    }
+    return fetched;
   }
 
   async #read(
@@ -113,12 +148,12 @@ export class Contributions {
       return { kind: "read", contributor, values: await this.#readOwn(chunk, into) };
     }
     const failed = (reason: ReduceFailureReason): ReadChunk => ({ kind: "failed", contributor, reason });
-    const table = await this.#table(chunk.group, contributor, signal);
+    const table = await this.table(chunk.group, contributor, signal);
     if (typeof table === "string") return failed(table);
     const entry = table.chunks[chunk.chunk];
     if (entry === undefined) return failed("wrong_length");
     const wanted = { sha256: entry.sha256, bytes: { exactly: into.length }, into };
-    const fetched = await this.#fetch(contributor, wanted, signal);
+    const fetched = await this.fetch(contributor, wanted, signal);
     if (fetched.kind === "failed") return failed(fetched.reason);
     const values = float32Of(fetched.bytes);
     const squares = sumOfSquares(values);
@@ -127,35 +162,11 @@ export class Contributions {
     return squares === entry.squares ? { kind: "read", contributor, values } : failed("wrong_norm");
   }
 
-  async #fetch(contributor: Hotkey, wanted: WantedChunk, signal: AbortSignal): Promise<FetchedChunk> {
-    const { cycle, transport, peers, otherwise } = this.#sources;
-    let fetched: FetchedChunk = { kind: "failed", reason: "unreachable" };
-    for (const peer of [peers.get(contributor), otherwise]) {
-      if (peer === undefined) continue;
-      const patience = otherwise === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(STALL_MILLIS)]);
-      fetched = await transport.fetch(peer, cycle, wanted, patience);
-      if (fetched.kind === "fetched") break;
-    }
-    return fetched;
-  }
-
   async #readOwn({ group, chunk }: DealtChunk, into: Uint8Array): Promise<Float32Array> {
     const own = this.#sources.own.get(group);
     if (own === undefined) throw new RangeError(`We contribute nothing to group ${group}`);
     await withFile(own.path, "r", (file) => file.read(into, 0, into.length, chunk * CHUNK_VALUES * FLOAT32_BYTES));
     return float32Of(into);
-  }
-
-  /** A contributor's chunk table of a group, fetched once. */
-  async #table(
-    group: ExpertGroup,
-    contributor: Hotkey,
-    signal: AbortSignal,
-  ): Promise<ChunkTable | ReduceFailureReason> {
-    const key = tableKey(group, contributor);
-    const known = this.#tables.get(key) ?? this.#fetchTable(group, contributor, signal);
-    this.#tables.set(key, known);
-    return await known;
   }
 
   async #fetchTable(
@@ -166,9 +177,23 @@ export class Contributions {
     const announced = this.#sources.members.get(contributor)?.contributions;
     const contribution = announced?.find((each) => each.group === group);
     if (contribution === undefined) return "unreachable";
-    const wanted = { sha256: contribution.table, bytes: { atMost: MOST_TABLE_BYTES } };
-    const fetched = await this.#fetch(contributor, wanted, signal);
+    const atMost = FRAME_BYTES + MOST_ENTRY_BYTES * Math.ceil(contribution.values / CHUNK_VALUES);
+    const fetched = await this.#fetchShared(contributor, { sha256: contribution.table, bytes: { atMost } }, signal);
     return fetched.kind === "failed" ? fetched.reason : checkedTable(fetched.bytes, contribution);
+  }
+
+  /** What others offer on as soon as they have it: from its author, else from any of them, else from it in its time. */
+  async #fetchShared(author: Hotkey, wanted: WantedChunk, signal: AbortSignal): Promise<FetchedChunk> {
+    const { cycle, transport, peers, members, otherwise } = this.#sources;
+    const peer = peers.get(author);
+    const first = peer === undefined ? UNREACHABLE : await transport.fetch(peer, cycle, wanted, stallOf(signal));
+    if (first.kind === "fetched" || peer === undefined) return first;
+    const others = [...members.keys()].flatMap((hotkey) => (hotkey === author ? [] : (peers.get(hotkey) ?? [])));
+    const offered = await Promise.all(others.map((each) => transport.fetch(each, cycle, wanted, stallOf(signal))));
+    const found = offered.find(({ kind }) => kind === "fetched");
+    if (found !== undefined) return found;
+    const isSlow = first.reason === "unreachable" && otherwise === undefined;
+    return isSlow ? await transport.fetch(peer, cycle, wanted, signal) : first;
   }
 }
 
@@ -195,12 +220,12 @@ export function parseChunkTable(bytes: Uint8Array): ChunkTable | null {
   }
 }
 
-function tableKey(group: ExpertGroup, contributor: Hotkey): string {
-  return `${contributor} ${group}`;
+function stallOf(signal: AbortSignal): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(STALL_MILLIS)]);
 }
 
 /** Little-endian float32 values, in memory that is aligned for them. */
-function float32Of(bytes: Uint8Array): Float32Array {
+export function float32Of(bytes: Uint8Array): Float32Array {
   const aligned = bytes.byteOffset % FLOAT32_BYTES === 0 ? bytes : bytes.slice();
   return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / FLOAT32_BYTES);
 }

@@ -15,12 +15,15 @@ import type { ChunkTable, Objection, Result } from "@assay/core/merging/exchange
 import type { ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
 import { ChunkRoom } from "./chunk-room.ts";
 import { type AveragedChunk, type Contributions, parseChunkTable } from "./contributions.ts";
+import { type AnnouncedAverage, isImpossibleAverage, offerImpossible } from "./norm-check.ts";
 import { writeChunkTable } from "./offered-table.ts";
 import type { Reduced } from "./reduce-chunks.ts";
 
 interface Gathering extends GatherRequest {
   /** Who did not give a chunk that it should have; asked after all others from then on. */
   readonly unhelpful: Set<Hotkey>;
+  /** Averages that cannot be what they are said to be. */
+  readonly impossible: Objection[];
 }
 
 export interface GatherRequest {
@@ -40,13 +43,17 @@ export interface GatherRequest {
   readonly patienceMillis: number;
 }
 
-/** By chunk number the digest of its average, as its reducer announced it. */
-export type ChunkDigests = ReadonlyMap<number, Sha256Hex>;
+/** By chunk number its average, as its reducer announced it. */
+export type AnnouncedAverages = ReadonlyMap<number, AnnouncedAverage>;
 
 /** The averages of all groups, or which of them are not what they should be. */
 export type Gathered =
-  | { readonly kind: "gathered"; readonly gradients: ReadonlyMap<ExpertGroup, string>; readonly digests: ChunkDigests }
-  | { readonly kind: "wrong"; readonly objections: readonly Objection[]; readonly digests: ChunkDigests }
+  | {
+      readonly kind: "gathered";
+      readonly gradients: ReadonlyMap<ExpertGroup, string>;
+      readonly averages: AnnouncedAverages;
+    }
+  | { readonly kind: "wrong"; readonly objections: readonly Objection[]; readonly averages: AnnouncedAverages }
   /** A chunk is nowhere to be had. */
   | { readonly kind: "missing" };
 
@@ -63,51 +70,58 @@ const SIDE_BY_SIDE = 3;
  * contributions: its digest is agreed, so it does not matter from where. What we have we offer on.
  */
 export async function gatherAverages(asked: GatherRequest, signal: AbortSignal): Promise<Gathered> {
-  const request: Gathering = { ...asked, unhelpful: new Set() };
+  const request: Gathering = { ...asked, unhelpful: new Set(), impossible: [] };
   await mkdir(request.folder, { recursive: true });
-  const digests = await agreedDigests(request, signal);
-  if (digests === null) return { kind: "missing" };
-  const objections = await audit(request, digests, signal);
-  if (objections.length > 0) return { kind: "wrong", objections, digests };
+  const averages = await agreedAverages(request, signal);
+  if (averages === null) return { kind: "missing" };
+  const objections = await audit(request, averages, signal);
+  if (objections.length > 0) return { kind: "wrong", objections, averages };
   const gradients = new Map<ExpertGroup, string>();
   for (const group of new Set(request.attempt.deal.map((dealt) => dealt.group))) {
     const path = join(request.folder, `group-${group}.f32`);
     const chunks = request.attempt.deal.filter((dealt) => dealt.group === group);
     const isWhole = await withFile(path, "w", (file) =>
-      writeGroup({ request, file, path, chunks, digests, writing: Promise.resolve() }, signal),
+      writeGroup({ request, file, path, chunks, averages, writing: Promise.resolve() }, signal),
     );
+    if (request.impossible.length > 0) return { kind: "wrong", objections: request.impossible, averages };
     if (!isWhole) return { kind: "missing" };
     gradients.set(group, path);
   }
-  return { kind: "gathered", gradients, digests };
+  return { kind: "gathered", gradients, averages };
 }
 
-/** The digests in all reducers' tables; null when a reducer's table is nowhere to be had. */
-async function agreedDigests(request: Gathering, signal: AbortSignal): Promise<ChunkDigests | null> {
-  const digests = new Map<number, Sha256Hex>();
-  for (const [reducer, { table: digest }] of request.results) {
-    const table = reducer === request.self ? request.own.table : await fetchTable(request, digest, signal);
-    const dealt = request.attempt.deal.filter((chunk) => chunk.reducer === reducer);
+/** What all reducers' tables say; null when a reducer's table is nowhere to be had. */
+async function agreedAverages(request: Gathering, signal: AbortSignal): Promise<AnnouncedAverages | null> {
+  const averages = new Map<number, AnnouncedAverage>();
+  for (const { author, table: digest } of request.results.values()) {
+    const table = author === request.self ? request.own.table : await fetchTable(request, author, digest, signal);
+    const dealt = request.attempt.deal.filter((chunk) => chunk.reducer === author);
     if (table === null || table.chunks.length !== dealt.length) return null;
-    for (const [place, { index }] of dealt.entries()) digests.set(index, table.chunks[place]?.sha256 ?? "");
+    for (const [place, { index }] of dealt.entries()) averages.set(index, table.chunks[place] as AnnouncedAverage);
   }
-  return digests;
+  return averages;
 }
 
+/** A reducer's table, which we offer on as it came: in another form it would have another digest. */
 async function fetchTable(
   request: Gathering,
+  reducer: Hotkey,
   sha256: Sha256Hex | null,
   signal: AbortSignal,
 ): Promise<ChunkTable | null> {
   if (sha256 === null) return null;
   const bytes = await fetchFromAny(request, [], { sha256, bytes: { atMost: MOST_TABLE_BYTES } }, signal);
-  return bytes === null ? null : parseChunkTable(bytes);
+  if (bytes === null) return null;
+  const path = join(request.folder, `averages-of-${reducer}.json`);
+  await writeFileAtomic(path, bytes);
+  await request.transport.offer(request.cycle, [{ sha256, path, offset: 0, bytes: bytes.length }]);
+  return parseChunkTable(bytes);
 }
 
 /** Makes a few of each other reducer's chunks again. One that cannot be made proves nothing. */
 async function audit(
   request: GatherRequest,
-  digests: ChunkDigests,
+  averages: AnnouncedAverages,
   signal: AbortSignal,
 ): Promise<readonly Objection[]> {
   const { attempt, self, auditsPerReducer, contributions, patienceMillis } = request;
@@ -118,9 +132,9 @@ async function audit(
     for (let audits = 0; audits < count; audits += 1) {
       const chunk = dealt[randomInt(dealt.length)] as DealtChunk;
       const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMillis)]);
-      const parts = await partsOfWrongAverage(contributions, chunk, digests.get(chunk.index), patience);
+      const parts = await partsOfWrongAverage(contributions, chunk, averages.get(chunk.index)?.sha256, patience);
       if (parts === null) continue;
-      await offerEvidence(request, chunk, parts);
+      await offerEvidence(request, chunk, parts, signal);
       objections.push({ reducer, chunk: chunk.index });
     }
   }
@@ -145,10 +159,11 @@ async function offerEvidence(
   { self, transport, cycle, folder, contributions }: GatherRequest,
   chunk: DealtChunk,
   parts: Parts,
+  signal: AbortSignal,
 ): Promise<void> {
   for (const { contributor, values } of parts) {
-    const table = await contributions.table(chunk.group, contributor);
-    if (contributor === self || table === null) continue;
+    const table = await contributions.table(chunk.group, contributor, signal);
+    if (contributor === self || typeof table === "string") continue;
     const path = join(folder, `evidence-${chunk.index}-${contributor}`);
     await writeFileAtomic(path, bytesOf(values));
     const part = { sha256: digestOf(values), path, offset: 0, bytes: values.byteLength };
@@ -161,19 +176,19 @@ interface GroupWriting {
   readonly file: FileHandle;
   readonly path: string;
   readonly chunks: readonly DealtChunk[];
-  readonly digests: ChunkDigests;
+  readonly averages: AnnouncedAverages;
   /** The last writing that was begun. One at a time: several to one file only wait in the kernel, and busily. */
   writing: Promise<unknown>;
 }
 
 async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<boolean> {
-  const { chunks, request, path, digests } = writing;
+  const { chunks, request, path, averages } = writing;
   const left = [...chunks];
   const lanes = Array.from({ length: SIDE_BY_SIDE }, () => writeChunks(writing, left, signal));
   if ((await Promise.all(lanes)).includes(false)) return false;
   const offered = chunks.map(({ index, chunk, values }): OfferedChunk => {
     const bytes = values * FLOAT32_BYTES;
-    return { sha256: digests.get(index) ?? "", path, offset: chunk * CHUNK_VALUES * FLOAT32_BYTES, bytes };
+    return { sha256: averages.get(index)?.sha256 ?? "", path, offset: chunk * CHUNK_VALUES * FLOAT32_BYTES, bytes };
   });
   await request.transport.offer(request.cycle, offered);
   return true;
@@ -181,12 +196,13 @@ async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<b
 
 /** One after the other of what several share. @returns false at the first that is missing: nobody goes on then. */
 async function writeChunks(group: GroupWriting, left: DealtChunk[], signal: AbortSignal): Promise<boolean> {
-  const { request, file, digests } = group;
+  const { request, file, averages } = group;
   const memory = new Uint8Array(CHUNK_BYTES);
   for (let chunk = left.shift(); chunk !== undefined; chunk = left.shift()) {
     const into = memory.subarray(0, chunk.values * FLOAT32_BYTES);
-    const bytes = await averageOf(request, chunk, { sha256: digests.get(chunk.index) ?? "", into }, signal);
-    if (bytes === null) {
+    const announced = averages.get(chunk.index);
+    const bytes = announced && (await possibleAverage(request, chunk, { announced, into }, signal));
+    if (!bytes) {
       left.length = 0;
       return false;
     }
@@ -195,6 +211,25 @@ async function writeChunks(group: GroupWriting, left: DealtChunk[], signal: Abor
     await group.writing;
   }
   return true;
+}
+
+/** An average that can be its contributors'; null when it is nowhere to be had, or is none. */
+async function possibleAverage(
+  request: Gathering,
+  chunk: DealtChunk,
+  { announced, into }: { readonly announced: AnnouncedAverage; readonly into: Uint8Array },
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  const { self, contributions, impossible } = request;
+  const bytes = await averageOf(request, chunk, { sha256: announced.sha256, into }, signal);
+  if (bytes === null || chunk.reducer === self) return bytes;
+  const isImpossible = await isImpossibleAverage(contributions, { chunk, announced, bytes }, signal);
+  if (isImpossible === false) return bytes;
+  if (isImpossible === true) {
+    await offerImpossible(request, { chunk, announced, bytes });
+    impossible.push({ reducer: chunk.reducer, chunk: chunk.index });
+  }
+  return null;
 }
 
 async function averageOf(

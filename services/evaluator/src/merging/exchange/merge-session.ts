@@ -8,16 +8,18 @@ import type { Contribution, Envelope, Objection } from "@assay/core/merging/exch
 import type { ExpertGroup, Hotkey } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { GradientFile } from "../local-gradients.ts";
+import { collectTables } from "./collect-tables.ts";
 import { Contributions } from "./contributions.ts";
 import {
-  type ChunkDigests,
+  type AnnouncedAverages,
   type Gathered,
   type GatherRequest,
   gatherAverages,
   partsOfWrongAverage,
 } from "./gather-averages.ts";
+import { isFoundImpossible } from "./norm-check.ts";
 import { writeChunkTable } from "./offered-table.ts";
-import { type Reduced, reduceChunks, rereadReduced } from "./reduce-chunks.ts";
+import { type Reduced, reduceChunks, rereadReduced, withFailures } from "./reduce-chunks.ts";
 
 export interface MergeSessionComponents {
   readonly exchange: MergeExchange;
@@ -79,7 +81,7 @@ export class MergeSession {
   #work: { readonly step: ExchangeStep; readonly promise: Promise<void> } | null = null;
   #reduced: Extract<Reduced, { readonly kind: "reduced" }> | null = null;
   #prepared: AgreedVersion | null = null;
-  #digests: ChunkDigests = new Map();
+  #averages: AnnouncedAverages = new Map();
   /** Aborted when there may be something to go on with before the pause is over. */
   #news = new AbortController();
   /** Aborted when the work of the step that runs is over. */
@@ -229,14 +231,20 @@ export class MergeSession {
     const output = join(folder, `reduced-${attempt.attempt}.f32`);
     const tablePath = join(folder, `reduced-${attempt.attempt}.json`);
     const { spoken } = exchange;
+    const contributions = this.#contributionsOf(attempt);
+    const tables = { cycle, self, attempt, contributions, transport, folder };
     if (spoken !== null) {
       const sha256 = spoken.kind === "result" ? spoken.table : null;
       this.#reduced = sha256 && (await rereadReduced({ attempt, self, output }, { path: tablePath, sha256 }));
+      await collectTables(tables, due);
       return;
     }
-    const contributions = this.#contributionsOf(attempt);
     const started = performance.now();
-    const reduced = await reduceChunks({ attempt, self, contributions, output }, due);
+    const [averaged, unusable] = await Promise.all([
+      reduceChunks({ attempt, self, contributions, output }, due),
+      collectTables(tables, due),
+    ]);
+    const reduced = withFailures(averaged, unusable);
     logger.debug("Averaged our share", { cycle, result: reduced.kind, ms: millisSince(started) });
     this.#reduced = reduced.kind === "reduced" ? reduced : null;
     if (exchange.step !== step) return;
@@ -274,7 +282,7 @@ export class MergeSession {
     );
     logger.debug("Gathered the averages", { cycle, result: gathered.kind, ms: millisSince(started) });
     if (gathered.kind === "missing") return;
-    this.#digests = gathered.digests;
+    this.#averages = gathered.averages;
     if (gathered.kind === "gathered") await this.#prepare(gathered.gradients, due);
     if (exchange.step !== step) return;
     if (this.#prepared !== null) exchange.finished(this.#prepared);
@@ -319,19 +327,20 @@ export class MergeSession {
     signal: AbortSignal,
   ): Promise<boolean> {
     const chunk = attempt.deal[index];
-    const announced = this.#digests.get(index);
+    const announced = this.#averages.get(index);
     if (chunk?.reducer !== reducer || announced === undefined) return false;
     if (by === this.#terms.self) return true;
-    const otherwise = this.#terms.peers.get(by);
-    const contributions = this.#contributionsOf(attempt, otherwise);
-    return (await partsOfWrongAverage(contributions, chunk, announced, signal)) !== null;
+    const objector = this.#terms.peers.get(by);
+    const own = this.#contributionsOf(attempt);
+    const contributions = objector === undefined ? own : own.orFrom(objector);
+    if (await isFoundImpossible(contributions, { chunk, announced }, signal)) return true;
+    return (await partsOfWrongAverage(contributions, chunk, announced.sha256, signal)) !== null;
   }
 
-  #contributionsOf({ attempt, members }: Attempt, otherwise?: MergePeer): Contributions {
+  #contributionsOf({ attempt, members }: Attempt): Contributions {
     const { cycle, self, own, peers, shares } = this.#terms;
     const { transport } = this.#components;
     const sources = { cycle, self, own, peers, members, transport, ...(shares && { shares }) };
-    if (otherwise !== undefined) return new Contributions({ ...sources, otherwise });
     const known = this.#contributions.get(attempt) ?? new Contributions(sources);
     this.#contributions.set(attempt, known);
     return known;

@@ -17,3 +17,14 @@ export async function writeChunkTable(path: string, table: ChunkTable): Promise<
   await writeFileAtomic(path, bytes);
   return { sha256, path, offset: 0, bytes: bytes.length };
 }
+
+/** Writes several one after the other into one file. */
+export async function writeChunkTables(path: string, tables: readonly ChunkTable[]): Promise<readonly OfferedChunk[]> {
+  const encoded = tables.map(encodeChunkTable);
+  await writeFileAtomic(path, Buffer.concat(encoded.map(({ bytes }) => bytes)));
+  let end = 0;
+  return encoded.map(({ bytes, sha256 }) => {
+    end += bytes.length;
+    return { sha256, path, offset: end - bytes.length, bytes: bytes.length };
+  });
+}

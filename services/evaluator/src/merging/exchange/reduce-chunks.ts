@@ -48,13 +48,21 @@ export async function reduceChunks(
       return written;
     });
     if (failures.size > 0 || shard.chunks.length < dealt.length) {
-      return { kind: "failed", failures: [...failures].map(([contributor, reason]) => ({ contributor, reason })) };
+      return { kind: "failed", failures: listOf(failures) };
     }
     await rename(temporary, output);
     return { kind: "reduced", table: { chunks: shard.chunks }, chunks: placesOf(shard.chunks, attempt, self, output) };
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/** With more contributors that cannot be used: one is enough to make the averages worth nothing. */
+export function withFailures(reduced: Reduced, found: readonly ReduceFailure[]): Reduced {
+  if (found.length === 0) return reduced;
+  const failures = new Map<Hotkey, ReduceFailureReason>();
+  note(failures, [...found, ...(reduced.kind === "failed" ? reduced.failures : [])]);
+  return { kind: "failed", failures: listOf(failures) };
 }
 
 /** The averages of these chunks in order, with the failures that are met noted; one is in use while the next is fetched. */
@@ -156,4 +164,8 @@ function nullIfAbsent(error: unknown): null {
 
 function note(failures: Map<Hotkey, ReduceFailureReason>, found: readonly ReduceFailure[]): void {
   for (const { contributor, reason } of found) failures.set(contributor, reason);
+}
+
+function listOf(failures: ReadonlyMap<Hotkey, ReduceFailureReason>): readonly ReduceFailure[] {
+  return [...failures].map(([contributor, reason]) => ({ contributor, reason }));
 }
