@@ -6,6 +6,7 @@ import type {
   MergeTransport,
   WantedChunk,
 } from "@assay/core/merging/exchange/merge-transport";
+import { parseStranger } from "@assay/core/merging/exchange/parse-stranger";
 import { CHUNK_VALUES, type DealtChunk } from "@assay/core/merging/exchange/shards";
 import {
   type Announcement,
@@ -202,22 +203,12 @@ function checkedTable(
   bytes: Uint8Array,
   { values, squares, table: digest }: Contribution,
 ): ChunkTable | ReduceFailureReason {
-  const table = parseChunkTable(bytes);
+  const table = parseStranger(chunkTableSchema, bytes);
   // In another form nobody but its author could hand it on.
   if (table !== null && encodeChunkTable(table).sha256 !== digest) return "wrong_hash";
   if (table === null || table.chunks.length !== Math.ceil(values / CHUNK_VALUES)) return "wrong_length";
   const sum = table.chunks.reduce((total, chunk) => total + chunk.squares, 0);
   return sum === squares ? table : "wrong_norm";
-}
-
-/** Reads a chunk table from a stranger; null unless it is one. */
-export function parseChunkTable(bytes: Uint8Array): ChunkTable | null {
-  try {
-    const parsed = chunkTableSchema.safeParse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
-    return parsed.success ? parsed.data : null;
-  } catch {
-    return null;
-  }
 }
 
 function stallOf(signal: AbortSignal): AbortSignal {

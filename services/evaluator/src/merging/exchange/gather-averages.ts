@@ -10,11 +10,12 @@ import type {
   OfferedChunk,
   WantedChunk,
 } from "@assay/core/merging/exchange/merge-transport";
+import { parseStranger } from "@assay/core/merging/exchange/parse-stranger";
 import { CHUNK_VALUES, type DealtChunk } from "@assay/core/merging/exchange/shards";
-import type { ChunkTable, Objection, Result } from "@assay/core/merging/exchange/statement";
+import { type ChunkTable, chunkTableSchema, type Objection, type Result } from "@assay/core/merging/exchange/statement";
 import type { ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
 import { ChunkRoom } from "./chunk-room.ts";
-import { type AveragedChunk, type Contributions, parseChunkTable } from "./contributions.ts";
+import type { AveragedChunk, Contributions } from "./contributions.ts";
 import { type AnnouncedAverage, isImpossibleAverage, offerImpossible } from "./norm-check.ts";
 import { writeChunkTable } from "./offered-table.ts";
 import type { Reduced } from "./reduce-chunks.ts";
@@ -115,7 +116,7 @@ async function fetchTable(
   const path = join(request.folder, `averages-of-${reducer}.json`);
   await writeFileAtomic(path, bytes);
   await request.transport.offer(request.cycle, [{ sha256, path, offset: 0, bytes: bytes.length }]);
-  return parseChunkTable(bytes);
+  return parseStranger(chunkTableSchema, bytes);
 }
 
 /** Makes a few of each other reducer's chunks again. One that cannot be made proves nothing. */

@@ -23,6 +23,7 @@ import type {
   OfferedChunk,
   WantedChunk,
 } from "@assay/core/merging/exchange/merge-transport";
+import { parseStranger } from "@assay/core/merging/exchange/parse-stranger";
 import type { Envelope } from "@assay/core/merging/exchange/statement";
 import type { Hotkey } from "@assay/core/units";
 import { backoffMillis } from "@assay/runtime/time/retry";
@@ -113,7 +114,7 @@ export class HttpMergeTransport implements MergeTransport, Disposable {
         (await this.#ask(peer, path, condition, signal, async ({ response, stream }) => {
           if (response.statusCode === 304 && known !== undefined) return known.envelopes;
           const bytes = response.statusCode === 200 ? await readBody(stream, MOST_STATEMENT_BYTES) : null;
-          const envelopes = bytes === null ? null : parseStatements(bytes);
+          const envelopes = bytes === null ? null : (parseStranger(shownStatementsSchema, bytes)?.statements ?? null);
           if (envelopes === null) return [];
           const { etag: tag } = response.headers;
           if (tag !== undefined) this.#seen.set(peer.hotkey, { path, tag, envelopes });
@@ -199,15 +200,6 @@ export class HttpMergeTransport implements MergeTransport, Disposable {
     if (!checked.success) throw new RangeError("Only files of the cycle's exchange can be offered");
     await mkdir(folder, { recursive: true });
     await writeFileAtomic(path, JSON.stringify(checked.data));
-  }
-}
-
-function parseStatements(bytes: Uint8Array): readonly Envelope[] | null {
-  try {
-    const parsed = shownStatementsSchema.safeParse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
-    return parsed.success ? parsed.data.statements : null;
-  } catch {
-    return null;
   }
 }
 

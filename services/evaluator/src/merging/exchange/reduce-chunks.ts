@@ -5,11 +5,17 @@ import { CHUNK_BYTES } from "@assay/core/chunk-list";
 import { sumOfSquares } from "@assay/core/merging/exchange/average";
 import type { Attempt } from "@assay/core/merging/exchange/exchange";
 import type { OfferedChunk } from "@assay/core/merging/exchange/merge-transport";
+import { parseStranger } from "@assay/core/merging/exchange/parse-stranger";
 import type { DealtChunk } from "@assay/core/merging/exchange/shards";
-import type { ChunkTable, ReduceFailure, ReduceFailureReason } from "@assay/core/merging/exchange/statement";
+import {
+  type ChunkTable,
+  chunkTableSchema,
+  type ReduceFailure,
+  type ReduceFailureReason,
+} from "@assay/core/merging/exchange/statement";
 import type { Hotkey, Sha256Hex } from "@assay/core/units";
 import { ChunkRoom } from "./chunk-room.ts";
-import { type AveragedChunk, type Contributions, parseChunkTable } from "./contributions.ts";
+import type { AveragedChunk, Contributions } from "./contributions.ts";
 import { encodeChunkTable } from "./offered-table.ts";
 
 /** Our share of the averages, or who kept us from making it. */
@@ -101,7 +107,7 @@ export async function rereadReduced(
   { path, sha256 }: { readonly path: string; readonly sha256: Sha256Hex },
 ): Promise<Extract<Reduced, { readonly kind: "reduced" }> | null> {
   const bytes = await readFile(path).catch(nullIfAbsent);
-  const table = bytes === null ? null : parseChunkTable(bytes);
+  const table = bytes === null ? null : parseStranger(chunkTableSchema, bytes);
   if (table === null || encodeChunkTable(table).sha256 !== sha256) return null;
   const chunks = placesOf(table.chunks, attempt, self, output);
   return (await areThere(output, chunks)) ? { kind: "reduced", table, chunks } : null;
