@@ -2,8 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { ChildProcess } from "@assay/runtime/child/child-process";
-import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
+import { startChild } from "../start-child.ts";
 import { type Contender, startFastApi, startNginx, startOffload, startOurs } from "./contenders.ts";
 import { type DownloadRow, measureDownloads } from "./downloads.ts";
 import { percentile } from "./figures.ts";
@@ -72,14 +71,14 @@ async function measure(
   const offload = await kept(startOffload(stage));
   await untilHashed(ours);
   const idle = memoryOf(ours.pid);
-  const load = await startChild<LoadRequest, LoadReply>(stack, "load");
+  const load = await startChild<LoadRequest, LoadReply>(stack, new URL("load.ts", import.meta.url));
   const startNextFastApi = () => startFastApi(stage);
   const downloads = await measureDownloads(
     { ours, nginx, offload, startFastApi: startNextFastApi, load, write },
     options,
   );
-  const pushing = await startChild<UploadRequest, UploadReply>(stack, "upload-load");
-  const limit = await startChild<LimitRequest, LimitReply>(stack, "upload-limit");
+  const pushing = await startChild<UploadRequest, UploadReply>(stack, new URL("upload-load.ts", import.meta.url));
+  const limit = await startChild<LimitRequest, LimitReply>(stack, new URL("upload-limit.ts", import.meta.url));
   const uploads = await measureUploads({ stage, ours, load: pushing, limit, write }, options);
   return {
     download: downloads.rows,
@@ -90,18 +89,6 @@ async function measure(
     machine: { processor: cpus()[0]?.model ?? "", cores: cpus().length, node: process.version },
     absent: downloads.absent,
   };
-}
-
-/** A process of its own, beside this file. */
-async function startChild<Request, Reply>(
-  stack: AsyncDisposableStack,
-  name: string,
-): Promise<ChildProcess<Request, Reply>> {
-  const module = new URL(`./${name}.ts`, import.meta.url);
-  const child = new ChildProcess<Request, Reply>({ logger: createMemoryLogger() }, { name, module });
-  stack.defer(() => child.stop());
-  await child.start(new AbortController().signal);
-  return child;
 }
 
 /** A large model's chunks are hashed at the speed of the disk. */

@@ -1,6 +1,6 @@
-import { ChildProcess } from "@assay/runtime/child/child-process";
-import { createMemoryLogger } from "@assay/runtime/logging/memory-logger";
+import type { ChildProcess } from "@assay/runtime/child/child-process";
 import { type ServerProcess, startModelServer } from "../../server/server-process.ts";
+import { startChild } from "../../start-child.ts";
 import type { CopySinkReply, CopySinkRequest } from "./copy-sink.ts";
 import type { CopySourceReply, CopySourceRequest } from "./copy-source.ts";
 import type { MemberReply, MemberRequest } from "./member.ts";
@@ -21,27 +21,18 @@ const ENDS_WITHIN_MILLIS = 3_600_000;
 export async function startValidator(staged: StagedMember, stack: AsyncDisposableStack): Promise<Validator> {
   const server = await startModelServer(staged.layout.root);
   stack.defer(() => server.stop());
-  const evaluator = await startChild<MemberRequest, MemberReply>(stack, "member");
+  const evaluator = await startChild<MemberRequest, MemberReply>(stack, new URL("member.ts", import.meta.url));
   const { uri, submission, layout } = staged;
   await ask(evaluator, { kind: "open", root: layout.root, uri, submission });
-  const source = await startChild<CopySourceRequest, CopySourceReply>(stack, "copy-source");
-  const sink = await startChild<CopySinkRequest, CopySinkReply>(stack, "copy-sink");
+  const source = await startChild<CopySourceRequest, CopySourceReply>(
+    stack,
+    new URL("copy-source.ts", import.meta.url),
+  );
+  const sink = await startChild<CopySinkRequest, CopySinkReply>(stack, new URL("copy-sink.ts", import.meta.url));
   return { ...staged, server, evaluator, source, sink };
 }
 
 /** Waits for a child's answer as long as it takes. */
 export async function ask<Request, Reply>(child: ChildProcess<Request, Reply>, request: Request): Promise<Reply> {
   return await child.request(request, { deadlineMs: ENDS_WITHIN_MILLIS, signal: NEVER });
-}
-
-/** A process of its own, beside this file. */
-async function startChild<Request, Reply>(
-  stack: AsyncDisposableStack,
-  name: string,
-): Promise<ChildProcess<Request, Reply>> {
-  const module = new URL(`./${name}.ts`, import.meta.url);
-  const child = new ChildProcess<Request, Reply>({ logger: createMemoryLogger() }, { name, module });
-  stack.defer(() => child.stop());
-  await child.start(NEVER);
-  return child;
 }
