@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,14 +15,16 @@ beforeEach(async () => {
 });
 afterEach(async () => await rm(programs, { recursive: true, force: true }));
 
-/** Runs the setup with a PATH that holds only what it is given. */
+/** Runs the setup with a PATH that holds only what it is given; pnpm itself, which may be a script, has the whole one. */
 async function setUp(
   args: readonly string[],
   options: { readonly env?: Record<string, string>; readonly uid?: number },
 ) {
   const pnpm = spawnSync("sh", ["-c", "command -v pnpm"], { encoding: "utf8" }).stdout.trim();
   await symlink(process.execPath, join(programs, "node"));
-  await symlink(pnpm, join(programs, "pnpm"));
+  await writeFile(join(programs, "pnpm"), `#!/bin/sh\nPATH='${process.env["PATH"] ?? ""}' exec '${pnpm}' "$@"\n`, {
+    mode: 0o755,
+  });
   const { status, stdout, stderr } = spawnSync(process.execPath, [BOOTSTRAP, ...args], {
     env: { PATH: programs, HOME: programs, ...options.env },
     encoding: "utf8",
