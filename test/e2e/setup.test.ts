@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,6 +12,7 @@ const NOBODY = 65_534;
 let programs = "";
 beforeEach(async () => {
   programs = await mkdtemp(join(tmpdir(), "assay-e2e-setup-"));
+  await chmod(programs, 0o755);
 });
 afterEach(async () => await rm(programs, { recursive: true, force: true }));
 
