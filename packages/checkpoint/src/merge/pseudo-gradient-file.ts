@@ -105,7 +105,8 @@ async function writeValues(
 
 function addSquaredDistances(sum: number, theta: Float32Array, theirs: Float32Array): number {
   let squares = sum;
-  for (let i = 0; i < theta.length; i += 1) squares += ((theta[i] as number) - (theirs[i] as number)) ** 2;
+  const { length } = theta;
+  for (let i = 0; i < length; i += 1) squares += ((theta[i] as number) - (theirs[i] as number)) ** 2;
   return squares;
 }
 

@@ -35,9 +35,10 @@ export function widenInPlace(dtype: "BF16" | "F16", values: Float32Array): void 
 export function narrow(dtype: Float32Dtype, values: Float32Array): Uint8Array {
   if (dtype === "F32") return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   const source = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const target = new Uint16Array(values.length);
+  const count = values.length;
+  const target = new Uint16Array(count);
   const round = dtype === "BF16" ? toBfloat16 : toFloat16;
-  for (let index = 0; index < target.length; index += 1) target[index] = round(source[index] as number);
+  for (let index = 0; index < count; index += 1) target[index] = round(source[index] as number);
   return new Uint8Array(target.buffer);
 }
 

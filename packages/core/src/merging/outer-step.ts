@@ -60,7 +60,8 @@ export function allFinite(values: Float32Array): boolean {
   const words = new Int32Array(values.buffer, values.byteOffset, values.length);
   // Adding one to an exponent of all ones carries into the sign, whose bit is masked out before.
   let carries = 0;
-  for (let i = 0; i < words.length; i += 1) carries |= (((words[i] as number) & EXPONENT) + ONE_EXPONENT) | 0;
+  const { length } = words;
+  for (let i = 0; i < length; i += 1) carries |= (((words[i] as number) & EXPONENT) + ONE_EXPONENT) | 0;
   return carries >= 0;
 }
 

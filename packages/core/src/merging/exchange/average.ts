@@ -37,8 +37,9 @@ export function sumOfSquares(values: Float32Array): number {
 /** A sum of squares, and those of the values that come next: as if all were added up at once. */
 export function addSquares(sum: number, values: Float32Array): number {
   let total = sum;
-  // Not `for … of`: an iterator takes ten times as long.
-  for (let i = 0; i < values.length; i += 1) total += (values[i] as number) * (values[i] as number);
+  const { length } = values;
+  // Not `for … of`: an iterator takes ten times as long. Nor to `values.length`: see `freeMemory`.
+  for (let i = 0; i < length; i += 1) total += (values[i] as number) * (values[i] as number);
   return total;
 }
 
