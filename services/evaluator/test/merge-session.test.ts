@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadHotkey, type Signer } from "@assay/chain/hotkey";
 import { ChunkSummary } from "@assay/checkpoint/merge/chunk-summary";
+import { type Gradient, GradientReader } from "@assay/checkpoint/merge/gradient-reader";
 import { MergeExchange } from "@assay/core/merging/exchange/exchange";
 import { CHUNK_VALUES } from "@assay/core/merging/exchange/shards";
 import {
@@ -140,8 +141,8 @@ async function sessionOf(
       folder: join(member.folder, "exchange"),
       auditsPerReducer: 1,
       ...(member.shares && { shares: member.shares }),
-      prepare: async (gradients) => {
-        const version = await digestOf(gradients);
+      prepare: async (gradients, signal) => {
+        const version = await digestOf(gradients, signal);
         await writeFile(prepared, version);
         return { version, momentum: MOMENTUM };
       },
@@ -151,9 +152,14 @@ async function sessionOf(
   return { session, exchange, logger };
 }
 
-async function digestOf(gradients: ReadonlyMap<number, string>): Promise<string> {
+async function digestOf(gradients: ReadonlyMap<number, Gradient>, signal: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
-  for (const path of gradients.values()) hash.update(await readFile(path));
+  for (const [, pieces] of [...gradients].sort(([a], [b]) => a - b)) {
+    const reader = new GradientReader(pieces);
+    const values = new Uint8Array(pieces.reduce((sum, { bytes }) => sum + bytes, 0));
+    expect(await reader.fill(values, signal).finally(() => reader.close())).toBe(values.length);
+    hash.update(values);
+  }
   return hash.digest("hex");
 }
 

@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { loadHotkey, type Signer } from "@assay/chain/hotkey";
+import { gradientInFile } from "@assay/checkpoint/merge/gradient-reader";
 import { momentumDigest } from "@assay/checkpoint/merge/momentum-digest";
 import type { Round } from "@assay/core/round/round";
 import { MemoryMergeNetwork, type MemoryMergeTransport } from "@assay/testing/fake/memory-merge-transport";
@@ -165,7 +166,7 @@ describe("validators that merge together", () => {
 /** What a validator comes to that merges another's gradient alone. */
 async function soleGradient({ stage }: Validator, { stage: other }: Validator): Promise<unknown> {
   const { store, network } = stage;
-  const gradients = new Map([[0, `${other.layout.exchangeFolder(0)}/own/group-0.f32`]]);
+  const gradients = new Map([[0, await gradientInFile(`${other.layout.exchangeFolder(0)}/own/group-0.f32`)]]);
   const plan = { round: { cycle: 0, baseVersion: 0 }, gradients, block: BLOCK };
   const { version } = await prepareMerge(plan, { store, merge: network.merge }, never);
   return { ...(await store.makeCurrent(version)), momentum: await momentumOf(stage, version) };

@@ -7,6 +7,7 @@ import { sha256File } from "../digest.ts";
 import { type ModelSource, openModelSource, openSlice } from "../model/model-source.ts";
 import { readTensors } from "../safetensors/read.ts";
 import { float32Source, type TensorSource, writeSafetensors } from "../safetensors/write.ts";
+import { gradientInFile } from "./gradient-reader.ts";
 import { writePseudoGradient } from "./pseudo-gradient-file.ts";
 import { type StepGroupRequest, type SteppedGroup, stepGroup } from "./step-group.ts";
 
@@ -41,7 +42,7 @@ async function mergeGroup({
   const gradient = join(await temporaryFolder(), "gradient");
   const { layout, base } = request;
   await writePseudoGradient({ layout, base, submissions: [{ path: submission, share: 1 }], output: gradient });
-  return await stepGroup({ ...request, gradient });
+  return await stepGroup({ ...request, gradient: await gradientInFile(gradient) });
 }
 
 async function valuesOf(path: string, name: string): Promise<readonly number[]> {

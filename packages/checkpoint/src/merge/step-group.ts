@@ -1,7 +1,7 @@
-import { type FileHandle, mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { outerStep } from "@assay/core/merging/outer-step";
-import { syncFolder, temporaryPath, withFile } from "../atomic-write.ts";
+import { syncFolder, temporaryPath } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import type { FileDigest } from "../digest.ts";
 import { type GroupLayout, openSlice } from "../model/model-source.ts";
@@ -10,6 +10,7 @@ import { firstNonFinite } from "../safetensors/finite.ts";
 import { readPlace, type TensorPlace } from "../safetensors/tensor-place.ts";
 import { isFloat32Dtype, narrow } from "../safetensors/widen.ts";
 import { SafetensorsWriter } from "../safetensors/write.ts";
+import { type Gradient, GradientReader } from "./gradient-reader.ts";
 import { type BlockReader, blocksOf, canonicalTensors, type Experts, groupBlocks } from "./group-blocks.ts";
 import { rememberSha256 } from "./known-digests.ts";
 import { ReusedFloats } from "./reused-floats.ts";
@@ -18,8 +19,8 @@ export interface StepGroupRequest {
   /** The group, and the experts of the version merged from. */
   readonly layout: GroupLayout;
   readonly base: Experts;
-  /** The group's pseudo-gradient, as `writePseudoGradient` lays it out. */
-  readonly gradient: string;
+  /** The group's pseudo-gradient. Pieces that are still to come are waited for. */
+  readonly gradient: Gradient;
   /** Momentum after the step before; null in the first step. */
   readonly momentum: string | null;
   /** Where the new group file and the new momentum go. Existing files are replaced. */
@@ -49,8 +50,9 @@ export async function stepGroup(request: StepGroupRequest, signal?: AbortSignal)
   const paths = { group: temporaryPath(output), momentum: temporaryPath(momentumOutput) };
   await mkdir(dirname(output), { recursive: true });
   await mkdir(dirname(momentumOutput), { recursive: true });
+  const gradient = new GradientReader(request.gradient);
   try {
-    const stepped = await withFile(request.gradient, "r", (file) => writeTensors({ request, file, paths }, signal));
+    const stepped = await writeTensors({ request, gradient, paths }, signal);
     await rename(paths.momentum, momentumOutput);
     await rememberSha256(momentumOutput, stepped.momentum.sha256);
     await rename(paths.group, output);
@@ -58,6 +60,7 @@ export async function stepGroup(request: StepGroupRequest, signal?: AbortSignal)
     await syncFolder(dirname(output));
     return stepped;
   } finally {
+    await gradient.close();
     await rm(paths.group, { force: true });
     await rm(paths.momentum, { force: true });
   }
@@ -65,13 +68,12 @@ export async function stepGroup(request: StepGroupRequest, signal?: AbortSignal)
 
 interface Writing {
   readonly request: StepGroupRequest;
-  /** The gradient, read from its beginning to its end. */
-  readonly file: FileHandle;
+  readonly gradient: GradientReader;
   readonly paths: { readonly group: string; readonly momentum: string };
 }
 
 async function writeTensors(writing: Writing, signal: AbortSignal | undefined): Promise<SteppedGroup> {
-  const { request, file, paths } = writing;
+  const { request, gradient, paths } = writing;
   const tensors = canonicalTensors(request.layout);
   const momentumOf = await openMomentum(request);
   const writers: SafetensorsWriter[] = [];
@@ -84,11 +86,11 @@ async function writeTensors(writing: Writing, signal: AbortSignal | undefined): 
     const memory = new BlockMemory();
     for (const block of groupBlocks(request.base, request.layout)) {
       signal?.throwIfAborted();
-      const stepped = await stepBlock(request, block, { file, momentumOf, memory });
+      const stepped = await stepBlock(request, block, { gradient, momentumOf, memory }, signal);
       await group.write(block.name, stepped.weights);
       await momentum.write(block.name, stepped.momentum);
     }
-    if ((await readSome(file, new Uint8Array(1))) > 0) throw gradientDiffers(request.gradient);
+    if ((await gradient.fill(new Uint8Array(1), signal)) > 0) throw gradientDiffers(request.gradient);
     return { group: await group.finish(), momentum: await momentum.finish() };
   } catch (error) {
     for (const writer of writers) await writer.discard();
@@ -116,13 +118,14 @@ class BlockMemory {
 }
 
 async function stepBlock(
-  { gradient: gradientPath, learningRate, momentumFactor }: StepGroupRequest,
+  { gradient: pieces, learningRate, momentumFactor }: StepGroupRequest,
   { name, row, place }: { readonly name: string; readonly row: number; readonly place: TensorPlace },
   {
-    file,
+    gradient: reader,
     momentumOf,
     memory,
-  }: { readonly file: FileHandle; readonly momentumOf: BlockReader | null; readonly memory: BlockMemory },
+  }: { readonly gradient: GradientReader; readonly momentumOf: BlockReader | null; readonly memory: BlockMemory },
+  signal: AbortSignal | undefined,
 ): Promise<SteppedBlock> {
   const { dtype } = place;
   if (!isFloat32Dtype(dtype)) {
@@ -133,7 +136,7 @@ async function stepBlock(
   const length = elementCount(place.shape);
   const gradient = memory.gradient.of(length);
   const bytes = new Uint8Array(gradient.buffer, gradient.byteOffset, gradient.byteLength);
-  if ((await readSome(file, bytes)) < bytes.length) throw gradientDiffers(gradientPath);
+  if ((await reader.fill(bytes, signal)) < bytes.length) throw gradientDiffers(pieces);
   const weights = await readPlace(name, place, memory.weights.of(length));
   const momentum = memory.momentum.of(length);
   if (momentumOf !== null) await readPlace(name, momentumOf(name, row), momentum);
@@ -149,19 +152,8 @@ async function stepBlock(
   return { weights: narrowed, momentum: narrow("F32", stepped.momentum) };
 }
 
-/** Fills the buffer from where the file stands. @returns fewer bytes than it holds only at the file's end. */
-async function readSome(file: FileHandle, buffer: Uint8Array): Promise<number> {
-  let filled = 0;
-  while (filled < buffer.length) {
-    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, null);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return filled;
-}
-
-function gradientDiffers(path: string): CheckpointError {
+function gradientDiffers(gradient: Gradient): CheckpointError {
   return new CheckpointError(CheckpointErrorCode.TensorsDiffer, "Gradient does not hold the group's values", {
-    fields: { path },
+    fields: { path: gradient[0]?.path },
   });
 }

@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError, CheckpointErrorCode } from "@assay/checkpoint/checkpoint-error";
+import { type Gradient, gradientInFile } from "@assay/checkpoint/merge/gradient-reader";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import type { ModelManifest } from "@assay/core/model-manifest";
 import type { Network } from "@assay/core/network";
@@ -54,7 +55,8 @@ async function publish(
   try {
     const local = await writeLocalGradients({ round, best, submissions, folder }, { store, merge, logger }, signal);
     if (local.size === 0) return { result: "non_finite" };
-    const gradients = new Map([...local].map(([group, { path }]) => [group, path]));
+    const gradients = new Map<ExpertGroup, Gradient>();
+    for (const [group, { path }] of local) gradients.set(group, await gradientInFile(path));
     const manifest = await prepareMerge({ round, gradients, block }, { store, merge }, signal);
     await store.makeCurrent(manifest.version);
     const taken = [...local].flatMap(([group, { uids }]) => uids.map((uid) => ({ group, uid })));

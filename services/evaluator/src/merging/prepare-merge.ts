@@ -1,6 +1,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { FileDigest } from "@assay/checkpoint/digest";
+import type { Gradient } from "@assay/checkpoint/merge/gradient-reader";
 import { stepGroup } from "@assay/checkpoint/merge/step-group";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import { stampOf } from "@assay/checkpoint/store/imported-model";
@@ -14,8 +15,8 @@ import { currentVersion } from "../current-version.ts";
 /** What makes the next version. */
 export interface MergePlan {
   readonly round: Pick<Round, "cycle" | "baseVersion">;
-  /** By group the file with its values; a group without one stays as it is. */
-  readonly gradients: ReadonlyMap<ExpertGroup, string>;
+  /** By group its averaged values, which may still be coming; a group without any stays as it is. */
+  readonly gradients: ReadonlyMap<ExpertGroup, Gradient>;
   readonly block: BlockNumber;
 }
 

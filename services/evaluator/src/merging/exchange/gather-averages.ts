@@ -1,7 +1,9 @@
 import { createHash, randomInt } from "node:crypto";
 import { type FileHandle, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { withFile, writeFileAtomic } from "@assay/checkpoint/atomic-write";
+import type { Gradient, GradientPiece } from "@assay/checkpoint/merge/gradient-reader";
 import { CHUNK_BYTES } from "@assay/core/chunk-list";
 import type { Attempt } from "@assay/core/merging/exchange/exchange";
 import type {
@@ -42,6 +44,10 @@ export interface GatherRequest {
   readonly auditsPerReducer: number;
   /** How long one answer of one member may take, as others have the same. */
   readonly patienceMillis: number;
+  /** How long after a search in vain a chunk is looked for again. */
+  readonly pauseMillis: number;
+  /** Told once that the averages are known and stand the audit: where they lie, or will as they come. */
+  readonly begin: (gradients: ReadonlyMap<ExpertGroup, Gradient>) => void;
 }
 
 /** By chunk number its average, as its reducer announced it. */
@@ -49,13 +55,9 @@ export type AnnouncedAverages = ReadonlyMap<number, AnnouncedAverage>;
 
 /** The averages of all groups, or which of them are not what they should be. */
 export type Gathered =
-  | {
-      readonly kind: "gathered";
-      readonly gradients: ReadonlyMap<ExpertGroup, string>;
-      readonly averages: AnnouncedAverages;
-    }
+  | { readonly kind: "gathered"; readonly averages: AnnouncedAverages }
   | { readonly kind: "wrong"; readonly objections: readonly Objection[]; readonly averages: AnnouncedAverages }
-  /** A chunk is nowhere to be had. */
+  /** A reducer's table is nowhere to be had. */
   | { readonly kind: "missing" };
 
 const FLOAT32_BYTES = 4;
@@ -77,18 +79,52 @@ export async function gatherAverages(asked: GatherRequest, signal: AbortSignal):
   if (averages === null) return { kind: "missing" };
   const objections = await audit(request, averages, signal);
   if (objections.length > 0) return { kind: "wrong", objections, averages };
-  const gradients = new Map<ExpertGroup, string>();
-  for (const group of new Set(request.attempt.deal.map((dealt) => dealt.group))) {
-    const path = join(request.folder, `group-${group}.f32`);
-    const chunks = request.attempt.deal.filter((dealt) => dealt.group === group);
-    const isWhole = await withFile(path, "w", (file) =>
-      writeGroup({ request, file, path, chunks, averages, writing: Promise.resolve() }, signal),
+  const groups = groupsOf(request);
+  request.begin(new Map([...groups].map(([group, { pieces }]) => [group, pieces])));
+  for (const { path, missing } of groups.values()) {
+    await withFile(path, "w", (file) =>
+      writeGroup({ request, file, path, chunks: missing, averages, writing: Promise.resolve() }, signal),
     );
     if (request.impossible.length > 0) return { kind: "wrong", objections: request.impossible, averages };
-    if (!isWhole) return { kind: "missing" };
-    gradients.set(group, path);
   }
-  return { kind: "gathered", gradients, averages };
+  return { kind: "gathered", averages };
+}
+
+interface GroupAverages {
+  /** The file of what others averaged, each chunk at its place in the group. */
+  readonly path: string;
+  /** All of the group: our own averages where we wrote them, the others' as they come. */
+  readonly pieces: readonly GradientPiece[];
+  readonly missing: readonly MissingChunk[];
+}
+
+interface MissingChunk {
+  readonly dealt: DealtChunk;
+  readonly offset: number;
+  /** Called when it lies there. */
+  readonly arrived: () => void;
+}
+
+function groupsOf({ attempt: { deal }, self, own, folder }: Gathering): ReadonlyMap<ExpertGroup, GroupAverages> {
+  const ours = new Map(
+    deal.filter(({ reducer }) => reducer === self).map(({ index }, place) => [index, own.chunks[place]]),
+  );
+  const groups = new Map<ExpertGroup, { path: string; pieces: GradientPiece[]; missing: MissingChunk[] }>();
+  for (const dealt of deal) {
+    const path = join(folder, `group-${dealt.group}.f32`);
+    const group = groups.get(dealt.group) ?? { path, pieces: [], missing: [] };
+    groups.set(dealt.group, group);
+    const offered = ours.get(dealt.index);
+    if (offered !== undefined) {
+      group.pieces.push({ path: offered.path, offset: offered.offset, bytes: offered.bytes });
+      continue;
+    }
+    const { promise: ready, resolve: arrived } = Promise.withResolvers<void>();
+    const offset = dealt.chunk * CHUNK_VALUES * FLOAT32_BYTES;
+    group.pieces.push({ path, offset, bytes: dealt.values * FLOAT32_BYTES, ready });
+    group.missing.push({ dealt, offset, arrived });
+  }
+  return groups;
 }
 
 /** What all reducers' tables say; null when a reducer's table is nowhere to be had. */
@@ -176,42 +212,62 @@ interface GroupWriting {
   readonly request: Gathering;
   readonly file: FileHandle;
   readonly path: string;
-  readonly chunks: readonly DealtChunk[];
+  readonly chunks: readonly MissingChunk[];
   readonly averages: AnnouncedAverages;
   /** The last writing that was begun. One at a time: several to one file only wait in the kernel, and busily. */
   writing: Promise<unknown>;
 }
 
-async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<boolean> {
+async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<void> {
   const { chunks, request, path, averages } = writing;
   const left = [...chunks];
   const lanes = Array.from({ length: SIDE_BY_SIDE }, () => writeChunks(writing, left, signal));
-  if ((await Promise.all(lanes)).includes(false)) return false;
-  const offered = chunks.map(({ index, chunk, values }): OfferedChunk => {
-    const bytes = values * FLOAT32_BYTES;
-    return { sha256: averages.get(index)?.sha256 ?? "", path, offset: chunk * CHUNK_VALUES * FLOAT32_BYTES, bytes };
+  try {
+    await Promise.all(lanes);
+  } finally {
+    // Nobody goes on when one fails, and none is left that would write to a closed file.
+    left.length = 0;
+    await Promise.allSettled(lanes);
+  }
+  if (request.impossible.length > 0) return;
+  const offered = chunks.map(({ dealt: { index, values }, offset }): OfferedChunk => {
+    return { sha256: averages.get(index)?.sha256 ?? "", path, offset, bytes: values * FLOAT32_BYTES };
   });
   await request.transport.offer(request.cycle, offered);
-  return true;
 }
 
-/** One after the other of what several share. @returns false at the first that is missing: nobody goes on then. */
-async function writeChunks(group: GroupWriting, left: DealtChunk[], signal: AbortSignal): Promise<boolean> {
-  const { request, file, averages } = group;
+/** One after the other of what several share. */
+async function writeChunks(group: GroupWriting, left: MissingChunk[], signal: AbortSignal): Promise<void> {
+  const { file } = group;
   const memory = new Uint8Array(CHUNK_BYTES);
   for (let chunk = left.shift(); chunk !== undefined; chunk = left.shift()) {
-    const into = memory.subarray(0, chunk.values * FLOAT32_BYTES);
-    const announced = averages.get(chunk.index);
-    const bytes = announced && (await possibleAverage(request, chunk, { announced, into }, signal));
-    if (!bytes) {
+    const { dealt, offset, arrived } = chunk;
+    const bytes = await found(group, dealt, memory.subarray(0, dealt.values * FLOAT32_BYTES), signal);
+    if (bytes === null) {
       left.length = 0;
-      return false;
+      return;
     }
-    const position = chunk.chunk * CHUNK_VALUES * FLOAT32_BYTES;
-    group.writing = group.writing.then(() => file.write(bytes, 0, bytes.length, position));
+    group.writing = group.writing.then(() => file.write(bytes, 0, bytes.length, offset));
     await group.writing;
+    arrived();
   }
-  return true;
+}
+
+/** A chunk's average, looked for until it is there; null as soon as any is none. */
+async function found(
+  { request, averages }: GroupWriting,
+  chunk: DealtChunk,
+  into: Uint8Array,
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  const announced = averages.get(chunk.index);
+  if (announced === undefined) throw new RangeError(`Nobody announced an average of chunk ${chunk.index}`);
+  for (;;) {
+    const bytes = await possibleAverage(request, chunk, { announced, into }, signal);
+    if (bytes !== null) return bytes;
+    if (request.impossible.length > 0) return null;
+    await sleep(request.pauseMillis, undefined, { signal });
+  }
 }
 
 /** An average that can be its contributors'; null when it is nowhere to be had, or is none. */
@@ -239,18 +295,10 @@ async function averageOf(
   { sha256, into }: { readonly sha256: Sha256Hex; readonly into: Uint8Array },
   signal: AbortSignal,
 ): Promise<Uint8Array | null> {
-  if (chunk.reducer === request.self) return await ownChunk(request, sha256, into);
   const wanted = { sha256, bytes: { exactly: into.length }, into };
   return (
     (await fetchFromAny(request, [chunk.reducer], wanted, signal)) ?? (await madeAgain(request, chunk, sha256, signal))
   );
-}
-
-async function ownChunk({ own }: GatherRequest, sha256: Sha256Hex, into: Uint8Array): Promise<Uint8Array | null> {
-  const offered = own.chunks.find((each) => each.sha256 === sha256);
-  if (offered === undefined) return null;
-  await withFile(offered.path, "r", (file) => file.read(into, 0, offered.bytes, offered.offset));
-  return into;
 }
 
 /** From whoever has it, these first; who fails is asked last from then on. */

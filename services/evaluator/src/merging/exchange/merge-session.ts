@@ -10,13 +10,8 @@ import type { Logger } from "@assay/runtime/logging/logger";
 import type { GradientFile } from "../local-gradients.ts";
 import { collectTables } from "./collect-tables.ts";
 import { Contributions } from "./contributions.ts";
-import {
-  type AnnouncedAverages,
-  type Gathered,
-  type GatherRequest,
-  gatherAverages,
-  partsOfWrongAverage,
-} from "./gather-averages.ts";
+import { gatherAndPrepare, type Prepare } from "./gather-and-prepare.ts";
+import { type AnnouncedAverages, partsOfWrongAverage } from "./gather-averages.ts";
 import { isFoundImpossible } from "./norm-check.ts";
 import { writeChunkTable } from "./offered-table.ts";
 import { type Reduced, reduceChunks, rereadReduced, withFailures } from "./reduce-chunks.ts";
@@ -41,8 +36,8 @@ export interface MergeSessionTerms {
   readonly auditsPerReducer: number;
   /** What each member counts; all alike when not given. */
   readonly shares?: ReadonlyMap<Hotkey, number>;
-  /** Makes the version from the averaged gradients, out of sight. */
-  readonly prepare: (gradients: ReadonlyMap<ExpertGroup, string>, signal: AbortSignal) => Promise<AgreedVersion>;
+  /** Makes the version from the averaged gradients as they come, out of sight. */
+  readonly prepare: Prepare;
   /** Whether this version was made before a restart and is still there, whole. */
   readonly isPrepared: (version: AgreedVersion) => Promise<boolean>;
 }
@@ -256,15 +251,11 @@ export class MergeSession {
 
   async #gather(step: GatherStep, due: AbortSignal): Promise<void> {
     const { exchange, transport, logger } = this.#components;
-    const { cycle, self, peers, folder, auditsPerReducer, timeoutMillis } = this.#terms;
-    const patienceMillis = Math.ceil(timeoutMillis / CHUNK_PATIENCE);
+    const { cycle, self, peers, folder, auditsPerReducer, timeoutMillis, prepare } = this.#terms;
     const { attempt, results } = step;
     const own = this.#reduced;
     if (own === null || exchange.spoken !== null) return;
-    const contributions = this.#contributionsOf(attempt);
-    const averaged = join(folder, "averaged");
-    const started = performance.now();
-    const gathered = await this.#gatherAll(
+    const { gathered, prepared, millis } = await gatherAndPrepare(
       {
         cycle,
         self,
@@ -272,37 +263,24 @@ export class MergeSession {
         results,
         own,
         peers,
-        contributions,
+        contributions: this.#contributionsOf(attempt),
         transport,
-        folder: averaged,
+        folder: join(folder, "averaged"),
         auditsPerReducer,
-        patienceMillis,
+        patienceMillis: Math.ceil(timeoutMillis / CHUNK_PATIENCE),
+        pauseMillis: this.#pauseMillis,
       },
+      prepare,
       due,
     );
-    logger.debug("Gathered the averages", { cycle, result: gathered.kind, ms: millisSince(started) });
+    logger.debug("Gathered the averages", { cycle, result: gathered.kind, ms: Math.round(millis.gathering) });
     if (gathered.kind === "missing") return;
     this.#averages = gathered.averages;
-    if (gathered.kind === "gathered") await this.#prepare(gathered.gradients, due);
+    this.#prepared = prepared ?? this.#prepared;
+    if (prepared !== null) logger.debug("Made the version", { cycle, ms: Math.round(millis.preparing) });
     if (exchange.step !== step) return;
     if (this.#prepared !== null) exchange.finished(this.#prepared);
     else if (gathered.kind === "wrong") exchange.finished({ objections: gathered.objections });
-  }
-
-  /** Again and again while something is nowhere to be had: members get what they offer one after the other. */
-  async #gatherAll(request: GatherRequest, due: AbortSignal): Promise<Gathered> {
-    for (;;) {
-      const gathered = await gatherAverages(request, due);
-      if (gathered.kind !== "missing" || due.aborted) return gathered;
-      await sleep(this.#pauseMillis, undefined, { signal: due });
-    }
-  }
-
-  async #prepare(gradients: ReadonlyMap<ExpertGroup, string>, due: AbortSignal): Promise<void> {
-    const { cycle, prepare } = this.#terms;
-    const started = performance.now();
-    this.#prepared = await prepare(gradients, due);
-    this.#components.logger.debug("Made the version", { cycle, ms: millisSince(started) });
   }
 
   async #conclude(attempt: Attempt, signal: AbortSignal): Promise<MergeEnd> {
