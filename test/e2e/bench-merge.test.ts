@@ -30,7 +30,7 @@ test("the bench of the merge has three validators merge, copies as much, and wri
   for (const phase of ["gradientsBefore", "reduce", "gather", "step", "version"]) {
     expect([phase, size.merge.phases[phase] > 0]).toEqual([phase, true]);
   }
-  expect(size.ratio).toBeGreaterThan(0);
+  expect(Math.min(size.ratio, size.first.mergeSeconds, size.first.copySeconds)).toBeGreaterThan(0);
   const { evaluator, server, method } = size.merge.memory;
   expect(["VmHWM", "VmRSS"]).toContain(method);
   expect([evaluator.length, server.length]).toEqual([3, 3]);

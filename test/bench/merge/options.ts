@@ -52,7 +52,7 @@ plain HTTP, from file to synced file, without a look at the bytes or with SHA-25
 on the volume.
 
   --mib N                size of the group as float32 (1024)
-  --rounds N             rounds; the median counts (3)
+  --rounds N             rounds; the median counts, after a first one that does not (3)
   --timeout S            how long a merge may take (300)
 
 Ends with 1 if a cycle was not as it must be.

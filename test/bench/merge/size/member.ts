@@ -39,9 +39,9 @@ export interface MemberReply {
 export interface MergePhases {
   /** Fetching others' contributions to our share and averaging them. */
   readonly reduce: number;
-  /** Fetching the others' averages. */
+  /** Fetching the others' averages, while the outer step takes what has come. */
   readonly gather: number;
-  /** The outer step, and writing weights and momentum. */
+  /** What is left of the outer step then, and of writing weights and momentum. */
   readonly step: number;
   /** Taking the new files into the store and hashing the version. */
   readonly version: number;
