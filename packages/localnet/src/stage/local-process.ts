@@ -26,10 +26,11 @@ export const LocalProcessErrorCode = {
 
 /** Two dozen processes load the same modules: compiled code is kept, which makes each start about a quarter cheaper. */
 const COMPILE_CACHE = fileURLToPath(new URL("../../../../node_modules/.cache/compile", import.meta.url));
+const END_WITH_PARENT = new URL("end-with-parent.ts", import.meta.url);
 const STOP_DEADLINE_MILLIS = 25_000;
 const LAST_LINES = 15;
 
-/** One process of the local subnet with its log file. It ends with us: its standard input is a pipe that closes. */
+/** One process of the local subnet with its log file. It ends with us, even when we are killed. */
 export class LocalProcess {
   readonly name: string;
   readonly #child: ChildProcess;
@@ -39,7 +40,7 @@ export class LocalProcess {
 
   constructor(options: LocalProcessOptions) {
     this.name = options.name;
-    const flags = ["--conditions=source", "--disable-warning=ExperimentalWarning"];
+    const flags = ["--conditions=source", "--disable-warning=ExperimentalWarning", `--import=${END_WITH_PARENT.href}`];
     const { PATH = "", HOME = "", NODE_COMPILE_CACHE = COMPILE_CACHE } = process.env;
     this.#child = spawn(process.execPath, [...flags, options.module, ...options.args], {
       stdio: ["pipe", "pipe", "pipe", "ipc"],
