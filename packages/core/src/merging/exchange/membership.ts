@@ -111,8 +111,11 @@ function flawOf(
   isGuilty: (hotkey: Hotkey) => boolean,
   accusations: ReadonlyMap<Hotkey, readonly ReduceFailureReason[]>,
 ): LeftOutReason | null {
-  if (verdict.kind !== "said") return verdict.kind;
-  if (isGuilty(hotkey)) return accusations.get(hotkey)?.[0] ?? "unreachable";
+  if (verdict.kind === "equivocated") return verdict.kind;
+  const found = isGuilty(hotkey) ? (accusations.get(hotkey)?.[0] ?? "unreachable") : null;
+  // What most others found in its chunks says more than its silence does.
+  if (verdict.kind === "absent") return found === null || found === "unreachable" ? "absent" : found;
+  if (found !== null) return found;
   return firstOfEach(verdict.statement).some(({ contributor }) => !isGuilty(contributor)) ? "cut_off" : null;
 }
 
