@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Gradient } from "@assay/checkpoint/merge/gradient-reader";
 import type { AgreedVersion } from "@assay/core/merging/exchange/exchange";
 import type { ExpertGroup } from "@assay/core/units";
@@ -16,8 +15,7 @@ export interface GatheredAndPrepared {
 }
 
 /**
- * Gathers the averages, again and again while something is nowhere to be had, and makes the version from each as it
- * comes: the disk has the version's bytes to write while the network brings more.
+ * Gathers the averages, and makes the version from each as it comes: the disk has the version's bytes to write while the network brings more.
  *
  * Ends when both have ended. When one of them fails, or the averages are wrong, the other is stopped.
  */
@@ -46,20 +44,11 @@ export async function gatherAndPrepare(
     return gradients && (await prepare(gradients, either));
   };
   const preparing = make().catch(failed);
-  const gathered = await gatherAll({ ...request, begin: begun.resolve }, either).catch(failed);
+  const gathered = await gatherAverages({ ...request, begin: begun.resolve }, either).catch(failed);
   const gatheredAt = performance.now();
   if (gathered?.kind !== "gathered") stop();
   const prepared = await preparing;
   if (gathered === null || failures.length > 0) throw failures[0];
   const millis = { gathering: gatheredAt - started, preparing: performance.now() - gatheredAt };
   return { gathered, prepared, millis };
-}
-
-/** Members get what they offer one after the other. */
-async function gatherAll(request: GatherRequest, due: AbortSignal): Promise<Gathered> {
-  for (;;) {
-    const gathered = await gatherAverages(request, due);
-    if (gathered.kind !== "missing" || due.aborted) return gathered;
-    await sleep(request.pauseMillis, undefined, { signal: due });
-  }
 }

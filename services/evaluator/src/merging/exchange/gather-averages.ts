@@ -3,7 +3,7 @@ import { type FileHandle, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { withFile, writeFileAtomic } from "@assay/checkpoint/atomic-write";
-import type { Gradient, GradientPiece } from "@assay/checkpoint/merge/gradient-reader";
+import type { Gradient } from "@assay/checkpoint/merge/gradient-reader";
 import { CHUNK_BYTES } from "@assay/core/chunk-list";
 import type { Attempt } from "@assay/core/merging/exchange/exchange";
 import type {
@@ -13,9 +13,10 @@ import type {
   WantedChunk,
 } from "@assay/core/merging/exchange/merge-transport";
 import { parseStranger } from "@assay/core/merging/exchange/parse-stranger";
-import { CHUNK_VALUES, type DealtChunk } from "@assay/core/merging/exchange/shards";
+import type { DealtChunk } from "@assay/core/merging/exchange/shards";
 import { type ChunkTable, chunkTableSchema, type Objection, type Result } from "@assay/core/merging/exchange/statement";
 import type { ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
+import { type MissingChunk, placesOfAverages } from "./averages-in-place.ts";
 import { ChunkRoom } from "./chunk-room.ts";
 import type { AveragedChunk, Contributions } from "./contributions.ts";
 import { type AnnouncedAverage, isImpossibleAverage, offerImpossible } from "./norm-check.ts";
@@ -56,9 +57,7 @@ export type AnnouncedAverages = ReadonlyMap<number, AnnouncedAverage>;
 /** The averages of all groups, or which of them are not what they should be. */
 export type Gathered =
   | { readonly kind: "gathered"; readonly averages: AnnouncedAverages }
-  | { readonly kind: "wrong"; readonly objections: readonly Objection[]; readonly averages: AnnouncedAverages }
-  /** A reducer's table is nowhere to be had. */
-  | { readonly kind: "missing" };
+  | { readonly kind: "wrong"; readonly objections: readonly Objection[]; readonly averages: AnnouncedAverages };
 
 const FLOAT32_BYTES = 4;
 const MOST_TABLE_BYTES = 128 << 20;
@@ -70,16 +69,16 @@ const SIDE_BY_SIDE = 3;
  * are right.
  *
  * A chunk comes from its reducer, else from any other member that has it already, else it is made again from the
- * contributions: its digest is agreed, so it does not matter from where. What we have we offer on.
+ * contributions: its digest is agreed, so it does not matter from where. What we have we offer on. What is nowhere to be had
+ * is looked for again: members get what they offer one after the other.
  */
 export async function gatherAverages(asked: GatherRequest, signal: AbortSignal): Promise<Gathered> {
   const request: Gathering = { ...asked, unhelpful: new Set(), impossible: [] };
   await mkdir(request.folder, { recursive: true });
-  const averages = await agreedAverages(request, signal);
-  if (averages === null) return { kind: "missing" };
+  const averages = await lookFor(() => agreedAverages(request, signal), request.pauseMillis, signal);
   const objections = await audit(request, averages, signal);
   if (objections.length > 0) return { kind: "wrong", objections, averages };
-  const groups = groupsOf(request);
+  const groups = placesOfAverages(request.attempt, { self: request.self, chunks: request.own.chunks }, request.folder);
   request.begin(new Map([...groups].map(([group, { pieces }]) => [group, pieces])));
   for (const { path, missing } of groups.values()) {
     await withFile(path, "w", (file) =>
@@ -88,43 +87,6 @@ export async function gatherAverages(asked: GatherRequest, signal: AbortSignal):
     if (request.impossible.length > 0) return { kind: "wrong", objections: request.impossible, averages };
   }
   return { kind: "gathered", averages };
-}
-
-interface GroupAverages {
-  /** The file of what others averaged, each chunk at its place in the group. */
-  readonly path: string;
-  /** All of the group: our own averages where we wrote them, the others' as they come. */
-  readonly pieces: readonly GradientPiece[];
-  readonly missing: readonly MissingChunk[];
-}
-
-interface MissingChunk {
-  readonly dealt: DealtChunk;
-  readonly offset: number;
-  /** Called when it lies there. */
-  readonly arrived: () => void;
-}
-
-function groupsOf({ attempt: { deal }, self, own, folder }: Gathering): ReadonlyMap<ExpertGroup, GroupAverages> {
-  const ours = new Map(
-    deal.filter(({ reducer }) => reducer === self).map(({ index }, place) => [index, own.chunks[place]]),
-  );
-  const groups = new Map<ExpertGroup, { path: string; pieces: GradientPiece[]; missing: MissingChunk[] }>();
-  for (const dealt of deal) {
-    const path = join(folder, `group-${dealt.group}.f32`);
-    const group = groups.get(dealt.group) ?? { path, pieces: [], missing: [] };
-    groups.set(dealt.group, group);
-    const offered = ours.get(dealt.index);
-    if (offered !== undefined) {
-      group.pieces.push({ path: offered.path, offset: offered.offset, bytes: offered.bytes });
-      continue;
-    }
-    const { promise: ready, resolve: arrived } = Promise.withResolvers<void>();
-    const offset = dealt.chunk * CHUNK_VALUES * FLOAT32_BYTES;
-    group.pieces.push({ path, offset, bytes: dealt.values * FLOAT32_BYTES, ready });
-    group.missing.push({ dealt, offset, arrived });
-  }
-  return groups;
 }
 
 /** What all reducers' tables say; null when a reducer's table is nowhere to be had. */
@@ -238,12 +200,15 @@ async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<v
 
 /** One after the other of what several share. */
 async function writeChunks(group: GroupWriting, left: MissingChunk[], signal: AbortSignal): Promise<void> {
-  const { file } = group;
+  const { request, file, averages } = group;
   const memory = new Uint8Array(CHUNK_BYTES);
   for (let chunk = left.shift(); chunk !== undefined; chunk = left.shift()) {
     const { dealt, offset, arrived } = chunk;
-    const bytes = await found(group, dealt, memory.subarray(0, dealt.values * FLOAT32_BYTES), signal);
-    if (bytes === null) {
+    const announced = averages.get(dealt.index);
+    if (announced === undefined) throw new RangeError(`Nobody announced an average of chunk ${dealt.index}`);
+    const wanted = { announced, into: memory.subarray(0, dealt.values * FLOAT32_BYTES) };
+    const bytes = await lookFor(() => possibleAverage(request, dealt, wanted, signal), request.pauseMillis, signal);
+    if (bytes === "impossible") {
       left.length = 0;
       return;
     }
@@ -253,40 +218,35 @@ async function writeChunks(group: GroupWriting, left: MissingChunk[], signal: Ab
   }
 }
 
-/** A chunk's average, looked for until it is there; null as soon as any is none. */
-async function found(
-  { request, averages }: GroupWriting,
-  chunk: DealtChunk,
-  into: Uint8Array,
+/** What is found, looked for again and again until it is there; rejects when the signal ends that. */
+async function lookFor<Found>(
+  look: () => Promise<Found | null>,
+  pauseMillis: number,
   signal: AbortSignal,
-): Promise<Uint8Array | null> {
-  const announced = averages.get(chunk.index);
-  if (announced === undefined) throw new RangeError(`Nobody announced an average of chunk ${chunk.index}`);
+): Promise<Found> {
   for (;;) {
-    const bytes = await possibleAverage(request, chunk, { announced, into }, signal);
-    if (bytes !== null) return bytes;
-    if (request.impossible.length > 0) return null;
-    await sleep(request.pauseMillis, undefined, { signal });
+    const found = await look();
+    if (found !== null) return found;
+    await sleep(pauseMillis, undefined, { signal });
   }
 }
 
-/** An average that can be its contributors'; null when it is nowhere to be had, or is none. */
+/** An average that can be its contributors'; null when it is nowhere to be had, `impossible` as soon as any is none. */
 async function possibleAverage(
   request: Gathering,
   chunk: DealtChunk,
   { announced, into }: { readonly announced: AnnouncedAverage; readonly into: Uint8Array },
   signal: AbortSignal,
-): Promise<Uint8Array | null> {
-  const { self, contributions, impossible } = request;
+): Promise<Uint8Array | "impossible" | null> {
+  const { contributions, impossible } = request;
   const bytes = await averageOf(request, chunk, { sha256: announced.sha256, into }, signal);
-  if (bytes === null || chunk.reducer === self) return bytes;
-  const isImpossible = await isImpossibleAverage(contributions, { chunk, announced, bytes }, signal);
+  const isImpossible = bytes && (await isImpossibleAverage(contributions, { chunk, announced, bytes }, signal));
   if (isImpossible === false) return bytes;
-  if (isImpossible === true) {
+  if (bytes !== null && isImpossible === true) {
     await offerImpossible(request, { chunk, announced, bytes });
     impossible.push({ reducer: chunk.reducer, chunk: chunk.index });
   }
-  return null;
+  return impossible.length > 0 ? "impossible" : null;
 }
 
 async function averageOf(

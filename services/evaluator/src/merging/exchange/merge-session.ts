@@ -274,7 +274,6 @@ export class MergeSession {
       due,
     );
     logger.debug("Gathered the averages", { cycle, result: gathered.kind, ms: Math.round(millis.gathering) });
-    if (gathered.kind === "missing") return;
     this.#averages = gathered.averages;
     this.#prepared = prepared ?? this.#prepared;
     if (prepared !== null) logger.debug("Made the version", { cycle, ms: Math.round(millis.preparing) });
