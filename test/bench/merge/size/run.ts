@@ -15,8 +15,8 @@ export interface MergeSizeResult {
   /** Measured, after a first one. */
   readonly rounds: number;
   /**
-   * In no median: what runs first pays for what nobody has used before (on a virtual machine 2 s for each GiB of
-   * memory), and after its start a validator hashes the base's momentum.
+   * In no median: what runs first pays for memory that nobody has used before, and after its start a validator hashes
+   * the base's momentum.
    */
   readonly first: { readonly mergeSeconds: number; readonly copySeconds: number };
   readonly merge: {
