@@ -42,6 +42,8 @@ export class MemoryMergeNetwork {
 export class MemoryMergeTransport implements MergeTransport {
   /** Bytes of chunks that came from others. */
   fetchedBytes = 0;
+  /** How often a member was asked for what it did not offer. */
+  askedInVain = 0;
   readonly #hotkey: Hotkey;
   readonly #network: MemoryMergeNetwork;
   readonly #manners: MergeManners;
@@ -95,6 +97,7 @@ export class MemoryMergeTransport implements MergeTransport {
     signal: AbortSignal,
   ): Promise<FetchedChunk> {
     const peer = this.#network.member(hotkey);
+    if (peer?.#offered.get(cycle)?.has(sha256) === false) this.askedInVain += 1;
     const bytes = peer === undefined ? null : await peer.#serve(this.#hotkey, cycle, sha256, signal);
     if (bytes === null || signal.aborted) return { kind: "failed", reason: "unreachable" };
     this.fetchedBytes += bytes.length;

@@ -109,7 +109,7 @@ async function fetchTable(
   signal: AbortSignal,
 ): Promise<ChunkTable | null> {
   if (sha256 === null) return null;
-  const bytes = await fetchFromAny(request, [], { sha256, bytes: { atMost: MOST_TABLE_BYTES } }, signal);
+  const bytes = await fetchFromAny(request, reducer, { sha256, bytes: { atMost: MOST_TABLE_BYTES } }, signal);
   if (bytes === null) return null;
   const path = join(request.folder, `averages-of-${reducer}.json`);
   await writeFileAtomic(path, bytes);
@@ -257,18 +257,18 @@ async function averageOf(
 ): Promise<Uint8Array | null> {
   const wanted = { sha256, bytes: { exactly: into.length }, into };
   return (
-    (await fetchFromAny(request, [chunk.reducer], wanted, signal)) ?? (await madeAgain(request, chunk, sha256, signal))
+    (await fetchFromAny(request, chunk.reducer, wanted, signal)) ?? (await madeAgain(request, chunk, sha256, signal))
   );
 }
 
-/** From whoever has it, these first; who fails is asked last from then on. */
+/** From its reducer, else from whoever else has it; a reducer that fails is asked last from then on. */
 async function fetchFromAny(
   { peers, results, cycle, transport, patienceMillis, unhelpful }: Gathering,
-  first: readonly Hotkey[],
+  reducer: Hotkey,
   wanted: WantedChunk,
   signal: AbortSignal,
 ): Promise<Uint8Array | null> {
-  const hotkeys = [...new Set([...first, ...results.keys()])];
+  const hotkeys = [...new Set([reducer, ...results.keys()])];
   const inTurn = [...hotkeys.filter((each) => !unhelpful.has(each)), ...hotkeys.filter((each) => unhelpful.has(each))];
   for (const hotkey of inTurn) {
     const peer = peers.get(hotkey);
@@ -276,7 +276,7 @@ async function fetchFromAny(
     const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMillis)]);
     const fetched = await transport.fetch(peer, cycle, wanted, patience);
     if (fetched.kind === "fetched") return fetched.bytes;
-    if (first.includes(hotkey)) unhelpful.add(hotkey);
+    if (hotkey === reducer) unhelpful.add(hotkey);
   }
   return null;
 }
