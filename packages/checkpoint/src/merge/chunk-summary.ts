@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
-import { addSquares } from "@assay/core/merging/exchange/average";
 import { CHUNK_VALUES } from "@assay/core/merging/exchange/shards";
+import { SquareSum } from "@assay/core/merging/exchange/square-sum";
 import type { ChunkTable } from "@assay/core/merging/exchange/statement";
 
 /** Chunks of float32 values with their digests and sums of squares, in order. */
@@ -14,7 +14,7 @@ export interface ValueChunks extends ChunkTable {
 export class ChunkSummary {
   readonly #chunks: { readonly sha256: string; readonly squares: number }[] = [];
   #hash: Hash = createHash("sha256");
-  #squares = 0;
+  #squares = new SquareSum();
   #inChunk = 0;
   #values = 0;
 
@@ -23,7 +23,7 @@ export class ChunkSummary {
     for (let begin = 0; begin < values.length; ) {
       const piece = values.subarray(begin, begin + CHUNK_VALUES - this.#inChunk);
       this.#hash.update(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength));
-      this.#squares = addSquares(this.#squares, piece);
+      this.#squares.add(piece);
       this.#inChunk += piece.length;
       begin += piece.length;
       if (this.#inChunk === CHUNK_VALUES) this.#close();
@@ -38,9 +38,9 @@ export class ChunkSummary {
   }
 
   #close(): void {
-    this.#chunks.push({ sha256: this.#hash.digest("hex"), squares: this.#squares });
+    this.#chunks.push({ sha256: this.#hash.digest("hex"), squares: this.#squares.total });
     this.#hash = createHash("sha256");
-    this.#squares = 0;
+    this.#squares = new SquareSum();
     this.#inChunk = 0;
   }
 }

@@ -87,8 +87,8 @@ async function writeTensors(writing: Writing, signal: AbortSignal | undefined): 
     for (const block of groupBlocks(request.base, request.layout)) {
       signal?.throwIfAborted();
       const stepped = await stepBlock(request, block, { gradient, momentumOf, memory }, signal);
-      await group.write(block.name, stepped.weights);
-      await momentum.write(block.name, stepped.momentum);
+      // Side by side: while one is written, the other is hashed.
+      await Promise.all([group.write(block.name, stepped.weights), momentum.write(block.name, stepped.momentum)]);
     }
     if ((await gradient.fill(new Uint8Array(1), signal)) > 0) throw gradientDiffers(request.gradient);
     return { group: await group.finish(), momentum: await momentum.finish() };
@@ -136,10 +136,13 @@ async function stepBlock(
   const length = elementCount(place.shape);
   const gradient = memory.gradient.of(length);
   const bytes = new Uint8Array(gradient.buffer, gradient.byteOffset, gradient.byteLength);
-  if ((await reader.fill(bytes, signal)) < bytes.length) throw gradientDiffers(pieces);
-  const weights = await readPlace(name, place, memory.weights.of(length));
   const momentum = memory.momentum.of(length);
-  if (momentumOf !== null) await readPlace(name, momentumOf(name, row), momentum);
+  const [weights, filled] = await Promise.all([
+    readPlace(name, place, memory.weights.of(length)),
+    reader.fill(bytes, signal),
+    momentumOf && readPlace(name, momentumOf(name, row), momentum),
+  ]);
+  if (filled < bytes.length) throw gradientDiffers(pieces);
   const before = { theta: weights, pseudoGradient: gradient, momentum: momentumOf && momentum };
   const stepped = outerStep({ ...before, learningRate, momentumFactor }, { theta: weights, momentum });
   const narrowed = narrow(dtype, stepped.theta);

@@ -97,7 +97,7 @@ export class MemoryMergeTransport implements MergeTransport {
     signal: AbortSignal,
   ): Promise<FetchedChunk> {
     const peer = this.#network.member(hotkey);
-    if (peer?.#offered.get(cycle)?.has(sha256) === false) this.askedInVain += 1;
+    if (peer !== undefined && !peer.#offered.get(cycle)?.has(sha256)) this.askedInVain += 1;
     const bytes = peer === undefined ? null : await peer.#serve(this.#hotkey, cycle, sha256, signal);
     if (bytes === null || signal.aborted) return { kind: "failed", reason: "unreachable" };
     this.fetchedBytes += bytes.length;

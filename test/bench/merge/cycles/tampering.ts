@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isSystemError, writeFileAtomic } from "@assay/checkpoint/atomic-write";
 import { CheckpointLayout } from "@assay/checkpoint/layout";
-import { sumOfSquares } from "@assay/core/merging/exchange/average";
 import { type OwnGradients, ownGradientsSchema } from "@assay/core/merging/exchange/exchange-files";
 import { CHUNK_VALUES } from "@assay/core/merging/exchange/shards";
+import { sumOfSquares } from "@assay/core/merging/exchange/square-sum";
 
 /** Makes a liar of an honest validator: changes what it is about to offer, in its files. */
 export type Tamper = (offer: Offer) => Promise<void>;

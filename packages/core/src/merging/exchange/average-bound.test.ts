@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { averageChunk, sumOfSquares } from "./average.ts";
+import { averageChunk } from "./average.ts";
 import { isBeyondMean } from "./average-bound.ts";
+import { sumOfSquares } from "./square-sum.ts";
 
 const ULP = 2 ** -23;
 const RUNS = 500;

@@ -29,20 +29,6 @@ export function averageChunk(
   return average;
 }
 
-/** Sum of the squares in float64, in order; not finite as soon as a value is not. */
-export function sumOfSquares(values: Float32Array): number {
-  return addSquares(0, values);
-}
-
-/** A sum of squares, and those of the values that come next: as if all were added up at once. */
-export function addSquares(sum: number, values: Float32Array): number {
-  let total = sum;
-  const { length } = values;
-  // Not `for … of`: an iterator takes ten times as long. Nor to `values.length`: see `freeMemory`.
-  for (let i = 0; i < length; i += 1) total += (values[i] as number) * (values[i] as number);
-  return total;
-}
-
 function addWeighted(sums: Float64Array, values: Float32Array, share: number, begin: number, end: number): void {
   for (let i = begin; i < end; i += 1) sums[i - begin] = (sums[i - begin] as number) + share * (values[i] as number);
 }

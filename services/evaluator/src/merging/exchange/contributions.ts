@@ -1,5 +1,5 @@
 import { withFile } from "@assay/checkpoint/atomic-write";
-import { averageChunk, sumOfSquares } from "@assay/core/merging/exchange/average";
+import { averageChunk } from "@assay/core/merging/exchange/average";
 import type {
   FetchedChunk,
   MergePeer,
@@ -8,6 +8,7 @@ import type {
 } from "@assay/core/merging/exchange/merge-transport";
 import { parseStranger } from "@assay/core/merging/exchange/parse-stranger";
 import { CHUNK_VALUES, type DealtChunk } from "@assay/core/merging/exchange/shards";
+import { sumOfSquares } from "@assay/core/merging/exchange/square-sum";
 import {
   type Announcement,
   type ChunkTable,

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sumOfSquares } from "@assay/core/merging/exchange/average";
+import { sumOfSquares } from "@assay/core/merging/exchange/square-sum";
 import type { Announcement } from "@assay/core/merging/exchange/statement";
 import { MemoryMergeNetwork, type MergeManners } from "@assay/testing/fake/memory-merge-transport";
 import { expect, onTestFinished, test } from "vitest";

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "@assay/checkpoint/atomic-write";
-import { sumOfSquares } from "@assay/core/merging/exchange/average";
 import { type AveragedPart, isBeyondMean } from "@assay/core/merging/exchange/average-bound";
 import type { MergeTransport } from "@assay/core/merging/exchange/merge-transport";
 import type { DealtChunk } from "@assay/core/merging/exchange/shards";
+import { sumOfSquares } from "@assay/core/merging/exchange/square-sum";
 import type { ChunkTable } from "@assay/core/merging/exchange/statement";
 import { type Contributions, float32Of } from "./contributions.ts";
 

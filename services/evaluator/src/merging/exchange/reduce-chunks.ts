@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { type FileHandle, readFile, rename, rm } from "node:fs/promises";
 import { isSystemError, temporaryPath, withFile } from "@assay/checkpoint/atomic-write";
 import { CHUNK_BYTES } from "@assay/core/chunk-list";
-import { sumOfSquares } from "@assay/core/merging/exchange/average";
 import type { Attempt } from "@assay/core/merging/exchange/exchange";
 import type { OfferedChunk } from "@assay/core/merging/exchange/merge-transport";
 import { parseStranger } from "@assay/core/merging/exchange/parse-stranger";
 import type { DealtChunk } from "@assay/core/merging/exchange/shards";
+import { sumOfSquares } from "@assay/core/merging/exchange/square-sum";
 import {
   type ChunkTable,
   chunkTableSchema,
