@@ -1,8 +1,8 @@
-import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import type { MergePhases } from "./member.ts";
 import { processorSeconds } from "./processor-time.ts";
 import type { MemoryWatch } from "./resident-memory.ts";
+import { settle } from "./settle.ts";
 import { ask, type Validator } from "./validators.ts";
 
 /** One cycle's merge, and what it is compared with. */
@@ -37,6 +37,8 @@ export interface RoundRequest {
   readonly timeoutMillis: number;
   /** Whether the copies come before the merge. */
   readonly copiesFirst: boolean;
+  /** For {@link settle}. */
+  readonly filler: string;
 }
 
 /** One cycle: own gradients, then the merge and the copies in turns. */
@@ -58,10 +60,16 @@ type MeasuredMerge = Pick<
   "mergeSeconds" | "mergeProcessorSeconds" | "mergePeaks" | "bytesPerMember" | "phases"
 >;
 
-async function measureMerge({ validators, memory, cycle, timeoutMillis }: RoundRequest): Promise<MeasuredMerge> {
-  settleDisk();
-  memory.begin();
+async function measureMerge({
+  validators,
+  memory,
+  cycle,
+  timeoutMillis,
+  filler,
+}: RoundRequest): Promise<MeasuredMerge> {
   const pids = validators.flatMap(({ evaluator, server }) => [evaluator.pid ?? 0, server.pid]);
+  await settle(pids, filler);
+  memory.begin();
   const workedBefore = processorSeconds(pids);
   const startedAt = Date.now();
   const started = performance.now();
@@ -85,8 +93,12 @@ async function measureCopies(request: RoundRequest): Promise<Pick<MeasuredRound,
 }
 
 /** From every validator to every other what the merge takes from it: its part of our share, and its share's averages. */
-async function measureCopy({ validators, groupBytes, cycle }: RoundRequest, withHash: boolean): Promise<CopyTime> {
-  settleDisk();
+async function measureCopy(
+  { validators, groupBytes, cycle, filler }: RoundRequest,
+  withHash: boolean,
+): Promise<CopyTime> {
+  const others = validators.flatMap(({ evaluator, server }) => [evaluator.pid ?? 0, server.pid]);
+  await settle(others, filler);
   const bytes = Math.round((2 * groupBytes) / validators.length);
   const sources = await fromAll(validators, ({ source, layout }) =>
     ask(source, { path: join(layout.exchangeFolder(cycle), "own", "group-0.f32") }),
@@ -112,11 +124,6 @@ async function fromAll<Reply>(
   run: (validator: Validator, index: number) => Promise<Reply>,
 ): Promise<readonly Reply[]> {
   return await Promise.all(validators.map(run));
-}
-
-/** Nobody pays for what another one wrote before. */
-function settleDisk(): void {
-  spawnSync("sync");
 }
 
 function slowest(phases: readonly MergePhases[]): MergePhases {

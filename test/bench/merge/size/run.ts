@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { median } from "../../server/figures.ts";
 import { memoryOf } from "../../server/watch.ts";
@@ -76,10 +77,11 @@ export async function runMergeSize(
   const idle = pids.map(memoryOf);
   const memory = new MemoryWatch(pids);
   stack.defer(() => memory.stop());
+  const filler = join(directory, "filler");
   const rounds: MeasuredRound[] = [];
   for (let round = 0; round <= options.rounds; round += 1) {
     const { timeoutMillis } = options;
-    const turn = { cycle: FIRST_CYCLE + round, timeoutMillis, copiesFirst: round % 2 === 1 };
+    const turn = { cycle: FIRST_CYCLE + round, timeoutMillis, copiesFirst: round % 2 === 1, filler };
     const result = await measureRound({ validators, groupBytes, memory, ...turn });
     write(`${round === 0 ? "First, not measured" : `Round ${round}`}: ${describe(result, idle)}`);
     rounds.push(result);
