@@ -16,7 +16,14 @@ import { createEvaluatorMetrics } from "../../services/evaluator/src/metrics.ts"
 import { ModelUpload } from "../../services/evaluator/src/object-store/model-upload.ts";
 import { distributeView } from "../../services/model-server/test/chain-views.ts";
 import { ALICE } from "../../services/model-server/test/miners.ts";
-import { bytesOf, groupFile, ServerFixture, sha256Of, TOKEN } from "../../services/model-server/test/server-fixture.ts";
+import {
+  bytesOf,
+  groupFile,
+  publishVersion,
+  ServerFixture,
+  sha256Of,
+  TOKEN,
+} from "../../services/model-server/test/server-fixture.ts";
 import { engineProblem } from "./docker.ts";
 import { type ObjectStoreServer, startObjectStore } from "./object-store-server.ts";
 
@@ -62,7 +69,9 @@ describe.skipIf(problem !== null)("Ceph's S3 gateway on RADOS", () => {
     const last = await uploadVersion(2, { reader, store, storeName }, NEVER);
     const { full } = await reader.manifest(0);
     expect(last.removed).toBe(2);
-    expect(await store.bytes(full.sha256, NEVER)).toBeNull();
+    expect(await store.bytes(full.sha256 ?? "", NEVER)).toBeNull();
+    await publishVersion(model, 3, [LARGE[1], LARGE[1]], false);
+    expect((await uploadVersion(3, { reader, store, storeName }, NEVER)).kind).toBe("partly");
     const kept = await readUploadedFiles(model.layout.uploadedFiles);
     for (const { sha256, bytes } of kept?.files ?? []) expect(await store.bytes(sha256, NEVER)).toBe(bytes);
   });

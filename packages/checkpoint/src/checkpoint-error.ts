@@ -18,7 +18,7 @@ export const CheckpointErrorCode = {
   ModelConflict: "CHECKPOINT_MODEL_CONFLICT",
   /** A file of the model that the store was started from, and reads in place, is gone or holds other bytes. */
   ModelChanged: "CHECKPOINT_MODEL_CHANGED",
-  /** The checkpoint directory was written by a release whose versions held copies of the model; start an empty one. */
+  /** The checkpoint directory was written by an earlier release, which named versions otherwise; start an empty one. */
   StoreOutdated: "CHECKPOINT_STORE_OUTDATED",
   /** The expert assignment contradicts itself or the model. */
   AssignmentInvalid: "CHECKPOINT_ASSIGNMENT_INVALID",

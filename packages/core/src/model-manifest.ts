@@ -2,11 +2,25 @@ import { z } from "zod";
 import type { BlockNumber, ExpertGroup, ModelVersion, Sha256Hex } from "./units.ts";
 
 /** One file of a version. */
-export interface ModelFile {
+export interface ModelFile extends NamedBytes {
+  readonly sha256: Sha256Hex;
+}
+
+/** The file of all tensors. Its digest names nothing, so a version is there before the whole model has been hashed. */
+export interface FullFile extends NamedBytes {
+  /** Null until it is known. */
+  readonly sha256: Sha256Hex | null;
+}
+
+interface NamedBytes {
   /** Name under which it is served. */
   readonly name: string;
   readonly bytes: number;
-  readonly sha256: Sha256Hex;
+}
+
+/** The file of all tensors, if its digest is known. */
+export function knownFull({ sha256, ...full }: FullFile): ModelFile | null {
+  return sha256 === null ? null : { ...full, sha256 };
 }
 
 /**
@@ -17,7 +31,7 @@ export interface ModelFile {
  * are a header and ranges of the imported model's files and of the groups' files that merges wrote.
  */
 export interface ModelManifest {
-  readonly schema: 2;
+  readonly schema: 3;
   readonly version: ModelVersion;
   /** Version this one was merged from; null for the one that was imported, and for one that others made. */
   readonly parent: ModelVersion | null;
@@ -27,8 +41,8 @@ export interface ModelManifest {
   readonly model: Sha256Hex;
   readonly shared: ModelFile;
   readonly groups: readonly GroupFile[];
-  readonly full: ModelFile;
-  /** SHA-256 over the digests of `shared`, groups and `full` in order, one per line: names the version's content. */
+  readonly full: FullFile;
+  /** SHA-256 over the digests of `shared` and the groups in order, one per line: names the version's content. */
   readonly digest: Sha256Hex;
 }
 
@@ -47,7 +61,7 @@ const modelFile = z.strictObject({
 
 /** Reads {@link ModelManifest} and refuses anything else, unknown keys too. */
 export const modelManifestSchema: z.ZodType<ModelManifest> = z.strictObject({
-  schema: z.literal(2),
+  schema: z.literal(3),
   version: z.int().nonnegative(),
   parent: z.int().nonnegative().nullable(),
   cycle: z.int().nonnegative().nullable(),
@@ -55,6 +69,6 @@ export const modelManifestSchema: z.ZodType<ModelManifest> = z.strictObject({
   model: z.string(),
   shared: modelFile,
   groups: z.array(modelFile.extend({ group: z.int().nonnegative(), storage: z.enum(["model", "object"]) })),
-  full: modelFile,
+  full: modelFile.extend({ sha256: z.string().nullable() }),
   digest: z.string(),
 });

@@ -23,7 +23,7 @@ const chainView = {
   roster: [{ uid: 3, hotkey: "5M", role: "miner", group: null, committedHash: null }],
 };
 const manifest = {
-  schema: 2,
+  schema: 3,
   version: 0,
   parent: null,
   cycle: null,

@@ -83,7 +83,6 @@ async function chunkedFiles(reader: CheckpointReader): Promise<readonly FileWith
       expert_group: group,
       content: parts.groups.get(group) as ComposedFile,
     })),
-    { ...manifest.full, expert_group: null, content: parts.full },
   ];
   return await Promise.all(
     places.map(async ({ name, bytes, sha256, expert_group, content }) => {

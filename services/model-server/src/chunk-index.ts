@@ -10,11 +10,13 @@ import { hashChunks, type KnownChunks, knownChunks, type VersionChunks } from ".
  * The chunks of the version that is served, hashed once and by one run however many ask.
  *
  * They are kept in memory: this process may not write beside a version, and what it would write could be computed from
- * what is there. A new version hashes only the files that the one before did not have.
+ * what is there. A new version hashes only the files that the one before did not have. So does the same version when
+ * the digest of its whole has become known; until that is hashed too, the list without it is given.
  */
 export class ChunkIndex {
   readonly #logger: Logger;
   #current: Hashing | null = null;
+  #hashed: VersionChunks | null = null;
   #known: KnownChunks = new Map();
 
   constructor({ logger }: { readonly logger: Logger }) {
@@ -35,11 +37,16 @@ export class ChunkIndex {
 
   /** The chunks of a version; after a moment without them, when to come again. */
   async chunks(version: HashedVersion): Promise<VersionChunks | Refusal> {
+    const preparing = this.prepare(version);
+    if (this.#hashed?.list.model_digest === version.manifest.digest) {
+      return this.#hashed;
+    }
     const waiting = new AbortController();
     try {
       const pause = setTimeout(PATIENCE_MILLIS, PENDING, { signal: waiting.signal });
-      const result = await Promise.race([this.prepare(version), pause]);
-      if (result === PENDING) {
+      const result = await Promise.race([preparing, pause]);
+      const isSuperseded = result === null && this.#current !== null && this.#current.version !== version;
+      if (result === PENDING || isSuperseded) {
         return refuseUntil(503, "chunks_pending", "The chunks of this version are still being hashed", AGAIN_SECONDS);
       }
       return result ?? new Refusal(503, "model_unavailable", "The model cannot be read", { "Retry-After": "12" });
@@ -54,6 +61,7 @@ export class ChunkIndex {
     try {
       const chunks = await hashChunks(manifest, parts, this.#known, signal);
       this.#known = knownChunks(chunks);
+      this.#hashed = chunks;
       const count = chunks.list.files.reduce((sum, file) => sum + file.chunks.length, 0);
       const time = displaySeconds(performance.now() - startedAt);
       this.#logger.info("Model hashed in chunks", { version: manifest.version, chunks: count, time });

@@ -110,6 +110,11 @@ export const REFUSALS = {
     meaning: "The chunks of the version are still being hashed.",
     headers: ["Retry-After"],
   },
+  full_pending: {
+    statuses: [503],
+    meaning: "The file of all tensors of the version is still being hashed.",
+    headers: ["Retry-After"],
+  },
   inbox_full: {
     statuses: [507],
     meaning: "The inbox's volume has no room for the bytes; a URL can be submitted instead.",

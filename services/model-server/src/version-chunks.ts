@@ -3,7 +3,7 @@ import { chunkDigests } from "@assay/checkpoint/store/chunk-digests";
 import { ComposedFile } from "@assay/checkpoint/store/composed-file";
 import type { VersionParts } from "@assay/checkpoint/store/version-parts";
 import { CHUNK_BYTES, type ChunkedFile, type ChunkList, merkleRoot } from "@assay/core/chunk-list";
-import type { ModelFile, ModelManifest } from "@assay/core/model-manifest";
+import { knownFull, type ModelFile, type ModelManifest } from "@assay/core/model-manifest";
 import type { ExpertGroup, Sha256Hex } from "@assay/core/units";
 
 /** Which file of a version a chunk belongs to; its own bytes. */
@@ -24,9 +24,13 @@ export interface VersionChunks {
 }
 
 /** The digests of files' chunks by the files' own digests: what a merge left alone is not hashed again. */
-export type KnownChunks = ReadonlyMap<Sha256Hex, readonly Sha256Hex[]>;
+export type KnownChunks = Map<Sha256Hex, readonly Sha256Hex[]>;
 
-/** Hashes every file of a version, chunk by chunk, but those that are known already. */
+/**
+ * Hashes every file of a version whose own digest is known, chunk by chunk, but those whose chunks are known already.
+ *
+ * @param known gets each file that was hashed, also when the signal ends the rest.
+ */
 export async function hashChunks(
   manifest: ModelManifest,
   parts: VersionParts,
@@ -35,8 +39,9 @@ export async function hashChunks(
 ): Promise<VersionChunks> {
   const files: (ChunkedFile & { readonly place: ChunkPlace })[] = [];
   for (const { entry, ...place } of placesOf(manifest, parts)) {
-    const chunks = known.get(entry.sha256) ?? (await chunkDigests(place.content, CHUNK_BYTES, signal));
     const { name, bytes, sha256 } = entry;
+    const chunks = known.get(sha256) ?? (await chunkDigests(place.content, CHUNK_BYTES, signal));
+    known.set(sha256, chunks);
     files.push({ name, expert_group: place.group, bytes, sha256, chunks, place });
   }
   const list: ChunkList = {
@@ -64,11 +69,10 @@ function placesOf(manifest: ModelManifest, parts: VersionParts): readonly PlaceO
     const content = parts.groups.get(entry.group);
     return content === undefined ? [] : [{ part: "group", group: entry.group, content, entry }];
   });
-  return [
-    { part: "shared", group: null, content: parts.shared, entry: manifest.shared },
-    ...groups,
-    { part: "full", group: null, content: parts.full, entry: manifest.full },
-  ];
+  const shared = { part: "shared", group: null, content: parts.shared, entry: manifest.shared } as const;
+  const entry = knownFull(manifest.full);
+  if (entry === null) return [shared, ...groups];
+  return [shared, ...groups, { part: "full", group: null, content: parts.full, entry }];
 }
 
 function finder(files: readonly (ChunkedFile & { readonly place: ChunkPlace })[]): VersionChunks["find"] {

@@ -8,7 +8,17 @@ import { type PrivateRedis, startPrivateRedis } from "@assay/testing/redis/priva
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { distributeView, submissionView } from "./chain-views.ts";
 import { ALICE, BOB, STRANGER, signedHeaders, VERA } from "./miners.ts";
-import { bytesOf, fullFile, groupFile, refusalIn, ServerFixture, sha256Of, TOKEN } from "./server-fixture.ts";
+import {
+  bytesOf,
+  describeFull,
+  fullFile,
+  groupFile,
+  publishVersion,
+  refusalIn,
+  ServerFixture,
+  sha256Of,
+  TOKEN,
+} from "./server-fixture.ts";
 
 const MIB = 1 << 20;
 const NEVER = new AbortController().signal;
@@ -100,6 +110,22 @@ describe("GET /model/manifest", () => {
     expect(same("group-0.safetensors")).toEqual([true, true, false]);
     expect(same("group-1.safetensors")).toEqual([true, true, true]);
     expect(same("model.safetensors")).toEqual([true, true, false, true, true]);
+  });
+
+  test("lists a version's parts first, and the whole when it has been hashed", async () => {
+    await using server = await serving();
+    const merged = [bytesOf("group 0, merged", VALUES[0].length), VALUES[1]] as const;
+    await publishVersion(server, 1, merged, false);
+
+    const parts = await listOf(server);
+    await describeFull(server, 1);
+
+    const names = parts.files.map(({ name }) => name);
+    expect(names).toEqual(["shared.safetensors", "group-0.safetensors", "group-1.safetensors"]);
+    await expect.poll(async () => (await listOf(server)).files.length).toBe(4);
+    const whole = await listOf(server);
+    expect(whole.files.slice(0, 3)).toEqual(parts.files);
+    expect(fileOf(whole, "model.safetensors").chunks).toEqual(digestsOf(await fullFile(merged)));
   });
 
   test("many who ask at once share one hashing", async () => {

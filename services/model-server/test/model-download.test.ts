@@ -9,8 +9,10 @@ import { distributeView, submissionView } from "./chain-views.ts";
 import { ALICE, BOB, STRANGER, signedHeaders, VERA } from "./miners.ts";
 import {
   bytesOf,
+  describeFull,
   fullFile,
   groupFile,
+  publishVersion,
   refusalIn,
   ServerFixture,
   sha256Of,
@@ -340,6 +342,29 @@ describe("GET /model/full", () => {
     expect(response.status).toBe(200);
     expect(new Uint8Array(await response.arrayBuffer())).toEqual(FULL);
     expect(response.headers.get("etag")).toBe(`"${sha256Of(FULL)}"`);
+  });
+
+  test("waits for its digest, as `context` does, while the version's parts are served", async () => {
+    await using server = await serving(["--allow_context=true"]);
+    const merged: readonly [Uint8Array, Uint8Array] = [bytesOf("group 0, merged", 3_808), VALUES[1]];
+    await publishVersion(server, 1, merged, false);
+    const ask = () =>
+      Promise.all([
+        server.fetch("/model/full", { headers: signedHeaders(VERA) }),
+        server.fetch("/model/partial?part=context", { headers: alice }),
+      ]);
+
+    for (const response of await ask()) {
+      expect(response.headers.get("retry-after")).toBe("5");
+      expect(await refusalIn(response)).toEqual({ status: 503, error: "full_pending" });
+    }
+    const part = await server.fetch("/model/partial", { headers: alice });
+    expect(new Uint8Array(await part.arrayBuffer())).toEqual(await groupFile(0, merged[0]));
+
+    await describeFull(server, 1);
+    for (const response of await ask()) {
+      expect(new Uint8Array(await response.arrayBuffer())).toEqual(await fullFile(merged));
+    }
   });
 
   test("is served in every phase, and in ranges with a new signature each", async () => {

@@ -145,11 +145,16 @@ function baseModel({ root }: CheckpointLayout): string {
   return join(root, "base-model");
 }
 
-/** Publishes a version whose two groups hold these values, through the evaluator's own store. */
+/**
+ * Publishes a version whose two groups hold these values, through the evaluator's own store.
+ *
+ * @param isHashed whether the digest of its whole is known too
+ */
 export async function publishVersion(
   { layout, logger }: { readonly layout: CheckpointLayout; readonly logger: Logger },
   version: number,
   groups: readonly [Uint8Array, Uint8Array],
+  isHashed = true,
 ): Promise<ModelManifest> {
   const store = new CheckpointStore({ logger }, { root: layout.root, keepVersions: 9 });
   await store.start();
@@ -166,7 +171,18 @@ export async function publishVersion(
     groupFiles.set(group, join(layout.root, `published-${version}-${group}`));
     await writeFile(groupFiles.get(group) ?? "", await groupFile(group, values));
   }
-  return await store.publish({ version, parent: version - 1, cycle: null, block: null, groupFiles });
+  const manifest = await store.publish({ version, parent: version - 1, cycle: null, block: null, groupFiles });
+  return isHashed ? await describeFull({ layout, logger }, version) : manifest;
+}
+
+/** What the evaluator does beside its duties once a version is current. */
+export async function describeFull(
+  { layout, logger }: { readonly layout: CheckpointLayout; readonly logger: Logger },
+  version: number,
+): Promise<ModelManifest> {
+  const store = new CheckpointStore({ logger }, { root: layout.root, keepVersions: 9 });
+  await store.describeFull(version);
+  return await store.manifest(version);
 }
 
 const SHARED_TENSOR = byteTensor("model.norm.weight", bytesOf("shared", 500));

@@ -1,6 +1,8 @@
+import type { ModelManifest } from "@assay/core/model-manifest";
 import type { ModelVersion, Sha256Hex } from "@assay/core/units";
 import type { CheckpointReader } from "../store/checkpoint-reader.ts";
 import type { ComposedFile } from "../store/composed-file.ts";
+import type { VersionParts } from "../store/version-parts.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { uploadFile } from "./upload-file.ts";
 import { readUploadedFiles, type UploadedFiles, writeUploadedFiles } from "./uploaded-files.ts";
@@ -14,9 +16,12 @@ export interface UploadVersionTools {
   readonly sent?: (bytes: number) => void;
 }
 
-/** What was done for one version. `superseded`: a newer one became current meanwhile. */
+/**
+ * What was done for one version. `partly`: its file of all tensors is still being hashed; `superseded`: a newer one became
+ * current meanwhile.
+ */
 export interface VersionUpload {
-  readonly kind: "uploaded" | "superseded";
+  readonly kind: "uploaded" | "partly" | "superseded";
   readonly files: number;
   readonly bytes: number;
   readonly removed: number;
@@ -37,7 +42,8 @@ export async function uploadVersion(
 ): Promise<VersionUpload> {
   const { reader } = tools;
   const record = await UploadRecord.open(tools);
-  const wanted = await filesOf(reader, version);
+  const { manifest, parts } = await reader.whole(version);
+  const wanted = filesOf(manifest, parts);
   await forgetPending(record, wanted, tools, signal);
   let [files, bytes] = [0, 0];
   for (const file of wanted) {
@@ -50,7 +56,7 @@ export async function uploadVersion(
     await record.add(file.sha256, file.content.bytes);
   }
   const removed = await removeOthers(record, await keptDigests(reader, version), tools, signal);
-  return { kind: "uploaded", files, bytes, removed };
+  return { kind: manifest.full.sha256 === null ? "partly" : "uploaded", files, bytes, removed };
 }
 
 interface WantedFile {
@@ -59,14 +65,14 @@ interface WantedFile {
 }
 
 /** What miners wait for comes first. */
-async function filesOf(reader: CheckpointReader, version: ModelVersion): Promise<readonly WantedFile[]> {
-  const { manifest, parts } = await reader.whole(version);
+function filesOf(manifest: ModelManifest, parts: VersionParts): readonly WantedFile[] {
   const groups = manifest.groups.flatMap(({ group, sha256 }) => {
     const content = parts.groups.get(group);
     return content === undefined ? [] : [{ sha256, content }];
   });
-  const { shared, full } = manifest;
-  return [...groups, { sha256: shared.sha256, content: parts.shared }, { sha256: full.sha256, content: parts.full }];
+  const shared = { sha256: manifest.shared.sha256, content: parts.shared };
+  const { sha256 } = manifest.full;
+  return [...groups, shared, ...(sha256 === null ? [] : [{ sha256, content: parts.full }])];
 }
 
 async function keptDigests(reader: CheckpointReader, version: ModelVersion): Promise<ReadonlySet<Sha256Hex>> {
@@ -74,7 +80,7 @@ async function keptDigests(reader: CheckpointReader, version: ModelVersion): Pro
   const kept = new Set<Sha256Hex>();
   for (const each of before === undefined ? [version] : [before, version]) {
     const { shared, groups, full } = await reader.manifest(each);
-    for (const { sha256 } of [shared, ...groups, full]) kept.add(sha256);
+    for (const { sha256 } of [shared, ...groups, full]) if (sha256 !== null) kept.add(sha256);
   }
   return kept;
 }

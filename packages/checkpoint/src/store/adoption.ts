@@ -10,7 +10,7 @@ import { momentumList } from "../merge/momentum-digest.ts";
 import type { CheckpointReader, CurrentVersion } from "./checkpoint-reader.ts";
 import { completeManifest } from "./manifest.ts";
 import { linkOrCopy } from "./objects.ts";
-import { commitVersion, copyGroupFile, describeFull, inScratch, linkedCompanions } from "./version-writer.ts";
+import { commitVersion, copyGroupFile, inScratch, linkedCompanions, unhashed } from "./version-writer.ts";
 
 /** A version that others made, to become the current one here under the number that they gave it. */
 export interface Adoption {
@@ -79,8 +79,8 @@ async function describeAdopted(
   signal: AbortSignal | undefined,
 ): Promise<ModelManifest> {
   const groups = await adoptGroupFiles(reader, adoption, scratch, signal);
-  const full = await describeFull(reader.layout, current, groups, signal);
   const { model, shared } = current;
+  const full = unhashed(current.full);
   const made = { version: adoption.version, parent: null, cycle: null, block: null };
   const manifest = completeManifest({ ...made, model, shared, groups, full });
   if (manifest.digest === adoption.digest) return manifest;

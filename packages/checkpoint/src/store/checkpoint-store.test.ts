@@ -12,6 +12,7 @@ import { float32Source, writeSafetensors } from "../safetensors/write.ts";
 import { CheckpointReader } from "./checkpoint-reader.ts";
 import { CheckpointStore } from "./checkpoint-store.ts";
 import type { ComposedFile } from "./composed-file.ts";
+import { writeFullDigest } from "./version-writer.ts";
 
 const block = { cycle: 3, block: 180 };
 
@@ -420,12 +421,44 @@ test("stacked experts are handed out group by group, those of no group with what
   await store.verify(1);
 });
 
+describe("the file of all tensors", () => {
+  test("has a digest once it was hashed, which changes nothing else, and whoever follows the current version is told", async () => {
+    const { store, folder, root } = await importedStore();
+    const published = await publishValue(store, folder, 1, 0, 7);
+    const told = await stat(join(root, "current.json"));
+    expect(published.full.sha256).toBeNull();
+    expect(await store.describeFull(1)).toBe(true);
+    const sha256 = (await sha256File(await downloaded((await store.parts(1)).full))).sha256;
+    expect(await store.manifest(1)).toEqual({ ...published, full: { ...published.full, sha256 } });
+    expect(await store.current()).toEqual({ version: 1, digest: published.digest });
+    expect((await stat(join(root, "current.json"))).ino).not.toBe(told.ino);
+    expect(await store.describeFull(1)).toBe(false);
+    await store.verify(1);
+    const same = await store.publish({ version: 2, parent: 1, ...block, groupFiles: new Map() });
+    expect([same.digest, same.full]).toEqual([published.digest, { ...published.full, sha256 }]);
+  });
+
+  test("of a version that is gone, or replaced, is not written down", async () => {
+    const { store, folder, root } = await importedStore();
+    const hashed = await store.prepare(await publicationOf(folder, 1, 0, 7));
+    await store.discard(1);
+    await writeFullDigest(store, hashed, "ab".repeat(32));
+    expect(await store.versions()).toEqual([0]);
+
+    const published = await store.publish(await publicationOf(folder, 1, 0, 8));
+    await writeFullDigest(store, hashed, "ab".repeat(32));
+    expect(await new CheckpointReader(root).manifest(1)).toEqual(published);
+  });
+});
+
 test("a checkpoint directory of an older release is refused by its code", async () => {
   const { root, store } = await importedStore();
   const outdated = { code: "CHECKPOINT_STORE_OUTDATED" };
-  await writeFile(join(root, "versions", "0", "manifest.json"), JSON.stringify({ schema: 1, version: 0 }));
-  await expect(store.manifest(0)).rejects.toMatchObject(outdated);
-  await expect(startedStore(root)).rejects.toMatchObject(outdated);
+  for (const schema of [1, 2]) {
+    await writeFile(join(root, "versions", "0", "manifest.json"), JSON.stringify({ schema, version: 0 }));
+    await expect(store.manifest(0)).rejects.toMatchObject(outdated);
+    await expect(startedStore(root)).rejects.toMatchObject(outdated);
+  }
 });
 
 test("retain keeps the newest, the current and the pinned, and frees what nobody refers to", async () => {

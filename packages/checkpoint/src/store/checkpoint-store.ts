@@ -33,12 +33,13 @@ import {
   commitVersion,
   copiedCompanions,
   copyGroupFile,
-  describeFull,
   describeParts,
   inScratch,
   linkedCompanions,
   takeGroupFile,
+  unhashed,
   versionConflict,
+  writeFullDigest,
 } from "./version-writer.ts";
 
 export interface CheckpointStoreOptions {
@@ -170,6 +171,25 @@ export class CheckpointStore extends CheckpointReader implements Startable {
     });
   }
 
+  /**
+   * Hashes the file of all tensors of a version, unless its digest is known; reads the whole model.
+   *
+   * @returns whether it was not known.
+   * @throws CheckpointError as {@link parts} does, also while it is read.
+   */
+  async describeFull(version: ModelVersion, signal?: AbortSignal): Promise<boolean> {
+    const release = this.pin(version);
+    try {
+      const { manifest, parts } = await this.whole(version);
+      if (manifest.full.sha256 !== null) return false;
+      const { sha256 } = await parts.full.digest(signal);
+      await this.#writing.run(WRITING, () => writeFullDigest(this, manifest, sha256));
+      return true;
+    } finally {
+      release();
+    }
+  }
+
   /** Removes a prepared version that never became current, and its momentum; a version that was is left alone. */
   async discard(version: ModelVersion): Promise<void> {
     await this.#writing.run(WRITING, async () => {
@@ -277,7 +297,7 @@ export class CheckpointStore extends CheckpointReader implements Startable {
     const existing = await readManifest(this.layout, version);
     if (existing !== null) return sameParts(existing, parent, groups);
     const unchanged = groups.every((file, index) => file === parent.groups[index]);
-    const full = unchanged ? parent.full : await describeFull(this.layout, parent, groups, signal);
+    const full = unchanged ? parent.full : unhashed(parent.full);
     const { model, shared } = parent;
     const parts = { version, parent: parentVersion, cycle, block, model, shared, groups, full };
     return await commitVersion(this.layout, scratch, parts, await linkedCompanions(this.layout, parent));

@@ -10,7 +10,7 @@ import { sha256File } from "../digest.ts";
 import type { CheckpointLayout } from "../layout.ts";
 import { describeGroups, type ExpertGroups, type GroupExperts } from "../model/expert-groups.ts";
 import type { ModelFolder } from "../model/model-folder.ts";
-import { refuseOldStore } from "./old-store.ts";
+import { storeOutdated } from "./old-store.ts";
 
 /** The model that the store was started from and still reads: `state/imported-model.json`. */
 export interface ImportedModel {
@@ -44,7 +44,8 @@ export interface FileStamp {
 export async function readImportedModel(layout: CheckpointLayout): Promise<ImportedModel | null> {
   const path = layout.importedModel;
   const record = await readJson(path, importedModelSchema, CheckpointErrorCode.ManifestInvalid);
-  return record === null ? null : refuseOldStore(record, path);
+  if (record?.schema === 1) throw storeOutdated(path);
+  return record;
 }
 
 /** The model that a version refers to. @throws CheckpointError `CHECKPOINT_MANIFEST_INVALID` when it is another one. */

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { readJson } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import type { CheckpointLayout } from "../layout.ts";
-import { refuseOldStore } from "./old-store.ts";
+import { storeOutdated } from "./old-store.ts";
 
 /** A version's parts without what is computed from them. */
 export type ManifestParts = Omit<ModelManifest, "schema" | "digest">;
@@ -13,18 +13,18 @@ export type ManifestParts = Omit<ModelManifest, "schema" | "digest">;
 /** Completes a manifest with the digest over its files. */
 export function completeManifest(parts: ManifestParts): ModelManifest {
   const groups = [...parts.groups].sort((left, right) => left.group - right.group);
-  return { ...parts, groups, schema: 2, digest: versionDigest(manifestFiles({ ...parts, groups })) };
+  return { ...parts, groups, schema: 3, digest: versionDigest(namingFiles({ ...parts, groups })) };
 }
 
-/** The files of a version: shared, groups in order, full. */
-function manifestFiles(manifest: Pick<ModelManifest, "shared" | "groups" | "full">): readonly ModelFile[] {
-  return [manifest.shared, ...manifest.groups, manifest.full];
+/** The files that make up a version; the full one follows from them. */
+function namingFiles({ shared, groups }: Pick<ModelManifest, "shared" | "groups">): readonly ModelFile[] {
+  return [shared, ...groups];
 }
 
 /**
  * Names a version's content: SHA-256 over its files' digests in hexadecimal, joined by line feeds.
  *
- * @param files the shared one, then the groups' in order, then the full one
+ * @param files the shared one, then the groups' in order
  */
 export function versionDigest(files: readonly Pick<ModelFile, "sha256">[]): Sha256Hex {
   return createHash("sha256")
@@ -42,11 +42,12 @@ export async function readManifest(layout: CheckpointLayout, version: ModelVersi
   const path = layout.manifest(version);
   const read = await readJson(path, anySchema, CheckpointErrorCode.ManifestInvalid);
   if (read === null) return null;
-  const manifest = refuseOldStore(read, path);
-  if (manifest.version !== version || manifest.digest !== versionDigest(manifestFiles(manifest))) {
+  if (read.schema !== 3) throw storeOutdated(path);
+  const manifest = read;
+  if (manifest.version !== version || manifest.digest !== versionDigest(namingFiles(manifest))) {
     throw new CheckpointError(CheckpointErrorCode.ManifestInvalid, "Manifest contradicts itself", { fields: { path } });
   }
   return manifest;
 }
 
-const anySchema = z.union([modelManifestSchema, z.looseObject({ schema: z.literal(1) })]);
+const anySchema = z.union([modelManifestSchema, z.looseObject({ schema: z.literal([1, 2]) })]);

@@ -1,18 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { copyFile, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { GroupFile, ModelFile, ModelManifest } from "@assay/core/model-manifest";
-import type { ExpertGroup } from "@assay/core/units";
+import type { FullFile, GroupFile, ModelManifest } from "@assay/core/model-manifest";
+import type { ExpertGroup, Sha256Hex } from "@assay/core/units";
 import { isSystemError, syncFile, syncFolder, writeJsonAtomic } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import { type FileDigest, sha256File } from "../digest.ts";
 import { type CheckpointLayout, FULL_FILE, groupFileName, MANIFEST_FILE, SHARED_FILE } from "../layout.ts";
-import { assembleSource } from "../model/model-source.ts";
-import { readVersion } from "../model/version-folder.ts";
-import { checkWeights, importedModel } from "./imported-model.ts";
+import type { CheckpointReader } from "./checkpoint-reader.ts";
 import { completeManifest, type ManifestParts, readManifest } from "./manifest.ts";
 import { adoptObject, linkOrCopy } from "./objects.ts";
-import { composeParts, type VersionParts } from "./version-parts.ts";
+import type { VersionParts } from "./version-parts.ts";
 
 /** Runs `work` with an empty folder under `tmp/` that is gone afterwards, however it ended. */
 export async function inScratch<T>(layout: CheckpointLayout, work: (folder: string) => Promise<T>): Promise<T> {
@@ -41,19 +39,28 @@ export async function describeParts(
   };
 }
 
-/** Hashes the file of all tensors of a version that has the same model as another one, and these groups. */
-export async function describeFull(
-  layout: CheckpointLayout,
-  { model, version, full: { name } }: ModelManifest,
-  groups: readonly GroupFile[],
-  signal?: AbortSignal,
-): Promise<ModelFile> {
-  const stamps = await checkWeights(await importedModel(layout, model));
-  const directory = layout.version(version);
-  const tensors = await readVersion(layout, { model, groups });
-  const source = await assembleSource({ directory, config: null, ...tensors });
-  const { full } = await composeParts(layout, source, stamps, { groups });
-  return { name, ...(await full.digest(signal)) };
+/** The file of all tensors of a version that has other tensors of the same shapes: not hashed yet. */
+export function unhashed(full: FullFile): FullFile {
+  return { ...full, sha256: null };
+}
+
+/**
+ * Writes the digest of a version's file of all tensors into its manifest, by one writer at a time. Whoever follows the
+ * current version is told.
+ *
+ * Does nothing when the version is gone, or another one has its number.
+ */
+export async function writeFullDigest(
+  reader: CheckpointReader,
+  { version, digest }: ModelManifest,
+  sha256: Sha256Hex,
+): Promise<void> {
+  const { layout } = reader;
+  const manifest = await readManifest(layout, version);
+  if (manifest?.digest !== digest) return;
+  await writeJsonAtomic(layout.manifest(version), { ...manifest, full: { ...manifest.full, sha256 } });
+  const current = await reader.current();
+  if (current?.digest === digest) await writeJsonAtomic(layout.current, current);
 }
 
 /**

@@ -72,7 +72,7 @@ export class ModelUpload implements Startable {
       const tools = { reader: store, store: objects, storeName: objectStoreName(this.#options) };
       const sent = (bytes: number) => metrics.uploadedBytes.inc(bytes);
       const { kind, ...counts } = await uploadVersion(current.version, { ...tools, sent }, this.#stopping.signal);
-      if (kind === "superseded") return true;
+      if (kind !== "uploaded") return true;
       this.#done = current.digest;
       this.#reported = null;
       metrics.uploadedVersion.set(current.version);

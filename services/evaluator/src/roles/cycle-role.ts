@@ -14,6 +14,7 @@ import { observeConnections } from "../chain-observer.ts";
 import { type EvaluatorConfig, networkFile } from "../config.ts";
 import { CycleRunner } from "../cycle/cycle-runner.ts";
 import { createDownloadProcessor } from "../downloads/download-processor.ts";
+import { FullFileHash } from "../full-file-hash.ts";
 import { HeadPulse } from "../head-pulse.ts";
 import { HttpMergeTransport } from "../merging/exchange/http-merge-transport.ts";
 import { voiceOf } from "../merging/exchange/signer-voice.ts";
@@ -66,6 +67,7 @@ export async function cycleRole(ground: Ground): Promise<Role> {
       pulse,
       ...createWorkers(ground, components),
       ...createFollowers(ground, runner),
+      new FullFileHash({ store, logger }),
       ...createUpload(ground, store),
       runner,
     ],

@@ -233,6 +233,7 @@ export const ENDPOINTS = {
       "403 group_mismatch",
       "403 part_not_offered",
       "404 unknown_group",
+      "503 full_pending",
     ],
   },
   full: {
@@ -246,7 +247,7 @@ export const ENDPOINTS = {
       ...fileReplies("The model as safetensors.", { "application/octet-stream": "bytes" }),
       ...elsewhereReply,
     },
-    refusals: [...OF_FILES, ...OF_SIGNED],
+    refusals: [...OF_FILES, ...OF_SIGNED, "503 full_pending"],
   },
   manifest: {
     method: "GET",
@@ -382,6 +383,7 @@ export const ENDPOINTS = {
       "403 group_mismatch",
       "403 part_not_offered",
       "404 unknown_group",
+      "503 full_pending",
     ],
   },
   submitCheckpoint: {

@@ -27,7 +27,7 @@ export interface Offload {
   follow(manifest: ModelManifest): Promise<void>;
 }
 
-/** Digests of the files of a version. */
+/** Digests of the files of a version, as far as they are known. */
 export function digestsOf({ shared, groups, full }: ModelManifest): readonly Sha256Hex[] {
-  return [shared, ...groups, full].map(({ sha256 }) => sha256);
+  return [shared, ...groups, full].flatMap(({ sha256 }) => sha256 ?? []);
 }

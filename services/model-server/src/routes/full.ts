@@ -6,6 +6,7 @@ import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion } from "../current-version.ts";
 import type { Offload } from "../offload/offload.ts";
 import { Refusal } from "../refusal.ts";
+import { hashedFull } from "./hashed-full.ts";
 import { modelMeta } from "./model-meta.ts";
 import { sendFile } from "./serve-file.ts";
 
@@ -34,7 +35,11 @@ export function fullEndpoint(components: FullComponents, options: SignedRequestO
       return version;
     }
     const { manifest, parts } = version;
-    const { sha256 } = manifest.full;
+    const full = hashedFull(manifest);
+    if (full instanceof Refusal) {
+      return full;
+    }
+    const { sha256 } = full;
     const meta = modelMeta(manifest, view, null, sha256);
     const contentType = "application/octet-stream";
     const file = { content: parts.full, sha256, meta, contentType };

@@ -9,6 +9,7 @@ import type { ChainViewFile } from "../chain-view-file.ts";
 import type { CurrentVersion, LoadedVersion } from "../current-version.ts";
 import type { Offload } from "../offload/offload.ts";
 import { Refusal } from "../refusal.ts";
+import { hashedFull } from "./hashed-full.ts";
 import { checkPhase, registeredCaller } from "./miner-request.ts";
 import { modelMeta } from "./model-meta.ts";
 import { type ServedFile, sendFile, sendFramed } from "./serve-file.ts";
@@ -129,7 +130,11 @@ function fileOf(wanted: WantedPart, version: LoadedVersion, view: ChainView): Se
   const content = { group: parts.groups.get(wanted.group ?? -1), shared: parts.shared, context: parts.full }[
     wanted.part
   ];
-  const entry = { group: slice, shared: manifest.shared, context: manifest.full }[wanted.part];
+  const entry =
+    wanted.part === "context" ? hashedFull(manifest) : { group: slice, shared: manifest.shared }[wanted.part];
+  if (entry instanceof Refusal) {
+    return entry;
+  }
   if (entry === undefined || content === undefined) {
     return new Refusal(404, "unknown_group", "The model has no such expert group");
   }

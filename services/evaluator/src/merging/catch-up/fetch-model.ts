@@ -65,11 +65,11 @@ export async function fetchModel(
 function groupsIn(
   { files, chunk_bytes: chunkBytes }: ChunkList,
   digest: Sha256Hex,
-  { shared, groups, full }: ModelManifest,
+  { shared, groups }: ModelManifest,
 ): ReadonlyMap<ExpertGroup, ChunkedFile> | UselessList {
   if (chunkBytes > CHUNK_BYTES) return "other_version";
   const listed = new Map(files.map((file) => [file.name, file]));
-  const found = [shared, ...groups, full].map(({ name }) => listed.get(name));
+  const found = [shared, ...groups].map(({ name }) => listed.get(name));
   if (versionDigest(found.map((file) => ({ sha256: file?.sha256 ?? "" }))) !== digest) return "other_version";
   if (listed.get(shared.name)?.sha256 !== shared.sha256) return "other_model";
   const own = groups.map(({ group, name, bytes }) => ({ group, bytes, file: listed.get(name) }));

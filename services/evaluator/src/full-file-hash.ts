@@ -1,0 +1,80 @@
+import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
+import { isAppError } from "@assay/core/app-error";
+import type { Sha256Hex } from "@assay/core/units";
+import type { Startable } from "@assay/runtime/lifecycle/startable";
+import type { Logger } from "@assay/runtime/logging/logger";
+import { type Clock, SystemClock } from "@assay/runtime/time/clock";
+import { backoffMillis } from "@assay/runtime/time/retry";
+
+export interface FullFileHashComponents {
+  readonly store: CheckpointStore;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+}
+
+const INTERVAL_MILLIS = 500;
+const RETRY_MILLIS = 10_000;
+const LONGEST_RETRY_MILLIS = 600_000;
+
+/**
+ * Hashes the whole model of whatever version is current, beside everything else: a merge does not wait for it, and model
+ * servers hand out the version's parts meanwhile.
+ *
+ * By level: looks whether the current version's digest is known, so a restart or a failure is no case of its own.
+ */
+export class FullFileHash implements Startable {
+  readonly #components: FullFileHashComponents;
+  readonly #clock: Clock;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #done: Sha256Hex | null = null;
+  #reported: string | null = null;
+
+  constructor(components: FullFileHashComponents) {
+    this.#components = components;
+    this.#clock = components.clock ?? new SystemClock();
+  }
+
+  async start(_signal: AbortSignal): Promise<void> {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error("Stopping"));
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    for (let failures = 0; !signal.aborted; ) {
+      failures = (await this.#hash(signal)) ? 0 : failures + 1;
+      const retry = { baseMillis: RETRY_MILLIS, maxMillis: LONGEST_RETRY_MILLIS };
+      const pause = failures === 0 ? INTERVAL_MILLIS : backoffMillis(failures, retry);
+      await this.#clock.sleep(pause, signal).catch(() => undefined);
+    }
+  }
+
+  /** @returns false when it failed, which was said. */
+  async #hash(signal: AbortSignal): Promise<boolean> {
+    const { store, logger } = this.#components;
+    try {
+      const current = await store.current();
+      if (current === null || current.digest === this.#done) return true;
+      const started = performance.now();
+      const hashed = await store.describeFull(current.version, signal);
+      this.#done = current.digest;
+      this.#reported = null;
+      const ms = Math.round(performance.now() - started);
+      if (hashed) logger.info("Hashed the whole model", { version: current.version, ms });
+      return true;
+    } catch (error) {
+      if (signal.aborted) return true;
+      if (!isAppError(error)) throw error;
+      if (this.#reported !== error.code) {
+        logger.error("Cannot hash the whole model; model servers hand out its parts only", {}, error);
+      }
+      this.#reported = error.code;
+      return false;
+    }
+  }
+}
