@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, openSync, readSync, truncateSync, writeFileSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readSync } from "node:fs";
 import { totalmem } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { processorSeconds } from "./processor-time.ts";
@@ -30,13 +30,14 @@ export async function settle(pids: readonly number[], filler: string): Promise<v
   fillMemory(filler);
 }
 
+/** What is in memory already is only looked at. */
 function fillMemory(filler: string): void {
-  writeFileSync(filler, "");
-  truncateSync(filler, totalmem());
+  const bytes = totalmem();
   const memory = new Uint8Array(READ_BYTES);
-  const file = openSync(filler, "r");
+  const file = openSync(filler, "a+");
   try {
-    while (readSync(file, memory) > 0);
+    ftruncateSync(file, bytes);
+    for (let position = 0; position < bytes; position += READ_BYTES) readSync(file, memory, 0, READ_BYTES, position);
   } finally {
     closeSync(file);
   }
