@@ -68,7 +68,7 @@ async function measureMerge({
   filler,
 }: RoundRequest): Promise<MeasuredMerge> {
   const pids = validators.flatMap(({ evaluator, server }) => [evaluator.pid ?? 0, server.pid]);
-  await settle(pids, filler);
+  await settle({ validators, cycle, filler });
   memory.begin();
   const workedBefore = processorSeconds(pids);
   const startedAt = Date.now();
@@ -97,8 +97,7 @@ async function measureCopy(
   { validators, groupBytes, cycle, filler }: RoundRequest,
   withHash: boolean,
 ): Promise<CopyTime> {
-  const others = validators.flatMap(({ evaluator, server }) => [evaluator.pid ?? 0, server.pid]);
-  await settle(others, filler);
+  await settle({ validators, cycle, filler });
   const bytes = Math.round((2 * groupBytes) / validators.length);
   const sources = await fromAll(validators, ({ source, layout }) =>
     ask(source, { path: join(layout.exchangeFolder(cycle), "own", "group-0.f32") }),
