@@ -17,6 +17,7 @@ const READ_BYTES = 4 << 20;
 const LOOK_MILLIS = 500;
 /** Of one processor in a look's time: less than that nobody works. */
 const QUIET_SHARE = 0.05;
+const MOST_LOOKS = 120;
 
 /**
  * Makes every measurement begin alike: nothing left to write, nobody at work, no memory that is free, and in memory what
@@ -29,12 +30,7 @@ const QUIET_SHARE = 0.05;
 export async function settle({ validators, cycle, filler }: SettleRequest): Promise<void> {
   spawnSync("sync");
   const pids = validators.flatMap(({ evaluator, server }) => [evaluator.pid ?? 0, server.pid]);
-  for (let before = processorSeconds(pids); ; ) {
-    await setTimeout(LOOK_MILLIS);
-    const now = processorSeconds(pids);
-    if (now - before < (QUIET_SHARE * LOOK_MILLIS) / 1000) break;
-    before = now;
-  }
+  await quiet(pids);
   const file = openSync(filler, "a+");
   ftruncateSync(file, totalmem());
   closeSync(file);
@@ -46,6 +42,17 @@ export async function settle({ validators, cycle, filler }: SettleRequest): Prom
   ]);
   // What was read twice stays longest.
   for (const path of [...inputs, ...inputs].flatMap(filesIn)) readWhole(path);
+}
+
+async function quiet(pids: readonly number[]): Promise<void> {
+  let before = processorSeconds(pids);
+  for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
+    await setTimeout(LOOK_MILLIS);
+    const now = processorSeconds(pids);
+    if (now - before < (QUIET_SHARE * LOOK_MILLIS) / 1000) return;
+    before = now;
+  }
+  throw new Error("The validators are at work though there is nothing to do");
 }
 
 function filesIn(folder: string): readonly string[] {
