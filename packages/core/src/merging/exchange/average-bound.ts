@@ -28,7 +28,7 @@ export function isBeyondMean(
   return !(Math.sqrt(average.squares) <= bound);
 }
 
-/** Storing as float32 costs up to 2^-24; adding up a chunk of 2^20 squares in float64 another 2^-33. */
+/** Storing as float32 costs up to 2^-24; adding up a chunk of 2^21 squares in float64 another 2^-32. */
 const MARGIN = 2 ** -20;
 /** Between two neighbours of the smallest float32 values; rounding moves each by half of it at most. */
 const LEAST_STEP = 2 ** -149;

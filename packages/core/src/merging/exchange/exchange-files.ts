@@ -33,7 +33,7 @@ export interface OwnGradients {
 
 /** Of one member: an announcement, results and a final, of two attempts, each said twice. */
 const MOST_STATEMENTS = 256 * 4 * 2;
-/** All groups of a member and the averages of two attempts: 4 TiB in chunks of 4 MiB. */
+/** All groups of a member and the averages of two attempts: 8 TiB in chunks of 8 MiB. */
 const MOST_CHUNKS = 2 ** 20;
 
 /** Reads {@link ShownStatements} from a stranger and refuses anything else. Signatures are not looked at. */

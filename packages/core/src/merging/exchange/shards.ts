@@ -1,10 +1,15 @@
-import { CHUNK_BYTES } from "../../chunk-list.ts";
 import type { ExpertGroup, Hotkey } from "../../units.ts";
 import type { Announcement } from "./statement.ts";
 
+/**
+ * Length of every chunk of a contribution but the last. All members of a merge need the same.
+ *
+ * A request costs its two ends some 5 ms of processor time; a reducer holds two chunks of every contributor.
+ */
+export const MERGE_CHUNK_BYTES: number = 8 << 20;
 const FLOAT32_BYTES = 4;
-/** Values of every chunk of a contribution but the last. */
-export const CHUNK_VALUES: number = CHUNK_BYTES / FLOAT32_BYTES;
+/** Values of such a chunk. */
+export const CHUNK_VALUES: number = MERGE_CHUNK_BYTES / FLOAT32_BYTES;
 
 /** One chunk of one group, and who averages it. */
 export interface DealtChunk {

@@ -1,5 +1,4 @@
-import { CHUNK_BYTES } from "@assay/core/chunk-list";
-import { CHUNK_VALUES } from "@assay/core/merging/exchange/shards";
+import { CHUNK_VALUES, MERGE_CHUNK_BYTES } from "@assay/core/merging/exchange/shards";
 
 /** Memory for one chunk of every contributor and for their average, used again for the next chunk. */
 export class ChunkRoom {
@@ -8,7 +7,7 @@ export class ChunkRoom {
 
   /** Bytes of the n-th contributor's values. */
   part(place: number, values: number): Uint8Array<ArrayBuffer> {
-    const memory = this.#parts[place] ?? new Uint8Array(CHUNK_BYTES);
+    const memory = this.#parts[place] ?? new Uint8Array(MERGE_CHUNK_BYTES);
     this.#parts[place] = memory;
     return memory.subarray(0, values * Float32Array.BYTES_PER_ELEMENT);
   }

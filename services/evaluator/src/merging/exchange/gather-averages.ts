@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { withFile, writeFileAtomic } from "@assay/checkpoint/atomic-write";
 import type { Gradient } from "@assay/checkpoint/merge/gradient-reader";
-import { CHUNK_BYTES } from "@assay/core/chunk-list";
 import type { Attempt } from "@assay/core/merging/exchange/exchange";
 import type {
   MergePeer,
@@ -13,7 +12,7 @@ import type {
   WantedChunk,
 } from "@assay/core/merging/exchange/merge-transport";
 import { parseStranger } from "@assay/core/merging/exchange/parse-stranger";
-import type { DealtChunk } from "@assay/core/merging/exchange/shards";
+import { type DealtChunk, MERGE_CHUNK_BYTES } from "@assay/core/merging/exchange/shards";
 import { type ChunkTable, chunkTableSchema, type Objection, type Result } from "@assay/core/merging/exchange/statement";
 import type { ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
 import { type MissingChunk, placesOfAverages } from "./averages-in-place.ts";
@@ -201,7 +200,7 @@ async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<v
 /** One after the other of what several share. */
 async function writeChunks(group: GroupWriting, left: MissingChunk[], signal: AbortSignal): Promise<void> {
   const { request, file, averages } = group;
-  const memory = new Uint8Array(CHUNK_BYTES);
+  const memory = new Uint8Array(MERGE_CHUNK_BYTES);
   for (let chunk = left.shift(); chunk !== undefined; chunk = left.shift()) {
     const { dealt, offset, arrived } = chunk;
     const announced = averages.get(dealt.index);

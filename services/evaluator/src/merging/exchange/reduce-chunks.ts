@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, readFile, rename, rm } from "node:fs/promises";
 import { isSystemError, temporaryPath, withFile } from "@assay/checkpoint/atomic-write";
-import { CHUNK_BYTES } from "@assay/core/chunk-list";
 import type { Attempt } from "@assay/core/merging/exchange/exchange";
 import type { OfferedChunk } from "@assay/core/merging/exchange/merge-transport";
 import { parseStranger } from "@assay/core/merging/exchange/parse-stranger";
-import type { DealtChunk } from "@assay/core/merging/exchange/shards";
+import { type DealtChunk, MERGE_CHUNK_BYTES } from "@assay/core/merging/exchange/shards";
 import { sumOfSquares } from "@assay/core/merging/exchange/square-sum";
 import {
   type ChunkTable,
@@ -115,7 +114,7 @@ export async function rereadReduced(
 
 /** Nothing waited for the disk when they were written, so after a power cut they may not be what they were. */
 async function areThere(path: string, chunks: readonly OfferedChunk[]): Promise<boolean> {
-  const memory = new Uint8Array(CHUNK_BYTES);
+  const memory = new Uint8Array(MERGE_CHUNK_BYTES);
   return await withFile(path, "r", async (file) => {
     for (const { sha256, offset, bytes } of chunks) {
       const { bytesRead } = await file.read(memory, 0, bytes, offset);
