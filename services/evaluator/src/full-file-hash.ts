@@ -1,6 +1,6 @@
+import type { CurrentVersion } from "@assay/checkpoint/store/checkpoint-reader";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
 import { isAppError } from "@assay/core/app-error";
-import type { Sha256Hex } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { type Clock, SystemClock } from "@assay/runtime/time/clock";
@@ -27,7 +27,6 @@ export class FullFileHash implements Startable {
   readonly #clock: Clock;
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
-  #done: Sha256Hex | null = null;
   #reported: string | null = null;
 
   constructor(components: FullFileHashComponents) {
@@ -57,18 +56,18 @@ export class FullFileHash implements Startable {
   /** @returns false when it failed, which was said. */
   async #hash(signal: AbortSignal): Promise<boolean> {
     const { store, logger } = this.#components;
+    let current: CurrentVersion | null = null;
     try {
-      const current = await store.current();
-      if (current === null || current.digest === this.#done) return true;
+      current = await store.current();
+      if (current === null || (await store.manifest(current.version)).full.sha256 !== null) return true;
       const started = performance.now();
-      const hashed = await store.describeFull(current.version, signal);
-      this.#done = current.digest;
+      await store.describeFull(current.version, signal);
       this.#reported = null;
       const ms = Math.round(performance.now() - started);
-      if (hashed) logger.info("Hashed the whole model", { version: current.version, ms });
+      logger.info("Hashed the whole model", { version: current.version, ms });
       return true;
     } catch (error) {
-      if (signal.aborted) return true;
+      if (signal.aborted || (current !== null && (await this.#isSuperseded(current)))) return true;
       if (!isAppError(error)) throw error;
       if (this.#reported !== error.code) {
         logger.error("Cannot hash the whole model; model servers hand out its parts only", {}, error);
@@ -76,5 +75,10 @@ export class FullFileHash implements Startable {
       this.#reported = error.code;
       return false;
     }
+  }
+
+  /** Its files may be gone then. */
+  async #isSuperseded({ digest }: CurrentVersion): Promise<boolean> {
+    return (await this.#components.store.current())?.digest !== digest;
   }
 }

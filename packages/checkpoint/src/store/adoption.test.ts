@@ -103,6 +103,19 @@ describe("a version of others", () => {
     expect(await composedBytes((await reader.whole(1)).parts.full)).toEqual(await composedBytes(theirs));
   });
 
+  test("with the same content and other momentum keeps the digest of its whole", async () => {
+    const [other, own] = [await validator(), await validator()];
+    await publish(other, 1, 5);
+    await publish(own, 1, 5);
+    await writeFile(other.store.layout.momentum(1, 0), "other momentum");
+    await own.store.describeFull(1);
+    const { full } = await own.store.manifest(1);
+    await own.store.adopt(await adoptionOf(other, 1), free);
+    expect(await stateOf(own)).toEqual(await stateOf(other));
+    expect((await own.store.manifest(1)).full).toEqual(full);
+    expect(full.sha256).not.toBeNull();
+  });
+
   test("is gone back to from a higher number, and the next merge replaces what was higher", async () => {
     const [other, own] = [await validator(), await validator()];
     await publish(other, 1, 5);

@@ -80,7 +80,7 @@ async function describeAdopted(
 ): Promise<ModelManifest> {
   const groups = await adoptGroupFiles(reader, adoption, scratch, signal);
   const { model, shared } = current;
-  const full = unhashed(current.full);
+  const full = current.digest === adoption.digest ? current.full : unhashed(current.full);
   const made = { version: adoption.version, parent: null, cycle: null, block: null };
   const manifest = completeManifest({ ...made, model, shared, groups, full });
   if (manifest.digest === adoption.digest) return manifest;

@@ -172,22 +172,16 @@ export class CheckpointStore extends CheckpointReader implements Startable {
   }
 
   /**
-   * Hashes the file of all tensors of a version, unless its digest is known; reads the whole model.
+   * Hashes the file of all tensors of a version, unless its digest is known; reads the whole model. The version may be
+   * replaced or removed meanwhile.
    *
-   * @returns whether it was not known.
    * @throws CheckpointError as {@link parts} does, also while it is read.
    */
-  async describeFull(version: ModelVersion, signal?: AbortSignal): Promise<boolean> {
-    const release = this.pin(version);
-    try {
-      const { manifest, parts } = await this.whole(version);
-      if (manifest.full.sha256 !== null) return false;
-      const { sha256 } = await parts.full.digest(signal);
-      await this.#writing.run(WRITING, () => writeFullDigest(this, manifest, sha256));
-      return true;
-    } finally {
-      release();
-    }
+  async describeFull(version: ModelVersion, signal?: AbortSignal): Promise<void> {
+    const { manifest, parts } = await this.whole(version);
+    if (manifest.full.sha256 !== null) return;
+    const { sha256 } = await parts.full.digest(signal);
+    await this.#writing.run(WRITING, () => writeFullDigest(this, manifest, sha256));
   }
 
   /** Removes a prepared version that never became current, and its momentum; a version that was is left alone. */
