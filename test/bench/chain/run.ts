@@ -45,6 +45,9 @@ export async function runChainBench(
   const root =
     options.directory === null ? await mkdtemp(join(tmpdir(), "assay-bench-chain-")) : resolve(options.directory);
   const stack = new AsyncDisposableStack();
+  let isSpent = false;
+  // Last of all: a validator that runs writes to it.
+  stack.defer(async () => void (isSpent && (await rm(root, { recursive: true, force: true }))));
   try {
     write(`Working in ${root}`);
     const logger = createMemoryLogger();
@@ -52,7 +55,7 @@ export async function runChainBench(
     const ledger = await Ledger.open({ path: stage.subnet.validator.ledgerPath }, { logger });
     stack.defer(() => ledger.stop());
     const result = await play({ stage, ledger, options, write });
-    if (options.directory === null && isWell(result)) stack.defer(() => rm(root, { recursive: true, force: true }));
+    isSpent = options.directory === null && isWell(result);
     return result;
   } finally {
     await stack.disposeAsync();
