@@ -4,7 +4,7 @@ import { isAppError } from "@assay/core/app-error";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { type Clock, SystemClock } from "@assay/runtime/time/clock";
-import { backoffMillis } from "@assay/runtime/time/retry";
+import { BackgroundLook } from "./background-look.ts";
 
 export interface FullFileHashComponents {
   readonly store: CheckpointStore;
@@ -13,8 +13,6 @@ export interface FullFileHashComponents {
 }
 
 const INTERVAL_MILLIS = 500;
-const RETRY_MILLIS = 10_000;
-const LONGEST_RETRY_MILLIS = 600_000;
 
 /**
  * Hashes the whole model of whatever version is current, beside everything else: a merge does not wait for it, and model
@@ -24,33 +22,20 @@ const LONGEST_RETRY_MILLIS = 600_000;
  */
 export class FullFileHash implements Startable {
   readonly #components: FullFileHashComponents;
-  readonly #clock: Clock;
-  readonly #stopping = new AbortController();
-  #running: Promise<void> = Promise.resolve();
+  readonly #looking: BackgroundLook;
   #reported: string | null = null;
 
   constructor(components: FullFileHashComponents) {
     this.#components = components;
-    this.#clock = components.clock ?? new SystemClock();
+    this.#looking = new BackgroundLook(components.clock ?? new SystemClock(), INTERVAL_MILLIS);
   }
 
   async start(_signal: AbortSignal): Promise<void> {
-    this.#running = this.#run();
+    this.#looking.start((signal) => this.#hash(signal));
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort(new Error("Stopping"));
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    for (let failures = 0; !signal.aborted; ) {
-      failures = (await this.#hash(signal)) ? 0 : failures + 1;
-      const retry = { baseMillis: RETRY_MILLIS, maxMillis: LONGEST_RETRY_MILLIS };
-      const pause = failures === 0 ? INTERVAL_MILLIS : backoffMillis(failures, retry);
-      await this.#clock.sleep(pause, signal).catch(() => undefined);
-    }
+    await this.#looking.stop();
   }
 
   /** @returns false when it failed, which was said. */

@@ -7,7 +7,7 @@ import type { ModelVersion, Sha256Hex } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { type Clock, SystemClock } from "@assay/runtime/time/clock";
-import { backoffMillis } from "@assay/runtime/time/retry";
+import { BackgroundLook } from "../background-look.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
 
 export interface ModelUploadComponents {
@@ -18,8 +18,6 @@ export interface ModelUploadComponents {
 }
 
 const INTERVAL_MILLIS = 5_000;
-const RETRY_MILLIS = 10_000;
-const LONGEST_RETRY_MILLIS = 600_000;
 
 /**
  * Keeps an object store at the current version, beside everything else: the cycle never waits for it.
@@ -29,40 +27,30 @@ const LONGEST_RETRY_MILLIS = 600_000;
 export class ModelUpload implements Startable {
   readonly #components: ModelUploadComponents;
   readonly #options: ObjectStoreOptions;
-  readonly #clock: Clock;
-  readonly #stopping = new AbortController();
-  #running: Promise<void> = Promise.resolve();
+  readonly #looking: BackgroundLook;
+  #objects: ObjectStore | null = null;
   #done: Sha256Hex | null = null;
   #reported: string | null = null;
 
   constructor(components: ModelUploadComponents, options: ObjectStoreOptions) {
     this.#components = components;
     this.#options = options;
-    this.#clock = components.clock ?? new SystemClock();
+    this.#looking = new BackgroundLook(components.clock ?? new SystemClock(), INTERVAL_MILLIS);
   }
 
   async start(_signal: AbortSignal): Promise<void> {
-    this.#running = this.#run();
+    const objects = new ObjectStore(this.#options);
+    this.#objects = objects;
+    this.#looking.start((signal) => this.#upload(objects, signal));
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort(new Error("Stopping"));
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    using objects = new ObjectStore(this.#options);
-    for (let failures = 0; !signal.aborted; ) {
-      failures = (await this.#upload(objects)) ? 0 : failures + 1;
-      const retry = { baseMillis: RETRY_MILLIS, maxMillis: LONGEST_RETRY_MILLIS };
-      const pause = failures === 0 ? INTERVAL_MILLIS : backoffMillis(failures, retry);
-      await this.#clock.sleep(pause, signal).catch(() => undefined);
-    }
+    await this.#looking.stop();
+    this.#objects?.[Symbol.dispose]();
   }
 
   /** @returns false when it failed, which was said. */
-  async #upload(objects: ObjectStore): Promise<boolean> {
+  async #upload(objects: ObjectStore, signal: AbortSignal): Promise<boolean> {
     const { store, metrics, logger } = this.#components;
     const current = await store.current();
     if (current === null || current.digest === this.#done) return true;
@@ -71,7 +59,7 @@ export class ModelUpload implements Startable {
     try {
       const tools = { reader: store, store: objects, storeName: objectStoreName(this.#options) };
       const sent = (bytes: number) => metrics.uploadedBytes.inc(bytes);
-      const { kind, ...counts } = await uploadVersion(current.version, { ...tools, sent }, this.#stopping.signal);
+      const { kind, ...counts } = await uploadVersion(current.version, { ...tools, sent }, signal);
       if (kind !== "uploaded") return true;
       this.#done = current.digest;
       this.#reported = null;
@@ -80,7 +68,7 @@ export class ModelUpload implements Startable {
       logger.info("Uploaded version", { version: current.version, ...counts, ms });
       return true;
     } catch (error) {
-      if (this.#stopping.signal.aborted) return true;
+      if (signal.aborted) return true;
       this.#report(error, current.version);
       return false;
     } finally {
