@@ -1,5 +1,5 @@
 // Writes what operators look up straight from the code: packages/docs/reference/* and the two commented sample
-// configurations. Run by check-references.mjs, which compares; to write, run it yourself:
+// configurations; and what is compiled into the code. Run by check-references.mjs, which compares; to write, run it yourself:
 // usage: node --conditions=source config/toolchain/generate-references.ts [FOLDER]   FOLDER: the repository by default
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -16,13 +16,15 @@ import { evaluationBackendReference } from "./references/evaluation-backend.ts";
 import { httpReference, openApiReference } from "./references/http.ts";
 import { metricsReference } from "./references/metrics.ts";
 import { networksReference } from "./references/networks.ts";
+import { vectorLoopsCode } from "./references/vector-loops.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Every generated file by its path in the repository. */
-const FILES: Readonly<Record<string, () => string>> = {
+const FILES: Readonly<Record<string, () => string | Promise<string>>> = {
   "config/evaluator.yaml": evaluatorSample,
   "config/model-server.yaml": modelServerSample,
+  "packages/core/src/merging/vectors/loops-code.ts": () => vectorLoopsCode(REPOSITORY),
   "packages/docs/reference/config-evaluator.md": evaluatorReference,
   "packages/docs/reference/config-model-server.md": modelServerReference,
   "packages/docs/reference/errors.md": () => errorReference(REPOSITORY),
@@ -37,7 +39,7 @@ const target = resolve(process.argv[2] ?? REPOSITORY);
 for (const [path, render] of Object.entries(FILES)) {
   const file = join(target, path);
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, render());
+  writeFileSync(file, await render());
 }
 const problems = sampleProblems(join(target, "config/evaluator.yaml"), join(target, "config/model-server.yaml"));
 for (const problem of problems) process.stderr.write(`${problem}\n`);

@@ -38,11 +38,38 @@ test("the bench of the merge has three validators merge, copies as much, and wri
   expect(await readdir(directory)).toEqual(["merge.json"]);
 });
 
+test("the bench of the merge times its loops in plain memory and in vectors", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "assay-bench-test-"));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  const file = join(directory, "merge.json");
+  const { stdout } = await run(process.execPath, [
+    ...NODE_ARGUMENTS,
+    "--only",
+    "loops",
+    "--rounds",
+    "1",
+    "--json",
+    file,
+  ]);
+  const { loops, size } = JSON.parse(await readFile(file, "utf8"));
+  expect(size).toBeNull();
+  expect(loops.loops.map(({ loop }: { loop: string }) => loop)).toEqual([
+    "outer step",
+    "average of three",
+    "sum of squares",
+  ]);
+  for (const { loop, plain, vectors, ratio } of loops.loops) {
+    expect([loop, Math.min(plain, vectors) > 0]).toEqual([loop, true]);
+    expect(ratio).toBeCloseTo(plain / vectors);
+    expect(stdout).toContain(loop);
+  }
+});
+
 test.each([
   ["--mib", "0", "--mib takes whole numbers from 1 to 16384"],
   ["--rounds", "1.5", "--rounds takes whole numbers from 1 to 20"],
   ["--timeout", "soon", "--timeout takes whole numbers from 1 to 3600"],
-  ["--only", "speed", '--only takes one of cycles, size, not "speed"'],
+  ["--only", "speed", '--only takes one of cycles, loops, size, not "speed"'],
   ["--troubles", "rain", "--troubles takes none, all, or of slow, wrong_hash"],
 ])("the bench of the merge says what is wrong with %s %s", async (option, value, message) => {
   await expect(run(process.execPath, [...NODE_ARGUMENTS, option, value])).rejects.toMatchObject({

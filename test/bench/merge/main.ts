@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { runTool } from "@assay/runtime/lifecycle/tool";
 import { isWell, type MergeCyclesResult } from "./cycles/run.ts";
+import type { MergeLoopsResult } from "./loops/run.ts";
 import { MERGE_BENCH_HELP, type MergeBenchOptions, parseMergeBenchOptions } from "./options.ts";
 import { type MergeBenchResult, runMergeBench } from "./run.ts";
 import type { MergeSizeResult } from "./size/run.ts";
@@ -14,7 +15,18 @@ async function main(options: MergeBenchOptions): Promise<number> {
 
 function tableOf(result: MergeBenchResult): string {
   const cycles = result.seen === undefined ? [] : [cyclesTable(result as MergeCyclesResult)];
-  return [...cycles, ...(result.size === null ? [] : [sizeTable(result.size)])].join("\n\n");
+  const loops = result.loops === null ? [] : [loopsTable(result.loops)];
+  return [...cycles, ...loops, ...(result.size === null ? [] : [sizeTable(result.size)])].join("\n\n");
+}
+
+function loopsTable({ loops }: MergeLoopsResult): string {
+  const figure = (value: number) => value.toFixed(2).padStart(9);
+  return [
+    "processor s per GiB     plain  vectors    plain / vectors",
+    ...loops.map(
+      ({ loop, plain, vectors, ratio }) => `${loop.padEnd(20)}${figure(plain)}${figure(vectors)}${figure(ratio)}`,
+    ),
+  ].join("\n");
 }
 
 function cyclesTable({ cycles, agreed, agreementRate, seen, excluded, seconds, ...bytes }: MergeCyclesResult): string {

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { TROUBLES } from "./cycles/troubles.ts";
 
 /** What there is to measure. */
-export const MERGE_BENCH_PARTS = ["cycles", "size"] as const;
+export const MERGE_BENCH_PARTS = ["cycles", "loops", "size"] as const;
 export type MergeBenchPart = (typeof MERGE_BENCH_PARTS)[number];
 
 export interface MergeBenchOptions {
@@ -44,6 +44,9 @@ must have their version before the next round is planned. About 72 s each.
   --troubles LIST        separated by commas, none, or all (all): ${KINDS.slice(0, 5).join(", ")},
                          ${KINDS.slice(5).join(", ")}
   --miners N             miners, spread over four groups (12)
+
+loops: the processor time of the loops of a merge over arrays in plain memory and in memory for vector instructions, in
+turns. A few seconds a round.
 
 size: three evaluators' processes and three model servers merge one group. The time is from when all have their own
 gradients to the last one's published version: averages fetched and made, outer step, version written and hashed.

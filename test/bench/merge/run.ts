@@ -2,12 +2,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { isWell, type MergeCyclesResult, runMergeCycles } from "./cycles/run.ts";
+import { type MergeLoopsResult, runMergeLoops } from "./loops/run.ts";
 import { type MergeBenchOptions, VALIDATORS } from "./options.ts";
 import { type MergeSizeResult, runMergeSize } from "./size/run.ts";
 
 /** What the cycles came to, and: */
 export interface MergeBenchResult extends Partial<MergeCyclesResult> {
-  /** Null when it was not measured. */
+  /** Null when they were not measured, as below. */
+  readonly loops: MergeLoopsResult | null;
   readonly size: MergeSizeResult | null;
   readonly machine: { readonly processor: string; readonly cores: number; readonly node: string };
 }
@@ -26,10 +28,11 @@ export async function runMergeBench(
         (result) => isWell(result),
       )
     : {};
+  const loops = options.parts.includes("loops") ? runMergeLoops(options) : null;
   const size = options.parts.includes("size")
     ? await inFolder(options.directory, (folder, stack) => runMergeSize(folder, options, stack, write))
     : null;
-  return { ...cycles, size, machine };
+  return { ...cycles, loops, size, machine };
 }
 
 async function inFolder<Result>(

@@ -1,6 +1,7 @@
 import { mkdir, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { outerStep } from "@assay/core/merging/outer-step";
+import { VectorMemory } from "@assay/core/merging/vectors/vector-memory";
 import { syncFolder, temporaryPath } from "../atomic-write.ts";
 import { CheckpointError, CheckpointErrorCode } from "../checkpoint-error.ts";
 import type { FileDigest } from "../digest.ts";
@@ -13,7 +14,6 @@ import { SafetensorsWriter } from "../safetensors/write.ts";
 import { type Gradient, GradientReader } from "./gradient-reader.ts";
 import { type BlockReader, blocksOf, canonicalTensors, type Experts, groupBlocks } from "./group-blocks.ts";
 import { rememberSha256 } from "./known-digests.ts";
-import { ReusedFloats } from "./reused-floats.ts";
 
 export interface StepGroupRequest {
   /** The group, and the experts of the version merged from. */
@@ -83,8 +83,9 @@ async function writeTensors(writing: Writing, signal: AbortSignal | undefined): 
     const float32 = tensors.map(({ name, shape }) => ({ name, shape, dtype: "F32" as const }));
     const momentum = await SafetensorsWriter.create(paths.momentum, float32);
     writers.push(momentum);
-    const memory = new BlockMemory();
-    for (const block of groupBlocks(request.base, request.layout)) {
+    const blocks = [...groupBlocks(request.base, request.layout)];
+    const memory = new BlockMemory(blocks.reduce((most, { place }) => Math.max(most, elementCount(place.shape)), 0));
+    for (const block of blocks) {
       signal?.throwIfAborted();
       const stepped = await stepBlock(request, block, { gradient, momentumOf, memory }, signal);
       // Side by side: while one is written, the other is hashed.
@@ -110,11 +111,27 @@ interface SteppedBlock {
   readonly momentum: Uint8Array;
 }
 
-/** Where each block is stepped. */
+/** Where each block is stepped: memory for the largest. */
 class BlockMemory {
-  readonly weights = new ReusedFloats();
-  readonly gradient = new ReusedFloats();
-  readonly momentum = new ReusedFloats();
+  readonly #weights: Float32Array<ArrayBuffer>;
+  readonly #gradient: Float32Array<ArrayBuffer>;
+  readonly #momentum: Float32Array<ArrayBuffer>;
+
+  constructor(largest: number) {
+    const memory = new VectorMemory([largest, largest, largest]);
+    this.#weights = memory.floats(largest);
+    this.#gradient = memory.floats(largest);
+    this.#momentum = memory.floats(largest);
+  }
+
+  of(length: number) {
+    const [weights, gradient, momentum] = [this.#weights, this.#gradient, this.#momentum] as const;
+    return {
+      weights: weights.subarray(0, length),
+      gradient: gradient.subarray(0, length),
+      momentum: momentum.subarray(0, length),
+    };
+  }
 }
 
 async function stepBlock(
@@ -133,12 +150,10 @@ async function stepBlock(
       fields: { tensor: name, dtype },
     });
   }
-  const length = elementCount(place.shape);
-  const gradient = memory.gradient.of(length);
+  const { weights: into, gradient, momentum } = memory.of(elementCount(place.shape));
   const bytes = new Uint8Array(gradient.buffer, gradient.byteOffset, gradient.byteLength);
-  const momentum = memory.momentum.of(length);
   const [weights, filled] = await Promise.all([
-    readPlace(name, place, memory.weights.of(length)),
+    readPlace(name, place, into),
     reader.fill(bytes, signal),
     momentumOf && readPlace(name, momentumOf(name, row), momentum),
   ]);

@@ -1,3 +1,6 @@
+import type { StepArrays } from "./vectors/vector-loops.ts";
+import { vectorLoopsOf } from "./vectors/vector-memory.ts";
+
 /** One tensor's values and the optimiser's settings. All arrays have one length and one order. */
 export interface OuterStepInput {
   /** The global model's weights. */
@@ -42,17 +45,31 @@ export function outerStep(input: OuterStepInput, into?: OuterStepMemory): OuterS
   if ([pseudoGradient, momentum, next.theta, next.momentum].some((each) => each.length !== length)) {
     throw new RangeError("Weights, pseudo-gradient and momentum differ in length");
   }
+  const arrays = { theta, pseudoGradient, momentum, into: next };
+  const vectors = vectorLoopsOf([theta, pseudoGradient, momentum, next.theta, next.momentum]);
+  const done = vectors?.outerStep(arrays, input) ?? { values: 0, isFinite: true };
+  return { ...next, isFinite: stepFrom(done.values, arrays, learningRate, momentumFactor) && done.isFinite };
+}
+
+/** @returns whether all of the results are finite. */
+function stepFrom(
+  begin: number,
+  { theta, pseudoGradient, momentum, into }: StepArrays,
+  learningRate: number,
+  momentumFactor: number,
+): boolean {
+  const { length } = theta;
   // Stays 0 unless a value is NaN or infinite: times 0 that is NaN.
   let probe = 0;
-  for (let i = 0; i < length; i += 1) {
+  for (let i = begin; i < length; i += 1) {
     const gradient = pseudoGradient[i] as number;
     const velocity = momentumFactor * (momentum[i] as number) + gradient;
     const stored = Math.fround((theta[i] as number) - learningRate * (gradient + momentumFactor * velocity));
-    next.momentum[i] = velocity;
-    next.theta[i] = stored;
+    into.momentum[i] = velocity;
+    into.theta[i] = stored;
     probe += stored * 0 + Math.fround(velocity) * 0;
   }
-  return { ...next, isFinite: probe === 0 };
+  return probe === 0;
 }
 
 /** Whether every value is a finite number. Looks at the elements: a sum can overflow where no element does. */

@@ -1,4 +1,5 @@
 import { meanByStretches } from "../mean-by-stretches.ts";
+import { vectorLoopsOf } from "../vectors/vector-memory.ts";
 
 /**
  * The weighted mean of the same chunk of several contributions, added up in their order in float64 and stored in
@@ -21,9 +22,11 @@ export function averageChunk(
   const shares = weights ?? contributions.map(() => 1);
   if (shares.length !== contributions.length) throw new RangeError("There is not one weight per contribution");
   const total = shares.reduce((sum, share) => sum + share, 0);
-  meanByStretches(average, total, (sums, begin, end) => {
-    for (let each = 0; each < contributions.length; each += 1) {
-      addWeighted(sums, contributions[each] as Float32Array, shares[each] as number, begin, end);
+  const done = vectorLoopsOf([average, ...contributions])?.average(contributions, shares, total, average) ?? 0;
+  const left = contributions.map((each) => each.subarray(done));
+  meanByStretches(average.subarray(done), total, (sums, begin, end) => {
+    for (let each = 0; each < left.length; each += 1) {
+      addWeighted(sums, left[each] as Float32Array, shares[each] as number, begin, end);
     }
   });
   return average;

@@ -1,3 +1,5 @@
+import { vectorLoopsOf } from "../vectors/vector-memory.ts";
+
 /**
  * Sum of the squares of a chunk's values in float64, which come in any pieces.
  *
@@ -33,8 +35,9 @@ export class SquareSum {
 
   /** From a value on that belongs to the first sum. */
   #addFours(values: Float32Array, begin: number, end: number): void {
+    const done = begin + (vectorLoopsOf([values])?.addSquares(values.subarray(begin, end), this.#sums) ?? 0);
     let [first, second, third, fourth] = this.#sums as unknown as [number, number, number, number];
-    for (let i = begin; i < end; i += LANES) {
+    for (let i = done; i < end; i += LANES) {
       first += square(values, i);
       second += square(values, i + 1);
       third += square(values, i + 2);

@@ -1,19 +1,40 @@
-import { CHUNK_VALUES, MERGE_CHUNK_BYTES } from "@assay/core/merging/exchange/shards";
+import { CHUNK_VALUES } from "@assay/core/merging/exchange/shards";
+import { VectorMemory } from "@assay/core/merging/vectors/vector-memory";
 
 /** Memory for one chunk of every contributor and for their average, used again for the next chunk. */
 export class ChunkRoom {
-  readonly #parts: Uint8Array<ArrayBuffer>[] = [];
-  #average: Float32Array<ArrayBuffer> | null = null;
+  readonly #memory: VectorMemory;
+  readonly #parts: Float32Array<ArrayBuffer>[] = [];
+  readonly #average: Float32Array<ArrayBuffer>;
+
+  /** @param contributors how many it has places for */
+  constructor(contributors: number) {
+    this.#memory = new VectorMemory(Array.from({ length: contributors + 1 }, () => CHUNK_VALUES));
+    this.#average = this.#memory.floats(CHUNK_VALUES);
+  }
 
   /** Bytes of the n-th contributor's values. */
   part(place: number, values: number): Uint8Array<ArrayBuffer> {
-    const memory = this.#parts[place] ?? new Uint8Array(MERGE_CHUNK_BYTES);
+    const memory = this.#parts[place] ?? this.#memory.floats(CHUNK_VALUES);
     this.#parts[place] = memory;
-    return memory.subarray(0, values * Float32Array.BYTES_PER_ELEMENT);
+    return bytesOf(memory.subarray(0, values));
   }
 
   average(values: number): Float32Array<ArrayBuffer> {
-    this.#average ??= new Float32Array(CHUNK_VALUES);
     return this.#average.subarray(0, values);
   }
+}
+
+/** Memory for one chunk, used again for the next one. */
+export class ChunkMemory {
+  readonly #values = new VectorMemory([CHUNK_VALUES]).floats(CHUNK_VALUES);
+
+  /** Bytes of so many values. */
+  of(values: number): Uint8Array<ArrayBuffer> {
+    return bytesOf(this.#values.subarray(0, values));
+  }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }

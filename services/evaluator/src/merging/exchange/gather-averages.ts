@@ -12,11 +12,11 @@ import type {
   WantedChunk,
 } from "@assay/core/merging/exchange/merge-transport";
 import { parseStranger } from "@assay/core/merging/exchange/parse-stranger";
-import { type DealtChunk, MERGE_CHUNK_BYTES } from "@assay/core/merging/exchange/shards";
+import type { DealtChunk } from "@assay/core/merging/exchange/shards";
 import { type ChunkTable, chunkTableSchema, type Objection, type Result } from "@assay/core/merging/exchange/statement";
 import type { ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
 import { type MissingChunk, placesOfAverages } from "./averages-in-place.ts";
-import { ChunkRoom } from "./chunk-room.ts";
+import { ChunkMemory, ChunkRoom } from "./chunk-room.ts";
 import type { AveragedChunk, Contributions } from "./contributions.ts";
 import { type AnnouncedAverage, isImpossibleAverage, offerImpossible } from "./norm-check.ts";
 import { writeChunkTable } from "./offered-table.ts";
@@ -148,7 +148,7 @@ export async function partsOfWrongAverage(
   announced: Sha256Hex | undefined,
   signal: AbortSignal,
 ): Promise<Parts | null> {
-  const averaged = await contributions.average(chunk, new Set(), new ChunkRoom(), signal);
+  const averaged = await contributions.average(chunk, new Set(), new ChunkRoom(chunk.contributors.length), signal);
   return averaged.kind === "failed" || digestOf(averaged.values) === announced ? null : averaged.parts;
 }
 
@@ -200,12 +200,12 @@ async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<v
 /** One after the other of what several share. */
 async function writeChunks(group: GroupWriting, left: MissingChunk[], signal: AbortSignal): Promise<void> {
   const { request, file, averages } = group;
-  const memory = new Uint8Array(MERGE_CHUNK_BYTES);
+  const memory = new ChunkMemory();
   for (let chunk = left.shift(); chunk !== undefined; chunk = left.shift()) {
     const { dealt, offset, arrived } = chunk;
     const announced = averages.get(dealt.index);
     if (announced === undefined) throw new RangeError(`Nobody announced an average of chunk ${dealt.index}`);
-    const wanted = { announced, into: memory.subarray(0, dealt.values * FLOAT32_BYTES) };
+    const wanted = { announced, into: memory.of(dealt.values) };
     const bytes = await lookFor(() => possibleAverage(request, dealt, wanted, signal), request.pauseMillis, signal);
     if (bytes === "impossible") {
       left.length = 0;
@@ -287,7 +287,7 @@ async function madeAgain(
   signal: AbortSignal,
 ): Promise<Uint8Array | null> {
   const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMillis)]);
-  const averaged = await contributions.average(chunk, new Set(), new ChunkRoom(), patience);
+  const averaged = await contributions.average(chunk, new Set(), new ChunkRoom(chunk.contributors.length), patience);
   if (averaged.kind === "failed" || digestOf(averaged.values) !== sha256) return null;
   return bytesOf(averaged.values);
 }

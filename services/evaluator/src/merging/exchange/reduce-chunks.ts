@@ -83,7 +83,8 @@ async function* averagesAhead(
   },
   signal: AbortSignal,
 ): AsyncGenerator<AveragedChunk> {
-  const rooms = [new ChunkRoom(), new ChunkRoom()] as const;
+  const most = dealt.reduce((count, { contributors }) => Math.max(count, contributors.length), 0);
+  const rooms = [new ChunkRoom(most), new ChunkRoom(most)] as const;
   const begin = (place: number): Promise<AveragedChunk> | undefined => {
     const chunk = signal.aborted ? undefined : dealt[place];
     const room = rooms[place % rooms.length] as ChunkRoom;
