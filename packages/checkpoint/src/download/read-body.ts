@@ -1,4 +1,3 @@
-import { CHUNK_BYTES } from "@assay/core/chunk-list";
 import { freeMemory } from "../free-memory.ts";
 
 /**
@@ -24,8 +23,8 @@ export async function readBody(
   return memory.subarray(0, length);
 }
 
-/** A whole chunk: most answers need no more. */
-const FIRST_BYTES = CHUNK_BYTES;
+/** Most answers need no more. Memory in larger pieces is what makes V8 look over its heap. */
+const FIRST_BYTES = 64 << 10;
 
 function grown(memory: Uint8Array, used: number, most: number): Uint8Array {
   const larger = Buffer.allocUnsafeSlow(Math.min(most, 2 * memory.length));

@@ -1,25 +1,17 @@
-import { createHash, randomInt } from "node:crypto";
 import { type FileHandle, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { withFile, writeFileAtomic } from "@assay/checkpoint/atomic-write";
 import type { Gradient } from "@assay/checkpoint/merge/gradient-reader";
-import type { Attempt } from "@assay/core/merging/exchange/exchange";
-import type {
-  MergePeer,
-  MergeTransport,
-  OfferedChunk,
-  WantedChunk,
-} from "@assay/core/merging/exchange/merge-transport";
+import type { MergePeer, OfferedChunk, WantedChunk } from "@assay/core/merging/exchange/merge-transport";
 import { parseStranger } from "@assay/core/merging/exchange/parse-stranger";
 import type { DealtChunk } from "@assay/core/merging/exchange/shards";
 import { type ChunkTable, chunkTableSchema, type Objection, type Result } from "@assay/core/merging/exchange/statement";
 import type { ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
+import { type AuditRequest, auditAverages, bytesOf, digestOf } from "./audit-averages.ts";
 import { type MissingChunk, placesOfAverages } from "./averages-in-place.ts";
 import { ChunkMemory, ChunkRoom } from "./chunk-room.ts";
-import type { AveragedChunk, Contributions } from "./contributions.ts";
-import { type AnnouncedAverage, isImpossibleAverage, offerImpossible } from "./norm-check.ts";
-import { writeChunkTable } from "./offered-table.ts";
+import { type AnnouncedAverage, type AnnouncedAverages, isImpossibleAverage, offerImpossible } from "./norm-check.ts";
 import type { Reduced } from "./reduce-chunks.ts";
 
 interface Gathering extends GatherRequest {
@@ -29,29 +21,15 @@ interface Gathering extends GatherRequest {
   readonly impossible: Objection[];
 }
 
-export interface GatherRequest {
-  readonly cycle: number;
-  readonly self: Hotkey;
-  readonly attempt: Attempt;
+export interface GatherRequest extends AuditRequest {
   readonly results: ReadonlyMap<Hotkey, Result>;
   readonly own: Extract<Reduced, { readonly kind: "reduced" }>;
   readonly peers: ReadonlyMap<Hotkey, MergePeer>;
-  readonly contributions: Contributions;
-  readonly transport: MergeTransport;
-  /** Where the averaged gradients go, one file per group. */
-  readonly folder: string;
-  /** Chunks of each other reducer that are made again. */
-  readonly auditsPerReducer: number;
-  /** How long one answer of one member may take, as others have the same. */
-  readonly patienceMillis: number;
   /** How long after a search in vain a chunk is looked for again. */
   readonly pauseMillis: number;
   /** Told once that the averages are known and stand the audit: where they lie, or will as they come. */
   readonly begin: (gradients: ReadonlyMap<ExpertGroup, Gradient>) => void;
 }
-
-/** By chunk number its average, as its reducer announced it. */
-export type AnnouncedAverages = ReadonlyMap<number, AnnouncedAverage>;
 
 /** The averages of all groups, or which of them are not what they should be. */
 export type Gathered =
@@ -75,7 +53,7 @@ export async function gatherAverages(asked: GatherRequest, signal: AbortSignal):
   const request: Gathering = { ...asked, unhelpful: new Set(), impossible: [] };
   await mkdir(request.folder, { recursive: true });
   const averages = await lookFor(() => agreedAverages(request, signal), request.pauseMillis, signal);
-  const objections = await audit(request, averages, signal);
+  const objections = await auditAverages(request, averages, signal);
   if (objections.length > 0) return { kind: "wrong", objections, averages };
   const groups = placesOfAverages(request.attempt, { self: request.self, chunks: request.own.chunks }, request.folder);
   request.begin(new Map([...groups].map(([group, { pieces }]) => [group, pieces])));
@@ -114,59 +92,6 @@ async function fetchTable(
   await writeFileAtomic(path, bytes);
   await request.transport.offer(request.cycle, [{ sha256, path, offset: 0, bytes: bytes.length }]);
   return parseStranger(chunkTableSchema, bytes);
-}
-
-/** Makes a few of each other reducer's chunks again. One that cannot be made proves nothing. */
-async function audit(
-  request: GatherRequest,
-  averages: AnnouncedAverages,
-  signal: AbortSignal,
-): Promise<readonly Objection[]> {
-  const { attempt, self, auditsPerReducer, contributions, patienceMillis } = request;
-  const objections: Objection[] = [];
-  for (const reducer of attempt.members.keys()) {
-    const dealt = attempt.deal.filter((chunk) => chunk.reducer === reducer);
-    const count = reducer === self ? 0 : Math.min(auditsPerReducer, dealt.length);
-    for (let audits = 0; audits < count; audits += 1) {
-      const chunk = dealt[randomInt(dealt.length)] as DealtChunk;
-      const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMillis)]);
-      const parts = await partsOfWrongAverage(contributions, chunk, averages.get(chunk.index)?.sha256, patience);
-      if (parts === null) continue;
-      await offerEvidence(request, chunk, parts, signal);
-      objections.push({ reducer, chunk: chunk.index });
-    }
-  }
-  return objections;
-}
-
-type Parts = Extract<AveragedChunk, { readonly kind: "averaged" }>["parts"];
-
-/** What proves that a chunk's average is another one than announced; null when it is right, or cannot be made. */
-export async function partsOfWrongAverage(
-  contributions: Contributions,
-  chunk: DealtChunk,
-  announced: Sha256Hex | undefined,
-  signal: AbortSignal,
-): Promise<Parts | null> {
-  const averaged = await contributions.average(chunk, new Set(), new ChunkRoom(chunk.contributors.length), signal);
-  return averaged.kind === "failed" || digestOf(averaged.values) === announced ? null : averaged.parts;
-}
-
-/** Offers what an objection rests on: others need not rely on those who are objected to. */
-async function offerEvidence(
-  { self, transport, cycle, folder, contributions }: GatherRequest,
-  chunk: DealtChunk,
-  parts: Parts,
-  signal: AbortSignal,
-): Promise<void> {
-  for (const { contributor, values } of parts) {
-    const table = await contributions.table(chunk.group, contributor, signal);
-    if (contributor === self || typeof table === "string") continue;
-    const path = join(folder, `evidence-${chunk.index}-${contributor}`);
-    await writeFileAtomic(path, bytesOf(values));
-    const part = { sha256: digestOf(values), path, offset: 0, bytes: values.byteLength };
-    await transport.offer(cycle, [await writeChunkTable(`${path}.json`, table), part]);
-  }
 }
 
 interface GroupWriting {
@@ -290,12 +215,4 @@ async function madeAgain(
   const averaged = await contributions.average(chunk, new Set(), new ChunkRoom(chunk.contributors.length), patience);
   if (averaged.kind === "failed" || digestOf(averaged.values) !== sha256) return null;
   return bytesOf(averaged.values);
-}
-
-function digestOf(values: Float32Array): Sha256Hex {
-  return createHash("sha256").update(bytesOf(values)).digest("hex");
-}
-
-function bytesOf(values: Float32Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }

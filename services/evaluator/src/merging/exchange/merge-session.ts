@@ -8,11 +8,12 @@ import type { Contribution, Envelope, Objection } from "@assay/core/merging/exch
 import type { ExpertGroup, Hotkey } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { GradientFile } from "../local-gradients.ts";
+import { partsOfWrongAverage } from "./audit-averages.ts";
+import { ChunkRoom } from "./chunk-room.ts";
 import { collectTables } from "./collect-tables.ts";
 import { Contributions } from "./contributions.ts";
 import { gatherAndPrepare, type Prepare } from "./gather-and-prepare.ts";
-import { type AnnouncedAverages, partsOfWrongAverage } from "./gather-averages.ts";
-import { isFoundImpossible } from "./norm-check.ts";
+import { type AnnouncedAverages, isFoundImpossible } from "./norm-check.ts";
 import { writeChunkTable } from "./offered-table.ts";
 import { type Reduced, reduceChunks, rereadReduced, withFailures } from "./reduce-chunks.ts";
 
@@ -311,7 +312,9 @@ export class MergeSession {
     const own = this.#contributionsOf(attempt);
     const contributions = objector === undefined ? own : own.orFrom(objector);
     if (await isFoundImpossible(contributions, { chunk, announced }, signal)) return true;
-    return (await partsOfWrongAverage(contributions, chunk, announced.sha256, signal)) !== null;
+    const room = new ChunkRoom(chunk.contributors.length);
+    const average = { contributions, chunk, announced: announced.sha256, room };
+    return (await partsOfWrongAverage(average, signal)) !== null;
   }
 
   #contributionsOf({ attempt, members }: Attempt): Contributions {

@@ -9,6 +9,8 @@ import { type Contributions, float32Of } from "./contributions.ts";
 
 /** A chunk's average as its reducer's table has it. */
 export type AnnouncedAverage = ChunkTable["chunks"][number];
+/** By chunk number its average, as its reducer announced it. */
+export type AnnouncedAverages = ReadonlyMap<number, AnnouncedAverage>;
 
 /**
  * Whether an average cannot be one of its contributors' chunks, by what their tables say of these: nobody needs the
