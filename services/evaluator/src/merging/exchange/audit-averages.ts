@@ -6,7 +6,7 @@ import type { MergeTransport } from "@assay/core/merging/exchange/merge-transpor
 import type { DealtChunk } from "@assay/core/merging/exchange/shards";
 import type { Objection } from "@assay/core/merging/exchange/statement";
 import type { Hotkey, Sha256Hex } from "@assay/core/units";
-import { ChunkRoom } from "./chunk-room.ts";
+import type { ChunkRoom } from "./chunk-room.ts";
 import type { AveragedChunk, Contributions } from "./contributions.ts";
 import type { AnnouncedAverages } from "./norm-check.ts";
 import { writeChunkTable } from "./offered-table.ts";
@@ -18,6 +18,8 @@ export interface AuditRequest {
   readonly attempt: Attempt;
   readonly contributions: Contributions;
   readonly transport: MergeTransport;
+  /** Nobody else uses it until this has ended. */
+  readonly room: ChunkRoom;
   /** Where evidence goes, and the averaged gradients, one file per group. */
   readonly folder: string;
   /** Chunks of each other reducer that are made again. */
@@ -32,9 +34,8 @@ export async function auditAverages(
   averages: AnnouncedAverages,
   signal: AbortSignal,
 ): Promise<readonly Objection[]> {
-  const { attempt, self, auditsPerReducer, contributions, patienceMillis } = request;
+  const { attempt, self, auditsPerReducer, contributions, room, patienceMillis } = request;
   const objections: Objection[] = [];
-  const room = new ChunkRoom(attempt.members.size);
   for (const reducer of attempt.members.keys()) {
     const dealt = attempt.deal.filter((chunk) => chunk.reducer === reducer);
     const count = reducer === self ? 0 : Math.min(auditsPerReducer, dealt.length);

@@ -3,21 +3,24 @@ import { VectorMemory } from "@assay/core/merging/vectors/vector-memory";
 
 /** Memory for one chunk of every contributor and for their average, used again for the next chunk. */
 export class ChunkRoom {
+  /** How many chunks it has place for, besides the average. */
+  readonly places: number;
   readonly #memory: VectorMemory;
   readonly #parts: Float32Array<ArrayBuffer>[] = [];
   readonly #average: Float32Array<ArrayBuffer>;
 
-  /** @param contributors how many it has places for */
-  constructor(contributors: number) {
-    this.#memory = new VectorMemory(Array.from({ length: contributors + 1 }, () => CHUNK_VALUES));
+  constructor(places: number) {
+    this.places = places;
+    this.#memory = new VectorMemory(Array.from({ length: places + 1 }, () => CHUNK_VALUES));
     this.#average = this.#memory.floats(CHUNK_VALUES);
   }
 
-  /** Bytes of the n-th contributor's values. */
+  /** Bytes of so many values in a place, counted from 0. */
   part(place: number, values: number): Uint8Array<ArrayBuffer> {
     const memory = this.#parts[place] ?? this.#memory.floats(CHUNK_VALUES);
     this.#parts[place] = memory;
-    return bytesOf(memory.subarray(0, values));
+    const { buffer, byteOffset, byteLength } = memory.subarray(0, values);
+    return new Uint8Array(buffer, byteOffset, byteLength);
   }
 
   average(values: number): Float32Array<ArrayBuffer> {
@@ -25,16 +28,5 @@ export class ChunkRoom {
   }
 }
 
-/** Memory for one chunk, used again for the next one. */
-export class ChunkMemory {
-  readonly #values = new VectorMemory([CHUNK_VALUES]).floats(CHUNK_VALUES);
-
-  /** Bytes of so many values. */
-  of(values: number): Uint8Array<ArrayBuffer> {
-    return bytesOf(this.#values.subarray(0, values));
-  }
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(buffer, byteOffset, byteLength);
-}
+/** One is in use while the next chunk is fetched into the other. */
+export type ChunkRooms = readonly [ChunkRoom, ChunkRoom];

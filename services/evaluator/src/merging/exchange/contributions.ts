@@ -81,7 +81,8 @@ export class Contributions {
    *
    * All are asked side by side. When the signal is aborted, whoever has not answered by then counts as unreachable.
    *
-   * @param room where everything lies that is returned, until it is used for another chunk
+   * @param room where everything lies that is returned, until it is used for another chunk; it may be as soon as this
+   *   has ended, however it has
    */
   async average(
     chunk: DealtChunk,
@@ -91,9 +92,12 @@ export class Contributions {
   ): Promise<AveragedChunk> {
     const asked = chunk.contributors.filter((hotkey) => !alone.has(hotkey));
     if (asked.length === 0) return { kind: "failed", failures: [] };
-    const read = await Promise.all(
-      asked.map((contributor, place) => this.#read(chunk, contributor, room.part(place, chunk.values), signal)),
+    const reading = asked.map((contributor, place) =>
+      this.#read(chunk, contributor, room.part(place, chunk.values), signal),
     );
+    // When one fails by our fault the others still write to the room.
+    await Promise.allSettled(reading);
+    const read = await Promise.all(reading);
     const failures = read.filter((each) => each.kind === "failed");
     if (failures.length > 0) return { kind: "failed", failures };
     const parts = read.filter((each) => each.kind === "read");

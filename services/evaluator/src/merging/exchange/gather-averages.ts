@@ -10,7 +10,7 @@ import { type ChunkTable, chunkTableSchema, type Objection, type Result } from "
 import type { ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
 import { type AuditRequest, auditAverages, bytesOf, digestOf } from "./audit-averages.ts";
 import { type MissingChunk, placesOfAverages } from "./averages-in-place.ts";
-import { ChunkMemory, ChunkRoom } from "./chunk-room.ts";
+import { ChunkRoom } from "./chunk-room.ts";
 import { type AnnouncedAverage, type AnnouncedAverages, isImpossibleAverage, offerImpossible } from "./norm-check.ts";
 import type { Reduced } from "./reduce-chunks.ts";
 
@@ -38,7 +38,7 @@ export type Gathered =
 
 const FLOAT32_BYTES = 4;
 const MOST_TABLE_BYTES = 128 << 20;
-/** Chunks on their way at a time. */
+/** Chunks on their way at a time, at the most. */
 const SIDE_BY_SIDE = 3;
 
 /**
@@ -107,7 +107,8 @@ interface GroupWriting {
 async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<void> {
   const { chunks, request, path, averages } = writing;
   const left = [...chunks];
-  const lanes = Array.from({ length: SIDE_BY_SIDE }, () => writeChunks(writing, left, signal));
+  const count = Math.min(SIDE_BY_SIDE, request.room.places);
+  const lanes = Array.from({ length: count }, (_, lane) => writeChunks(writing, left, lane, signal));
   try {
     await Promise.all(lanes);
   } finally {
@@ -122,15 +123,19 @@ async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<v
   await request.transport.offer(request.cycle, offered);
 }
 
-/** One after the other of what several share. */
-async function writeChunks(group: GroupWriting, left: MissingChunk[], signal: AbortSignal): Promise<void> {
+/** One after the other of what several share, in a place of its own. */
+async function writeChunks(
+  group: GroupWriting,
+  left: MissingChunk[],
+  place: number,
+  signal: AbortSignal,
+): Promise<void> {
   const { request, file, averages } = group;
-  const memory = new ChunkMemory();
   for (let chunk = left.shift(); chunk !== undefined; chunk = left.shift()) {
     const { dealt, offset, arrived } = chunk;
     const announced = averages.get(dealt.index);
     if (announced === undefined) throw new RangeError(`Nobody announced an average of chunk ${dealt.index}`);
-    const wanted = { announced, into: memory.of(dealt.values) };
+    const wanted = { announced, into: request.room.part(place, dealt.values) };
     const bytes = await lookFor(() => possibleAverage(request, dealt, wanted, signal), request.pauseMillis, signal);
     if (bytes === "impossible") {
       left.length = 0;

@@ -9,7 +9,7 @@ import type { ExpertGroup, Hotkey } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { GradientFile } from "../local-gradients.ts";
 import { partsOfWrongAverage } from "./audit-averages.ts";
-import { ChunkRoom } from "./chunk-room.ts";
+import { ChunkRoom, type ChunkRooms } from "./chunk-room.ts";
 import { collectTables } from "./collect-tables.ts";
 import { Contributions } from "./contributions.ts";
 import { gatherAndPrepare, type Prepare } from "./gather-and-prepare.ts";
@@ -64,6 +64,8 @@ const WORKING_LOOKS = 60;
 /** … and how long one chunk that others have too. */
 const CHUNK_PATIENCE = 15;
 const FLOAT32_BYTES = 4;
+/** Averages that others made come side by side, also where there are two members. */
+const LEAST_PLACES = 3;
 
 /**
  * Plays one cycle's merge with the other validators to its end, by the deadline whatever they do.
@@ -78,6 +80,7 @@ export class MergeSession {
   #reduced: Extract<Reduced, { readonly kind: "reduced" }> | null = null;
   #prepared: AgreedVersion | null = null;
   #averages: AnnouncedAverages = new Map();
+  #rooms: ChunkRooms | null = null;
   /** Aborted when there may be something to go on with before the pause is over. */
   #news = new AbortController();
   /** Aborted when the work of the step that runs is over. */
@@ -237,7 +240,7 @@ export class MergeSession {
     }
     const started = performance.now();
     const [averaged, unusable] = await Promise.all([
-      reduceChunks({ attempt, self, contributions, output }, due),
+      reduceChunks({ attempt, self, contributions, rooms: this.#roomsOf(attempt), output }, due),
       collectTables(tables, due),
     ]);
     const reduced = withFailures(averaged, unusable);
@@ -266,6 +269,7 @@ export class MergeSession {
         peers,
         contributions: this.#contributionsOf(attempt),
         transport,
+        room: this.#roomsOf(attempt)[0],
         folder: join(folder, "averaged"),
         auditsPerReducer,
         patienceMillis: Math.ceil(timeoutMillis / CHUNK_PATIENCE),
@@ -315,6 +319,13 @@ export class MergeSession {
     const room = new ChunkRoom(chunk.contributors.length);
     const average = { contributions, chunk, announced: announced.sha256, room };
     return (await partsOfWrongAverage(average, signal)) !== null;
+  }
+
+  /** One step after the other uses them; later attempts have fewer members. */
+  #roomsOf({ members }: Attempt): ChunkRooms {
+    const places = Math.max(members.size, LEAST_PLACES);
+    this.#rooms ??= [new ChunkRoom(places), new ChunkRoom(places)];
+    return this.#rooms;
   }
 
   #contributionsOf({ attempt, members }: Attempt): Contributions {

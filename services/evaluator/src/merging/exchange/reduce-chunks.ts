@@ -13,7 +13,7 @@ import {
   type ReduceFailureReason,
 } from "@assay/core/merging/exchange/statement";
 import type { Hotkey, Sha256Hex } from "@assay/core/units";
-import { ChunkRoom } from "./chunk-room.ts";
+import type { ChunkRoom, ChunkRooms } from "./chunk-room.ts";
 import type { AveragedChunk, Contributions } from "./contributions.ts";
 import { encodeChunkTable } from "./offered-table.ts";
 
@@ -32,11 +32,14 @@ export async function reduceChunks(
     attempt,
     self,
     contributions,
+    rooms,
     output,
   }: {
     readonly attempt: Attempt;
     readonly self: Hotkey;
     readonly contributions: Contributions;
+    /** Nobody else uses them until this has ended. */
+    readonly rooms: ChunkRooms;
     readonly output: string;
   },
   signal: AbortSignal,
@@ -47,7 +50,7 @@ export async function reduceChunks(
   try {
     const shard = await withFile(temporary, "wx", async (file) => {
       const written = new Shard(file);
-      for await (const averaged of averagesAhead({ dealt, contributions, failures }, signal)) {
+      for await (const averaged of averagesAhead({ dealt, contributions, rooms, failures }, signal)) {
         if (averaged.kind === "averaged" && failures.size === 0) await written.append(averaged.values);
       }
       return written;
@@ -75,16 +78,16 @@ async function* averagesAhead(
   {
     dealt,
     contributions,
+    rooms,
     failures,
   }: {
     readonly dealt: readonly DealtChunk[];
     readonly contributions: Contributions;
+    readonly rooms: ChunkRooms;
     readonly failures: Map<Hotkey, ReduceFailureReason>;
   },
   signal: AbortSignal,
 ): AsyncGenerator<AveragedChunk> {
-  const most = dealt.reduce((count, { contributors }) => Math.max(count, contributors.length), 0);
-  const rooms = [new ChunkRoom(most), new ChunkRoom(most)] as const;
   const begin = (place: number): Promise<AveragedChunk> | undefined => {
     const chunk = signal.aborted ? undefined : dealt[place];
     const room = rooms[place % rooms.length] as ChunkRoom;
@@ -93,11 +96,16 @@ async function* averagesAhead(
     return averaged;
   };
   let next = begin(0);
-  for (let place = 0; next !== undefined; place += 1) {
-    const averaged = await next;
-    if (averaged.kind === "failed") note(failures, averaged.failures);
-    next = begin(place + 1);
-    yield averaged;
+  try {
+    for (let place = 0; next !== undefined; place += 1) {
+      const averaged = await next;
+      if (averaged.kind === "failed") note(failures, averaged.failures);
+      next = begin(place + 1);
+      yield averaged;
+    }
+  } finally {
+    // The rooms are others' to use from here on.
+    await Promise.allSettled([next]);
   }
 }
 
