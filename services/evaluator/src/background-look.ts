@@ -1,5 +1,15 @@
+import { isAppError } from "@assay/core/app-error";
 import type { Clock } from "@assay/runtime/time/clock";
 import { backoffMillis } from "@assay/runtime/time/retry";
+
+/** Why a look failed, which may pass. */
+export interface FailedLook {
+  /** Of our error, or the system's: `ENOSPC`. */
+  readonly code: string;
+  readonly error: unknown;
+  /** False when the look before failed by the same code. */
+  readonly isNews: boolean;
+}
 
 /** Looks at something again and again beside the cycle, later each time while it fails. */
 export class BackgroundLook {
@@ -13,9 +23,12 @@ export class BackgroundLook {
     this.#intervalMillis = intervalMillis;
   }
 
-  /** @param look gives false when it failed; must not go on for long once its signal is aborted. */
-  start(look: (signal: AbortSignal) => Promise<boolean>): void {
-    this.#running = this.#run(look);
+  /**
+   * @param look must not go on for long once its signal is aborted. What it throws may pass if it is an error of ours or
+   *   the system's; anything else is a bug, and ends the process.
+   */
+  start(look: (signal: AbortSignal) => Promise<void>, failed: (failure: FailedLook) => void): void {
+    this.#running = this.#run(look, failed);
   }
 
   async stop(): Promise<void> {
@@ -23,10 +36,15 @@ export class BackgroundLook {
     await this.#running;
   }
 
-  async #run(look: (signal: AbortSignal) => Promise<boolean>): Promise<void> {
+  async #run(look: (signal: AbortSignal) => Promise<void>, failed: (failure: FailedLook) => void): Promise<void> {
     const { signal } = this.#stopping;
-    for (let failures = 0; !signal.aborted; ) {
-      failures = (await look(signal)) ? 0 : failures + 1;
+    let failures = 0;
+    let reported: string | null = null;
+    while (!signal.aborted) {
+      const failure = await failureOf(look, signal);
+      if (failure !== null) failed({ ...failure, isNews: failure.code !== reported });
+      reported = failure?.code ?? null;
+      failures = failure === null ? 0 : failures + 1;
       const retry = { baseMillis: RETRY_MILLIS, maxMillis: LONGEST_RETRY_MILLIS };
       const pause = failures === 0 ? this.#intervalMillis : backoffMillis(failures, retry);
       await this.#clock.sleep(pause, signal).catch(() => undefined);
@@ -36,3 +54,22 @@ export class BackgroundLook {
 
 const RETRY_MILLIS = 10_000;
 const LONGEST_RETRY_MILLIS = 600_000;
+
+async function failureOf(
+  look: (signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<Omit<FailedLook, "isNews"> | null> {
+  try {
+    await look(signal);
+    return null;
+  } catch (error) {
+    return signal.aborted ? null : { code: passingCode(error), error };
+  }
+}
+
+/** A disk may fail and be mended; anything else is a bug. */
+function passingCode(error: unknown): string {
+  if (isAppError(error)) return error.code;
+  if (error instanceof Error && "syscall" in error && "code" in error) return String(error.code);
+  throw error;
+}

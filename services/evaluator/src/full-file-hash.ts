@@ -1,6 +1,5 @@
 import type { CurrentVersion } from "@assay/checkpoint/store/checkpoint-reader";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
-import { isAppError } from "@assay/core/app-error";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { type Clock, SystemClock } from "@assay/runtime/time/clock";
@@ -23,7 +22,6 @@ const INTERVAL_MILLIS = 500;
 export class FullFileHash implements Startable {
   readonly #components: FullFileHashComponents;
   readonly #looking: BackgroundLook;
-  #reported: string | null = null;
 
   constructor(components: FullFileHashComponents) {
     this.#components = components;
@@ -31,34 +29,31 @@ export class FullFileHash implements Startable {
   }
 
   async start(_signal: AbortSignal): Promise<void> {
-    this.#looking.start((signal) => this.#hash(signal));
+    this.#looking.start(
+      (signal) => this.#hash(signal),
+      ({ error, isNews }) => {
+        const text = "Cannot hash the whole model; model servers hand out its parts only";
+        if (isNews) this.#components.logger.error(text, {}, error);
+      },
+    );
   }
 
   async stop(): Promise<void> {
     await this.#looking.stop();
   }
 
-  /** @returns false when it failed, which was said. */
-  async #hash(signal: AbortSignal): Promise<boolean> {
+  async #hash(signal: AbortSignal): Promise<void> {
     const { store, logger } = this.#components;
-    let current: CurrentVersion | null = null;
+    const current = await store.current();
+    if (current === null) return;
     try {
-      current = await store.current();
-      if (current === null || (await store.manifest(current.version)).full.sha256 !== null) return true;
+      if ((await store.manifest(current.version)).full.sha256 !== null) return;
       const started = performance.now();
       await store.describeFull(current.version, signal);
-      this.#reported = null;
       const ms = Math.round(performance.now() - started);
       logger.info("Hashed the whole model", { version: current.version, ms });
-      return true;
     } catch (error) {
-      if (signal.aborted || (current !== null && (await this.#isSuperseded(current)))) return true;
-      if (!isAppError(error)) throw error;
-      if (this.#reported !== error.code) {
-        logger.error("Cannot hash the whole model; model servers hand out its parts only", {}, error);
-      }
-      this.#reported = error.code;
-      return false;
+      if (!(await this.#isSuperseded(current))) throw error;
     }
   }
 

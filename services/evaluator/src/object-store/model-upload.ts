@@ -2,12 +2,11 @@ import { ObjectStore } from "@assay/checkpoint/object-store/object-store";
 import { type ObjectStoreOptions, objectStoreName } from "@assay/checkpoint/object-store/object-store-options";
 import { uploadVersion } from "@assay/checkpoint/object-store/upload-version";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
-import { isAppError } from "@assay/core/app-error";
-import type { ModelVersion, Sha256Hex } from "@assay/core/units";
+import type { Sha256Hex } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { type Clock, SystemClock } from "@assay/runtime/time/clock";
-import { BackgroundLook } from "../background-look.ts";
+import { BackgroundLook, type FailedLook } from "../background-look.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
 
 export interface ModelUploadComponents {
@@ -30,7 +29,6 @@ export class ModelUpload implements Startable {
   readonly #looking: BackgroundLook;
   #objects: ObjectStore | null = null;
   #done: Sha256Hex | null = null;
-  #reported: string | null = null;
 
   constructor(components: ModelUploadComponents, options: ObjectStoreOptions) {
     this.#components = components;
@@ -41,7 +39,10 @@ export class ModelUpload implements Startable {
   async start(_signal: AbortSignal): Promise<void> {
     const objects = new ObjectStore(this.#options);
     this.#objects = objects;
-    this.#looking.start((signal) => this.#upload(objects, signal));
+    this.#looking.start(
+      (signal) => this.#upload(objects, signal),
+      (failure) => this.#report(failure),
+    );
   }
 
   async stop(): Promise<void> {
@@ -49,44 +50,29 @@ export class ModelUpload implements Startable {
     this.#objects?.[Symbol.dispose]();
   }
 
-  /** @returns false when it failed, which was said. */
-  async #upload(objects: ObjectStore, signal: AbortSignal): Promise<boolean> {
+  async #upload(objects: ObjectStore, signal: AbortSignal): Promise<void> {
     const { store, metrics, logger } = this.#components;
     const current = await store.current();
-    if (current === null || current.digest === this.#done) return true;
+    if (current === null || current.digest === this.#done) return;
     const release = store.pin(current.version);
     const started = performance.now();
     try {
       const tools = { reader: store, store: objects, storeName: objectStoreName(this.#options) };
       const sent = (bytes: number) => metrics.uploadedBytes.inc(bytes);
       const { kind, ...counts } = await uploadVersion(current.version, { ...tools, sent }, signal);
-      if (kind !== "uploaded") return true;
+      if (kind !== "uploaded") return;
       this.#done = current.digest;
-      this.#reported = null;
       metrics.uploadedVersion.set(current.version);
       const ms = Math.round(performance.now() - started);
       logger.info("Uploaded version", { version: current.version, ...counts, ms });
-      return true;
-    } catch (error) {
-      if (signal.aborted) return true;
-      this.#report(error, current.version);
-      return false;
     } finally {
       release();
     }
   }
 
-  #report(error: unknown, version: ModelVersion): void {
-    const code = isAppError(error) ? error.code : systemCode(error);
-    this.#components.metrics.uploadFailures.inc({ code });
-    if (this.#reported === code) return;
-    this.#reported = code;
-    this.#components.logger.error("Cannot upload the model; model servers send what is missing", { version }, error);
+  #report({ code, error, isNews }: FailedLook): void {
+    const { metrics, logger } = this.#components;
+    metrics.uploadFailures.inc({ code });
+    if (isNews) logger.error("Cannot upload the model; model servers send what is missing", {}, error);
   }
-}
-
-/** A disk may fail and be mended; anything else is a bug. */
-function systemCode(error: unknown): string {
-  if (error instanceof Error && "syscall" in error && "code" in error) return String(error.code);
-  throw error;
 }
