@@ -2,18 +2,18 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AgreedVersion, Attempt, ExchangeStep, MergeExchange } from "@assay/core/merging/exchange/exchange";
-import type { MergePeer, MergeTransport, OfferedChunk } from "@assay/core/merging/exchange/merge-transport";
-import { CHUNK_VALUES } from "@assay/core/merging/exchange/shards";
-import type { Contribution, Envelope, Objection } from "@assay/core/merging/exchange/statement";
+import type { MergePeer, MergeTransport } from "@assay/core/merging/exchange/merge-transport";
+import type { Envelope } from "@assay/core/merging/exchange/statement";
 import type { ExpertGroup, Hotkey } from "@assay/core/units";
 import type { Logger } from "@assay/runtime/logging/logger";
 import type { GradientFile } from "../local-gradients.ts";
-import { partsOfWrongAverage } from "./audit-averages.ts";
 import { ChunkRoom, type ChunkRooms } from "./chunk-room.ts";
 import { collectTables } from "./collect-tables.ts";
 import { Contributions } from "./contributions.ts";
 import { gatherAndPrepare, type Prepare } from "./gather-and-prepare.ts";
-import { type AnnouncedAverages, isFoundImpossible } from "./norm-check.ts";
+import type { AnnouncedAverages } from "./norm-check.ts";
+import { isUpheld } from "./objections.ts";
+import { offerOwn } from "./offer-own.ts";
 import { writeChunkTable } from "./offered-table.ts";
 import { type Reduced, reduceChunks, rereadReduced, withFailures } from "./reduce-chunks.ts";
 
@@ -63,7 +63,6 @@ const LOOK_PATIENCE = 20;
 const WORKING_LOOKS = 60;
 /** … and how long one chunk that others have too. */
 const CHUNK_PATIENCE = 15;
-const FLOAT32_BYTES = 4;
 /** Averages that others made come side by side, also where there are two members. */
 const LEAST_PLACES = 3;
 
@@ -98,7 +97,7 @@ export class MergeSession {
     const shown = await transport.shown(cycle);
     exchange.restore(shown);
     this.#prepared = await this.#preparedBefore(shown);
-    const contributions = await this.#offerOwn();
+    const contributions = await offerOwn(this.#terms, transport);
     if (exchange.spoken === null) exchange.announce(contributions);
     const ending = new AbortController();
     const either = AbortSignal.any([signal, ending.signal]);
@@ -182,23 +181,6 @@ export class MergeSession {
       ? Math.max(LEAST_PAUSE_MILLIS, this.#terms.timeoutMillis / WORKING_LOOKS)
       : LEAST_PAUSE_MILLIS;
     await sleep(pause, undefined, { signal: woken }).catch(() => undefined);
-  }
-
-  /** Writes what peers need to average ours, and offers it. */
-  async #offerOwn(): Promise<readonly Contribution[]> {
-    const { own, folder, cycle } = this.#terms;
-    const contributions: Contribution[] = [];
-    for (const [group, { path, values, squares, chunks }] of [...own].sort(([a], [b]) => a - b)) {
-      const table = await writeChunkTable(join(folder, `table-${group}.json`), { chunks });
-      const offered = chunks.map(({ sha256 }, chunk): OfferedChunk => {
-        const offset = chunk * CHUNK_VALUES;
-        const bytes = Math.min(CHUNK_VALUES, values - offset) * FLOAT32_BYTES;
-        return { sha256, path, offset: offset * FLOAT32_BYTES, bytes };
-      });
-      await this.#components.transport.offer(cycle, [table, ...offered]);
-      contributions.push({ group, values, squares, table: table.sha256 });
-    }
-    return contributions;
   }
 
   /** Begins a step's work once. */
@@ -291,8 +273,10 @@ export class MergeSession {
     const { exchange } = this.#components;
     const left = Math.max(0, Math.round((1 - this.#share()) * this.#terms.timeoutMillis));
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(left)]);
+    const { self, peers } = this.#terms;
+    const known = { self, peers, attempt, averages: this.#averages, contributions: this.#contributionsOf(attempt) };
     for (const objection of exchange.objections()) {
-      if (!(await this.#isRight(objection, attempt, deadline))) continue;
+      if (!(await isUpheld(objection, known, deadline))) continue;
       exchange.uphold(objection);
       return { kind: "given_up", reason: "wrong_average" };
     }
@@ -300,25 +284,6 @@ export class MergeSession {
     if (version === null) return { kind: "given_up", reason: "no_majority" };
     const isOurs = this.#prepared?.version === version.version && this.#prepared.momentum === version.momentum;
     return { kind: isOurs ? "agreed" : "behind", attempt, version };
-  }
-
-  /** Whether an average is as wrong as somebody says, by the contributions that it offers or the contributors do. */
-  async #isRight(
-    { chunk: index, reducer, by }: Objection & { readonly by: Hotkey },
-    attempt: Attempt,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    const chunk = attempt.deal[index];
-    const announced = this.#averages.get(index);
-    if (chunk?.reducer !== reducer || announced === undefined) return false;
-    if (by === this.#terms.self) return true;
-    const objector = this.#terms.peers.get(by);
-    const own = this.#contributionsOf(attempt);
-    const contributions = objector === undefined ? own : own.orFrom(objector);
-    if (await isFoundImpossible(contributions, { chunk, announced }, signal)) return true;
-    const room = new ChunkRoom(chunk.contributors.length);
-    const average = { contributions, chunk, announced: announced.sha256, room };
-    return (await partsOfWrongAverage(average, signal)) !== null;
   }
 
   /** One step after the other uses them; later attempts have fewer members. */
