@@ -1,3 +1,5 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { averageChunk } from "../exchange/average.ts";
@@ -97,4 +99,30 @@ test("arrays do not overlap, and one that is not held is refused", () => {
   expect([...first, ...second]).toEqual([1, 1, 1, 2, 2, 2, 2, 2]);
   expect(second.byteOffset % 16).toBe(0);
   expect(() => memory.floats(1 << 20)).toThrow(RangeError);
+});
+
+/** Asks for memory, and keeps it, until there is none of the kind left, and averages in what comes then. */
+const UNTIL_PLAIN = `
+  import { averageChunk } from "@assay/core/merging/exchange/average";
+  import { VectorMemory, vectorLoopsOf } from "@assay/core/merging/vectors/vector-memory";
+  const taken = [];
+  const held = [];
+  for (let plain = false; !plain && taken.length < 100; ) {
+    const memory = new VectorMemory([9, 9]);
+    held.push(memory);
+    const [values, into] = [memory.floats(9).fill(3), memory.floats(9)];
+    plain = vectorLoopsOf([values, into]) === null;
+    taken.push({ plain, average: [...averageChunk([values, values], [1, 2], into)] });
+  }
+  console.log(JSON.stringify(taken));
+`;
+
+test("where address space is limited it becomes plain memory, with the same results", async () => {
+  const node = [process.execPath, "--conditions=source", "--disable-warning=ExperimentalWarning"];
+  const limited = ["-c", 'ulimit -v 30000000 && exec "$@"', "sh", ...node, "--input-type=module", "-e", UNTIL_PLAIN];
+  const { stdout } = await promisify(execFile)("sh", limited, { cwd: import.meta.dirname });
+  const taken: readonly { readonly plain: boolean; readonly average: readonly number[] }[] = JSON.parse(stdout);
+  expect(taken[0]?.plain).toBe(false);
+  expect(taken.at(-1)?.plain).toBe(true);
+  expect(new Set(taken.flatMap(({ average }) => average))).toEqual(new Set([3]));
 });
