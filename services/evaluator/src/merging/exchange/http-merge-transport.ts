@@ -211,7 +211,8 @@ async function take({ response, stream }: OpenedResponse, wanted: WantedChunk): 
   if (statusCode !== 200) return failed("unreachable");
   const most = "exactly" in wanted.bytes ? wanted.bytes.exactly : wanted.bytes.atMost;
   const told = Number(headers["content-length"] ?? Number.NaN);
-  const bytes = told > most ? null : await readBody(stream, most, wanted.into);
+  const into = wanted.into ?? ("exactly" in wanted.bytes ? new Uint8Array(most) : undefined);
+  const bytes = told > most ? null : await readBody(stream, most, into);
   if (bytes === null) return failed("wrong_length");
   if (bytes.length < told) return "again";
   if ("exactly" in wanted.bytes && bytes.length !== most) return failed("wrong_length");
