@@ -1,6 +1,6 @@
-import { isAppError } from "@assay/core/app-error";
 import type { Clock } from "@assay/runtime/time/clock";
 import { backoffMillis } from "@assay/runtime/time/retry";
+import { failureCode } from "./failure-code.ts";
 
 /** Why a look failed, which may pass. */
 export interface FailedLook {
@@ -63,13 +63,9 @@ async function failureOf(
     await look(signal);
     return null;
   } catch (error) {
-    return signal.aborted ? null : { code: passingCode(error), error };
+    if (signal.aborted) return null;
+    const code = failureCode(error);
+    if (code === null) throw error;
+    return { code, error };
   }
-}
-
-/** A disk may fail and be mended; anything else is a bug. */
-function passingCode(error: unknown): string {
-  if (isAppError(error)) return error.code;
-  if (error instanceof Error && "syscall" in error && "code" in error) return String(error.code);
-  throw error;
 }

@@ -1,7 +1,7 @@
 import type { ChainClient, ChainHead } from "@assay/chain/chain-client";
-import { isAppError } from "@assay/core/app-error";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
+import { failureCode } from "../failure-code.ts";
 import type { EvaluatorMetrics } from "../metrics.ts";
 import type { Duty } from "./duty.ts";
 
@@ -106,11 +106,4 @@ class Lane {
       timer();
     }
   }
-}
-
-/** The code of a failure that may heal: ours by its own code, the operating system's (a full disk) by its. */
-function failureCode(error: unknown): string | null {
-  if (isAppError(error)) return error.code;
-  const isSystemError = error instanceof Error && "syscall" in error && "code" in error;
-  return isSystemError ? String(error.code) : null;
 }

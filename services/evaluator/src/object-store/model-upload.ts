@@ -2,7 +2,7 @@ import { ObjectStore } from "@assay/checkpoint/object-store/object-store";
 import { type ObjectStoreOptions, objectStoreName } from "@assay/checkpoint/object-store/object-store-options";
 import { uploadVersion } from "@assay/checkpoint/object-store/upload-version";
 import type { CheckpointStore } from "@assay/checkpoint/store/checkpoint-store";
-import type { Sha256Hex } from "@assay/core/units";
+import type { ModelVersion, Sha256Hex } from "@assay/core/units";
 import type { Startable } from "@assay/runtime/lifecycle/startable";
 import type { Logger } from "@assay/runtime/logging/logger";
 import { type Clock, SystemClock } from "@assay/runtime/time/clock";
@@ -29,6 +29,7 @@ export class ModelUpload implements Startable {
   readonly #looking: BackgroundLook;
   #objects: ObjectStore | null = null;
   #done: Sha256Hex | null = null;
+  #tried: ModelVersion | null = null;
 
   constructor(components: ModelUploadComponents, options: ObjectStoreOptions) {
     this.#components = components;
@@ -54,6 +55,7 @@ export class ModelUpload implements Startable {
     const { store, metrics, logger } = this.#components;
     const current = await store.current();
     if (current === null || current.digest === this.#done) return;
+    this.#tried = current.version;
     const release = store.pin(current.version);
     const started = performance.now();
     try {
@@ -73,6 +75,7 @@ export class ModelUpload implements Startable {
   #report({ code, error, isNews }: FailedLook): void {
     const { metrics, logger } = this.#components;
     metrics.uploadFailures.inc({ code });
-    if (isNews) logger.error("Cannot upload the model; model servers send what is missing", {}, error);
+    const fields = { version: this.#tried };
+    if (isNews) logger.error("Cannot upload the model; model servers send what is missing", fields, error);
   }
 }
