@@ -1,5 +1,6 @@
 // Writes what operators look up straight from the code: packages/docs/reference/* and the two commented sample
-// configurations; and what is compiled into the code. Run by check-references.mjs, which compares; to write, run it yourself:
+// configurations; and the code that is assembled from a text. Run by check-references.mjs, which compares; to write, run
+// it yourself:
 // usage: node --conditions=source config/toolchain/generate-references.ts [FOLDER]   FOLDER: the repository by default
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";

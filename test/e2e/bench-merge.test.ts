@@ -42,15 +42,8 @@ test("the bench of the merge times its loops in plain memory and in vectors", as
   const directory = await mkdtemp(join(tmpdir(), "assay-bench-test-"));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   const file = join(directory, "merge.json");
-  const { stdout } = await run(process.execPath, [
-    ...NODE_ARGUMENTS,
-    "--only",
-    "loops",
-    "--rounds",
-    "1",
-    "--json",
-    file,
-  ]);
+  const short = ["--only", "loops", "--rounds", "1"];
+  const { stdout } = await run(process.execPath, [...NODE_ARGUMENTS, ...short, "--json", file]);
   const { loops, size } = JSON.parse(await readFile(file, "utf8"));
   expect(size).toBeNull();
   expect(loops.loops.map(({ loop }: { loop: string }) => loop)).toEqual([

@@ -84,7 +84,7 @@ async function writeTensors(writing: Writing, signal: AbortSignal | undefined): 
     const momentum = await SafetensorsWriter.create(paths.momentum, float32);
     writers.push(momentum);
     const blocks = [...groupBlocks(request.base, request.layout)];
-    const memory = new BlockMemory(blocks.reduce((most, { place }) => Math.max(most, elementCount(place.shape)), 0));
+    const memory = memoryFor(blocks.reduce((most, { place }) => Math.max(most, elementCount(place.shape)), 0));
     for (const block of blocks) {
       signal?.throwIfAborted();
       const stepped = await stepBlock(request, block, { gradient, momentumOf, memory }, signal);
@@ -111,27 +111,17 @@ interface SteppedBlock {
   readonly momentum: Uint8Array;
 }
 
-/** Where each block is stepped: memory for the largest. */
-class BlockMemory {
-  readonly #weights: Float32Array<ArrayBuffer>;
-  readonly #gradient: Float32Array<ArrayBuffer>;
-  readonly #momentum: Float32Array<ArrayBuffer>;
+/** Where each block is stepped. */
+interface BlockMemory {
+  readonly weights: Float32Array<ArrayBuffer>;
+  readonly gradient: Float32Array<ArrayBuffer>;
+  readonly momentum: Float32Array<ArrayBuffer>;
+}
 
-  constructor(largest: number) {
-    const memory = new VectorMemory([largest, largest, largest]);
-    this.#weights = memory.floats(largest);
-    this.#gradient = memory.floats(largest);
-    this.#momentum = memory.floats(largest);
-  }
-
-  of(length: number) {
-    const [weights, gradient, momentum] = [this.#weights, this.#gradient, this.#momentum] as const;
-    return {
-      weights: weights.subarray(0, length),
-      gradient: gradient.subarray(0, length),
-      momentum: momentum.subarray(0, length),
-    };
-  }
+function memoryFor(largest: number): BlockMemory {
+  const memory = new VectorMemory([largest, largest, largest]);
+  const [weights, gradient, momentum] = [memory.floats(largest), memory.floats(largest), memory.floats(largest)];
+  return { weights, gradient, momentum };
 }
 
 async function stepBlock(
@@ -150,10 +140,12 @@ async function stepBlock(
       fields: { tensor: name, dtype },
     });
   }
-  const { weights: into, gradient, momentum } = memory.of(elementCount(place.shape));
+  const length = elementCount(place.shape);
+  const gradient = memory.gradient.subarray(0, length);
+  const momentum = memory.momentum.subarray(0, length);
   const bytes = new Uint8Array(gradient.buffer, gradient.byteOffset, gradient.byteLength);
   const [weights, filled] = await Promise.all([
-    readPlace(name, place, into),
+    readPlace(name, place, memory.weights.subarray(0, length)),
     reader.fill(bytes, signal),
     momentumOf && readPlace(name, momentumOf(name, row), momentum),
   ]);

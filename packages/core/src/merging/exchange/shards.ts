@@ -4,7 +4,7 @@ import type { Announcement } from "./statement.ts";
 /**
  * Length of every chunk of a contribution but the last. All members of a merge need the same.
  *
- * A request costs its two ends some 5 ms of processor time; a reducer holds two chunks of every contributor.
+ * Longer ones are fewer requests; a reducer holds two chunks of every contributor.
  */
 export const MERGE_CHUNK_BYTES: number = 8 << 20;
 const FLOAT32_BYTES = 4;

@@ -89,10 +89,16 @@ export class VectorLoops {
     { learningRate, momentumFactor }: { readonly learningRate: number; readonly momentumFactor: number },
   ): { readonly values: number; readonly isFinite: boolean } {
     const values = wholeOf(theta.length);
-    const places = [theta, pseudoGradient, momentum, into.theta, into.momentum] as const;
-    const [from, gradient, velocity, to, toVelocity] = places.map(({ byteOffset }) => byteOffset) as unknown as Places;
-    const bytes = values * FLOAT32_BYTES;
-    const odd = this.#loops.outerStep(from, gradient, velocity, to, toVelocity, bytes, learningRate, momentumFactor);
+    const odd = this.#loops.outerStep(
+      theta.byteOffset,
+      pseudoGradient.byteOffset,
+      momentum.byteOffset,
+      into.theta.byteOffset,
+      into.momentum.byteOffset,
+      values * FLOAT32_BYTES,
+      learningRate,
+      momentumFactor,
+    );
     return { values, isFinite: odd === 0 };
   }
 
@@ -117,8 +123,6 @@ export class VectorLoops {
     return whole;
   }
 }
-
-type Places = readonly [number, number, number, number, number];
 
 function wholeOf(values: number): number {
   return values - (values % AT_ONCE);

@@ -1,4 +1,4 @@
-import { createHash, randomInt } from "node:crypto";
+import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { writeFileAtomic } from "@assay/checkpoint/atomic-write";
 import type { Attempt } from "@assay/core/merging/exchange/exchange";
@@ -6,6 +6,7 @@ import type { MergeTransport } from "@assay/core/merging/exchange/merge-transpor
 import type { DealtChunk } from "@assay/core/merging/exchange/shards";
 import type { Objection } from "@assay/core/merging/exchange/statement";
 import type { Hotkey, Sha256Hex } from "@assay/core/units";
+import { bytesOf, digestOf } from "./chunk-bytes.ts";
 import type { ChunkRoom } from "./chunk-room.ts";
 import type { AveragedChunk, Contributions } from "./contributions.ts";
 import type { AnnouncedAverages } from "./norm-check.ts";
@@ -89,13 +90,4 @@ async function offerEvidence(
     const part = { sha256: digestOf(values), path, offset: 0, bytes: values.byteLength };
     await transport.offer(cycle, [await writeChunkTable(`${path}.json`, table), part]);
   }
-}
-
-/** As chunks are named. */
-export function digestOf(values: Float32Array): Sha256Hex {
-  return createHash("sha256").update(bytesOf(values)).digest("hex");
-}
-
-export function bytesOf(values: Float32Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }

@@ -18,6 +18,7 @@ import {
 } from "@assay/core/merging/exchange/statement";
 import type { ExpertGroup, Hotkey } from "@assay/core/units";
 import type { GradientFile } from "../local-gradients.ts";
+import { float32Of } from "./chunk-bytes.ts";
 import type { ChunkRoom } from "./chunk-room.ts";
 import { encodeChunkTable } from "./offered-table.ts";
 
@@ -218,10 +219,4 @@ function checkedTable(
 
 function stallOf(signal: AbortSignal): AbortSignal {
   return AbortSignal.any([signal, AbortSignal.timeout(STALL_MILLIS)]);
-}
-
-/** Little-endian float32 values, in memory that is aligned for them. */
-export function float32Of(bytes: Uint8Array): Float32Array {
-  const aligned = bytes.byteOffset % FLOAT32_BYTES === 0 ? bytes : bytes.slice();
-  return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / FLOAT32_BYTES);
 }

@@ -8,8 +8,9 @@ import { parseStranger } from "@assay/core/merging/exchange/parse-stranger";
 import type { DealtChunk } from "@assay/core/merging/exchange/shards";
 import { type ChunkTable, chunkTableSchema, type Objection, type Result } from "@assay/core/merging/exchange/statement";
 import type { ExpertGroup, Hotkey, Sha256Hex } from "@assay/core/units";
-import { type AuditRequest, auditAverages, bytesOf, digestOf } from "./audit-averages.ts";
+import { type AuditRequest, auditAverages } from "./audit-averages.ts";
 import { type MissingChunk, placesOfAverages } from "./averages-in-place.ts";
+import { bytesOf, digestOf } from "./chunk-bytes.ts";
 import { ChunkRoom } from "./chunk-room.ts";
 import { type AnnouncedAverage, type AnnouncedAverages, isImpossibleAverage, offerImpossible } from "./norm-check.ts";
 import type { Reduced } from "./reduce-chunks.ts";
@@ -38,8 +39,8 @@ export type Gathered =
 
 const FLOAT32_BYTES = 4;
 const MOST_TABLE_BYTES = 128 << 20;
-/** Chunks on their way at a time, at the most. */
-const SIDE_BY_SIDE = 3;
+/** Chunks on their way at a time, each in a place of the room. */
+export const SIDE_BY_SIDE = 3;
 
 /**
  * Fetches every average that others made and writes the groups' gradients; makes some of them again to see whether they
@@ -107,8 +108,7 @@ interface GroupWriting {
 async function writeGroup(writing: GroupWriting, signal: AbortSignal): Promise<void> {
   const { chunks, request, path, averages } = writing;
   const left = [...chunks];
-  const count = Math.min(SIDE_BY_SIDE, request.room.places);
-  const lanes = Array.from({ length: count }, (_, lane) => writeChunks(writing, left, lane, signal));
+  const lanes = Array.from({ length: SIDE_BY_SIDE }, (_, lane) => writeChunks(writing, left, lane, signal));
   try {
     await Promise.all(lanes);
   } finally {

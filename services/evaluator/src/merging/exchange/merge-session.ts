@@ -11,6 +11,7 @@ import { ChunkRoom, type ChunkRooms } from "./chunk-room.ts";
 import { collectTables } from "./collect-tables.ts";
 import { Contributions } from "./contributions.ts";
 import { gatherAndPrepare, type Prepare } from "./gather-and-prepare.ts";
+import { SIDE_BY_SIDE } from "./gather-averages.ts";
 import type { AnnouncedAverages } from "./norm-check.ts";
 import { isUpheld } from "./objections.ts";
 import { offerOwn } from "./offer-own.ts";
@@ -63,8 +64,6 @@ const LOOK_PATIENCE = 20;
 const WORKING_LOOKS = 60;
 /** … and how long one chunk that others have too. */
 const CHUNK_PATIENCE = 15;
-/** Averages that others made come side by side, also where there are two members. */
-const LEAST_PLACES = 3;
 
 /**
  * Plays one cycle's merge with the other validators to its end, by the deadline whatever they do.
@@ -288,7 +287,7 @@ export class MergeSession {
 
   /** One step after the other uses them; later attempts have fewer members. */
   #roomsOf({ members }: Attempt): ChunkRooms {
-    const places = Math.max(members.size, LEAST_PLACES);
+    const places = Math.max(members.size, SIDE_BY_SIDE);
     this.#rooms ??= [new ChunkRoom(places), new ChunkRoom(places)];
     return this.#rooms;
   }

@@ -5,7 +5,8 @@ import type { MergeTransport } from "@assay/core/merging/exchange/merge-transpor
 import type { DealtChunk } from "@assay/core/merging/exchange/shards";
 import { sumOfSquares } from "@assay/core/merging/exchange/square-sum";
 import type { ChunkTable } from "@assay/core/merging/exchange/statement";
-import { type Contributions, float32Of } from "./contributions.ts";
+import { float32Of } from "./chunk-bytes.ts";
+import type { Contributions } from "./contributions.ts";
 
 /** A chunk's average as its reducer's table has it. */
 export type AnnouncedAverage = ChunkTable["chunks"][number];

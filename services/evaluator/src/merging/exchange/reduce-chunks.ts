@@ -13,6 +13,7 @@ import {
   type ReduceFailureReason,
 } from "@assay/core/merging/exchange/statement";
 import type { Hotkey, Sha256Hex } from "@assay/core/units";
+import { bytesOf, digestOf } from "./chunk-bytes.ts";
 import type { ChunkRoom, ChunkRooms } from "./chunk-room.ts";
 import type { AveragedChunk, Contributions } from "./contributions.ts";
 import { encodeChunkTable } from "./offered-table.ts";
@@ -164,9 +165,8 @@ class Shard {
   }
 
   async append(values: Float32Array): Promise<void> {
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
-    await this.#file.writeFile(bytes);
+    const sha256 = digestOf(values);
+    await this.#file.writeFile(bytesOf(values));
     this.chunks.push({ sha256, squares: sumOfSquares(values) });
   }
 }
